@@ -1,0 +1,93 @@
+"""Every bound of the engine, with its unit in the name and its source beside it."""
+
+from typing import Final
+
+# --- the service's own bounds ---------------------------------------------------------------------------------
+
+SESSION_MAX_S: Final = 3600.0
+"""The service ends a session after 60 minutes, without a warning (OpenAI, realtime conversations guide)."""
+
+OPENAI_MAX_TIMEOUT_S: Final = 3000
+"""Longest lifetime that the facade accepts: 50 minutes, which leaves a margin before `SESSION_MAX_S`."""
+
+APPEND_MAX_BYTES: Final = 15 * 2**20
+"""Audio in one `input_audio_buffer.append` (API reference: 15 MiB)."""
+
+COMMIT_MIN_MS: Final = 100
+"""Shortest input buffer that can be committed by hand (the service's error text)."""
+
+ID_MAX_CHARS: Final = 32
+"""Longest `item.id` and `item.call_id` (the service's error text)."""
+
+EVENT_ID_MAX_CHARS: Final = 512
+"""Longest `event_id` of a client event (API reference)."""
+
+IDLE_TIMEOUT_MIN_MS: Final = 5_000
+IDLE_TIMEOUT_MAX_MS: Final = 30_000
+"""Range of `turn_detection.idle_timeout_ms` (API reference)."""
+
+MAX_OUTPUT_TOKENS: Final = 4096
+"""Largest number that `max_output_tokens` takes beside `inf` (API reference)."""
+
+METADATA_MAX_PAIRS: Final = 16
+METADATA_KEY_MAX_CHARS: Final = 64
+METADATA_VALUE_MAX_CHARS: Final = 512
+"""Bounds of a response's metadata (API reference)."""
+
+SPEED_MIN: Final = 0.25
+SPEED_MAX: Final = 1.5
+"""Range of the voice's speed (API reference)."""
+
+WIRE_RATE_HZ: Final = 24_000
+"""The only rate of `audio/pcm` that the service takes (API reference; lower ones are refused)."""
+
+# --- ours -------------------------------------------------------------------------------------------------------
+
+MESSAGE_MAX_BYTES: Final = 16 * 2**20
+"""Largest server message that is decoded; a larger one is counted, told as an error and dropped. The service
+keeps under 1 MiB but for retrieved items with audio."""
+
+MESSAGE_HARD_MAX_BYTES: Final = 64 * 2**20
+"""Largest server message that the transport collects; past it the connection is closed with code 1009."""
+
+INBOX_MAX_BYTES: Final = 16 * 2**20
+"""What may wait for `receive()`. One answer of 4,096 tokens is 205 s of speech, 13 MiB as base64 text."""
+
+INBOX_EVENT_BYTES: Final = 256
+"""What an event counts for in the inbox beside its audio or text."""
+
+RAW_LOG_MAX_BYTES: Final = 16 * 2**20
+"""What may wait for one reader of `session.raw`; the oldest is dropped and counted past it."""
+
+CONTROL_LANE_MESSAGES: Final = 1024
+"""Control messages that may wait for the socket; past it the session ends, as the socket takes nothing."""
+
+AUDIO_LANE_S: Final = 30.0
+"""Microphone audio that may wait for the socket; past it the session's overflow policy decides."""
+
+INPUT_FRAME_MS: Final = 40
+INPUT_FRAME_MIN_MS: Final = 20
+INPUT_FRAME_MAX_MS: Final = 200
+"""Microphone audio in one message. At 100 sessions, 20 ms frames cost half a core, 40 ms 30 %, 100 ms 19 %."""
+
+RECEIVE_BUFFER_BYTES: Final = 64 * 2**10
+"""One read of the socket. trio-websocket's own 4 KiB doubles the cost of a 6.5 KB message."""
+
+CONNECT_DEADLINE_S: Final = 15.0
+"""From the first packet to `session.created`. The service took 0.8 to 2.1 s when measured."""
+
+RESPONSE_REQUEST_DEADLINE_S: Final = 15.0
+"""From `response.create` to `response.created` or a refusal; then the request counts as lost and is told."""
+
+CLOSE_DEADLINE_S: Final = 2.0
+"""`stop()` waits this long for the server's close frame, then drops the connection."""
+
+CLOSE_DRAIN_MAX_BYTES: Final = 256 * 2**10
+"""What `stop()` reads past while it waits for the close frame. A server that still pours out audio is not waited
+for."""
+
+HANDSHAKE_BODY_MAX_BYTES: Final = 4096
+"""What an error keeps of a refused upgrade's body."""
+
+HISTORY_MAX_ITEMS: Final = 10_000
+"""Items that the mirror of the conversation keeps; the oldest are forgotten past it, and counted."""

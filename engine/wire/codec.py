@@ -1,0 +1,211 @@
+"""JSON text to typed events and back, by cattrs hooks built once a class.
+
+Decoding is strict about what is there (a number where text belongs is a violation, not a conversion) and generous
+about what is new: unknown events and fields are kept in `extra`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+import attrs
+import cattrs
+import orjson
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from engine.errors import RemoteViolation
+from engine.wire.client import CLIENT_CLASSES, ClientEvent, ClientEventBase
+from engine.wire.items import ITEM_CLASSES, Item, UnknownItem
+from engine.wire.record import Record, known_keys
+from engine.wire.server import SERVER_CLASSES, ServerEvent, ServerEventBase, UnknownServerEvent
+from engine.wire.session import TextOrObject, TokenCount
+
+R = TypeVar("R", bound=Record)
+_Hook = Callable[[Any, Any], Any]
+
+
+class _Mismatch(ValueError):
+    """A JSON value of the wrong type."""
+
+
+def _strict(*accepted: type, name: str) -> _Hook:
+    """Let values of exactly these types through: JSON's true is no number, and text is no integer."""
+
+    def hook(value: Any, _: Any) -> Any:
+        if value.__class__ not in accepted:
+            raise _Mismatch(f"expected {name}, got {type(value).__name__}")
+        return value
+
+    return hook
+
+
+def _token_count(value: Any, _: Any) -> Any:
+    if value is None or value.__class__ is int or value == "inf":
+        return value
+    raise _Mismatch(f"expected an integer or 'inf', got {type(value).__name__}")
+
+
+def _structure_factory(cls: type[R], converter: cattrs.Converter) -> _Hook:
+    base = make_dict_structure_fn(cls, converter, extra=override(omit=True))
+    known = known_keys(cls)
+
+    def structure(value: Any, _: Any) -> R:
+        if value.__class__ is not dict:
+            raise _Mismatch(f"expected an object, got {type(value).__name__}")
+        record = cast("R", base(value, cls))
+        if not value.keys() <= known or None in value.values():
+            extra = {key: item for key, item in value.items() if item is None or key not in known}
+            # The record is frozen for everybody else; here it is still being made.
+            object.__setattr__(record, "extra", extra)
+        return record
+
+    return structure
+
+
+def _unstructure_factory(cls: type[R], converter: cattrs.Converter) -> Callable[[R], dict[str, Any]]:
+    base = make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, extra=override(omit=True))
+    tag = cls.tag
+
+    def unstructure(record: R) -> dict[str, Any]:
+        fields = base(record)
+        if tag is not None:
+            fields = {"type": tag, **fields}
+        if record.extra:
+            fields |= record.extra
+        return fields
+
+    return unstructure
+
+
+def _structure_item(value: Any, _: Any) -> Any:
+    if value.__class__ is not dict:
+        raise _Mismatch(f"expected an object, got {type(value).__name__}")
+    kind = value.get("type")
+    cls = ITEM_CLASSES.get(kind, UnknownItem) if isinstance(kind, str) else UnknownItem
+    return _converter.structure(value, cls)
+
+
+def _is_record(cls: Any) -> bool:
+    return isinstance(cls, type) and issubclass(cls, Record)
+
+
+def _make_converter(*, detailed: bool) -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=detailed)
+    text_or_object = _strict(str, dict, type(None), name="text or an object")
+    converter.register_structure_hook(str, _strict(str, name="text"))
+    converter.register_structure_hook(int, _strict(int, name="an integer"))
+    converter.register_structure_hook(float, _strict(float, int, name="a number"))
+    converter.register_structure_hook(bool, _strict(bool, name="true or false"))
+    for union in (TextOrObject, TextOrObject | None):
+        converter.register_structure_hook(union, text_or_object)
+    for union in (TokenCount, TokenCount | None):
+        converter.register_structure_hook(union, _token_count)
+    converter.register_structure_hook(Item, _structure_item)
+    converter.register_unstructure_hook(Item, lambda item: converter.unstructure(item))
+    converter.register_structure_hook_factory(_is_record, _structure_factory)
+    converter.register_unstructure_hook_factory(_is_record, _unstructure_factory)
+    return converter
+
+
+_converter = _make_converter(detailed=False)
+_explainer = _make_converter(detailed=True)
+
+_SERVER_HOOKS = {tag: (cls, _converter.get_structure_hook(cls)) for tag, cls in SERVER_CLASSES.items()}
+_CLIENT_HOOKS = {tag: (cls, _converter.get_structure_hook(cls)) for tag, cls in CLIENT_CLASSES.items()}
+
+
+def load_object(text: str | bytes) -> tuple[dict[str, Any], str]:
+    """Read one JSON object with a `type`.
+
+    Returns:
+        The object and its type.
+
+    Raises:
+        RemoteViolation: It is no JSON, no object, or has no type.
+    """
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RemoteViolation("invalid_json", error.msg) from error
+    if not isinstance(value, dict):
+        raise RemoteViolation("not_an_object", f"the message is a JSON {type(value).__name__}")
+    kind = value.get("type")
+    if not isinstance(kind, str):
+        raise RemoteViolation("missing_type", "the message has no 'type' text")
+    return value, kind
+
+
+def decode_server(text: str | bytes) -> ServerEvent:
+    """Turn a server message into its event.
+
+    Raises:
+        RemoteViolation: The message can't be read; nothing else was affected.
+    """
+    value, kind = load_object(text)
+    entry = _SERVER_HOOKS.get(kind)
+    if entry is None:
+        return _converter.structure(value, UnknownServerEvent)
+    return cast("ServerEvent", _structure(value, kind, *entry))
+
+
+def decode_client(text: str | bytes) -> ClientEvent:
+    """Turn a client message into its event; for servers.
+
+    Raises:
+        RemoteViolation: The message can't be read, or its type is unknown (problem `unknown_type`).
+    """
+    value, kind = load_object(text)
+    entry = _CLIENT_HOOKS.get(kind)
+    if entry is None:
+        raise RemoteViolation("unknown_type", "no such client event", event_type=kind)
+    return cast("ClientEvent", _structure(value, kind, *entry))
+
+
+def _structure(value: dict[str, Any], kind: str, cls: type[Record], hook: _Hook) -> Record:
+    try:
+        return cast("Record", hook(value, cls))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        field, detail = _explain(value, cls)
+        raise RemoteViolation("invalid_field", detail, event_type=kind, field=field) from error
+
+
+def _explain(value: dict[str, Any], cls: type[Record]) -> tuple[str | None, str]:
+    """Find out which field is wrong, by decoding once more the slow way."""
+    try:
+        _explainer.structure(value, cls)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it only tells more of what is known to be wrong
+        for line in cattrs.transform_error(error, format_exception=_describe):
+            detail, _, path = line.rpartition(" @ ")
+            return path.removeprefix("$.") or None, detail
+    return None, "the message does not fit its type"
+
+
+def _describe(error: BaseException, _: type | None) -> str:
+    if isinstance(error, KeyError):
+        return f"missing field {error.args[0]!r}"
+    return str(error)
+
+
+def to_object(record: Record) -> dict[str, Any]:
+    """Give the record as a JSON object of plain Python values."""
+    return cast("dict[str, Any]", _converter.unstructure(record))
+
+
+def encode(event: ClientEvent | ServerEvent | ClientEventBase | ServerEventBase) -> str:
+    """Give an event as JSON text."""
+    return orjson.dumps(_converter.unstructure(event)).decode()
+
+
+def from_object(value: Mapping[str, Any], cls: type[R]) -> R:
+    """Make a record of plain Python values, as strictly as from JSON.
+
+    Raises:
+        RemoteViolation: A field is missing or has the wrong type.
+    """
+    return cast(
+        "R", _structure(dict(value), cls.tag or cls.__name__, cls, _converter.get_structure_hook(cls))
+    )
+
+
+def event_type(event: Record) -> str:
+    """Name the event's type as it stands on the wire."""
+    return event.tag or cast("str", attrs.asdict(event, recurse=False)["type"])
