@@ -81,9 +81,7 @@ class RemoteViolation(EngineError):
         field: Path of the offending field, where one is known.
     """
 
-    def __init__(
-        self, problem: str, detail: str, *, event_type: str | None = None, field: str | None = None
-    ) -> None:
+    def __init__(self, problem: str, detail: str, *, event_type: str | None = None, field: str | None = None) -> None:
         where = f" in {event_type}" if event_type else ""
         super().__init__(f"{problem}{where}: {detail}")
         self.problem = problem
@@ -144,9 +142,7 @@ class HandshakeRejected(ConnectionLost):
     """
 
     def __init__(self, status: int, body: str) -> None:
-        super().__init__(
-            f"the server refused the WebSocket upgrade with HTTP status {status}", reason=body or None
-        )
+        super().__init__(f"the server refused the WebSocket upgrade with HTTP status {status}", reason=body or None)
         self.status = status
         self.body = body
 

@@ -5,14 +5,15 @@ about what is new: unknown events and fields are kept in `extra`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
 import orjson
+from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from engine.errors import RemoteViolation
+from engine.errors import RemoteViolation, UnsupportedContent
 from engine.wire.client import CLIENT_CLASSES, ClientEvent, ClientEventBase
 from engine.wire.items import ITEM_CLASSES, Item, UnknownItem
 from engine.wire.record import Record, known_keys
@@ -22,9 +23,15 @@ from engine.wire.session import TextOrObject, TokenCount
 R = TypeVar("R", bound=Record)
 _Hook = Callable[[Any, Any], Any]
 
+_TYPE_SHOWN_CHARS = 64
+"""What an error shows of a `type` that is not ours; our longest has 53 characters."""
+
 
 class _Mismatch(ValueError):
-    """A JSON value of the wrong type."""
+    """A JSON value of the wrong type. Says which types, never the value: it may be somebody's words."""
+
+    def __init__(self, expected: str, value: Any) -> None:
+        super().__init__(f"expected {expected}, got {type(value).__name__}")
 
 
 def _strict(*accepted: type, name: str) -> _Hook:
@@ -32,7 +39,7 @@ def _strict(*accepted: type, name: str) -> _Hook:
 
     def hook(value: Any, _: Any) -> Any:
         if value.__class__ not in accepted:
-            raise _Mismatch(f"expected {name}, got {type(value).__name__}")
+            raise _Mismatch(name, value)
         return value
 
     return hook
@@ -41,7 +48,7 @@ def _strict(*accepted: type, name: str) -> _Hook:
 def _token_count(value: Any, _: Any) -> Any:
     if value is None or value.__class__ is int or value == "inf":
         return value
-    raise _Mismatch(f"expected an integer or 'inf', got {type(value).__name__}")
+    raise _Mismatch("an integer or 'inf'", value)
 
 
 def _structure_factory(cls: type[R], converter: cattrs.Converter) -> _Hook:
@@ -50,8 +57,8 @@ def _structure_factory(cls: type[R], converter: cattrs.Converter) -> _Hook:
 
     def structure(value: Any, _: Any) -> R:
         if value.__class__ is not dict:
-            raise _Mismatch(f"expected an object, got {type(value).__name__}")
-        record = cast("R", base(value, cls))
+            raise _Mismatch("an object", value)
+        record = base(value, cls)
         if not value.keys() <= known or None in value.values():
             extra = {key: item for key, item in value.items() if item is None or key not in known}
             # The record is frozen for everybody else; here it is still being made.
@@ -76,16 +83,51 @@ def _unstructure_factory(cls: type[R], converter: cattrs.Converter) -> Callable[
     return unstructure
 
 
-def _structure_item(value: Any, _: Any) -> Any:
-    if value.__class__ is not dict:
-        raise _Mismatch(f"expected an object, got {type(value).__name__}")
-    kind = value.get("type")
-    cls = ITEM_CLASSES.get(kind, UnknownItem) if isinstance(kind, str) else UnknownItem
-    return _converter.structure(value, cls)
+def _item_hook(converter: cattrs.Converter) -> _Hook:
+    def structure(value: Any, _: Any) -> Any:
+        if value.__class__ is not dict:
+            raise _Mismatch("an object", value)
+        kind = value.get("type")
+        cls = ITEM_CLASSES.get(kind, UnknownItem) if isinstance(kind, str) else UnknownItem
+        return converter.structure(value, cls)
+
+    return structure
+
+
+def _list_factory(cls: Any, converter: cattrs.Converter) -> _Hook:
+    base = list_structure_factory(cls, converter)
+
+    def structure(value: Any, _: Any) -> Any:
+        if value.__class__ not in (list, tuple):  # any iterable would do for cattrs: text, and an object's keys
+            raise _Mismatch("a list", value)
+        return tuple(base(value, cls))
+
+    return structure
+
+
+def _mapping_factory(cls: Any, converter: cattrs.Converter) -> _Hook:
+    # Not cattrs' own: that one names the key in its errors, and keys are the sender's words.
+    hooks = [(converter.get_structure_hook(part), part) for part in get_args(cls)]
+    (key_hook, key_type), (value_hook, value_type) = hooks
+
+    def structure(value: Any, _: Any) -> Any:
+        if value.__class__ is not dict:
+            raise _Mismatch("an object", value)
+        return {key_hook(key, key_type): value_hook(item, value_type) for key, item in value.items()}
+
+    return structure
 
 
 def _is_record(cls: Any) -> bool:
     return isinstance(cls, type) and issubclass(cls, Record)
+
+
+def _is_list(cls: Any) -> bool:
+    return get_origin(cls) is tuple
+
+
+def _is_mapping(cls: Any) -> bool:
+    return get_origin(cls) is Mapping
 
 
 def _make_converter(*, detailed: bool) -> cattrs.Converter:
@@ -99,8 +141,10 @@ def _make_converter(*, detailed: bool) -> cattrs.Converter:
         converter.register_structure_hook(union, text_or_object)
     for union in (TokenCount, TokenCount | None):
         converter.register_structure_hook(union, _token_count)
-    converter.register_structure_hook(Item, _structure_item)
-    converter.register_unstructure_hook(Item, lambda item: converter.unstructure(item))
+    converter.register_structure_hook(Item, _item_hook(converter))
+    converter.register_unstructure_hook(Item, converter.unstructure)
+    converter.register_structure_hook_factory(_is_list, _list_factory)
+    converter.register_structure_hook_factory(_is_mapping, _mapping_factory)
     converter.register_structure_hook_factory(_is_record, _structure_factory)
     converter.register_unstructure_hook_factory(_is_record, _unstructure_factory)
     return converter
@@ -110,6 +154,7 @@ _converter = _make_converter(detailed=False)
 _explainer = _make_converter(detailed=True)
 
 _SERVER_HOOKS = {tag: (cls, _converter.get_structure_hook(cls)) for tag, cls in SERVER_CLASSES.items()}
+_UNKNOWN_SERVER_HOOK = (UnknownServerEvent, _converter.get_structure_hook(UnknownServerEvent))
 _CLIENT_HOOKS = {tag: (cls, _converter.get_structure_hook(cls)) for tag, cls in CLIENT_CLASSES.items()}
 
 
@@ -141,10 +186,7 @@ def decode_server(text: str | bytes) -> ServerEvent:
         RemoteViolation: The message can't be read; nothing else was affected.
     """
     value, kind = load_object(text)
-    entry = _SERVER_HOOKS.get(kind)
-    if entry is None:
-        return _converter.structure(value, UnknownServerEvent)
-    return cast("ServerEvent", _structure(value, kind, *entry))
+    return cast("ServerEvent", _structure(value, kind, *_SERVER_HOOKS.get(kind, _UNKNOWN_SERVER_HOOK)))
 
 
 def decode_client(text: str | bytes) -> ClientEvent:
@@ -156,7 +198,7 @@ def decode_client(text: str | bytes) -> ClientEvent:
     value, kind = load_object(text)
     entry = _CLIENT_HOOKS.get(kind)
     if entry is None:
-        raise RemoteViolation("unknown_type", "no such client event", event_type=kind)
+        raise RemoteViolation("unknown_type", "no such client event", event_type=_shown(kind))
     return cast("ClientEvent", _structure(value, kind, *entry))
 
 
@@ -165,24 +207,28 @@ def _structure(value: dict[str, Any], kind: str, cls: type[Record], hook: _Hook)
         return cast("Record", hook(value, cls))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         field, detail = _explain(value, cls)
-        raise RemoteViolation("invalid_field", detail, event_type=kind, field=field) from error
+        raise RemoteViolation("invalid_field", detail, event_type=_shown(kind), field=field) from error
 
 
 def _explain(value: dict[str, Any], cls: type[Record]) -> tuple[str | None, str]:
-    """Find out which field is wrong, by decoding once more the slow way."""
+    """Give the path of the first wrong field and what is wrong there, by decoding once more the slow way."""
+    line = "the message does not fit @ $"
     try:
         _explainer.structure(value, cls)
     except Exception as error:  # noqa: BLE001 - whatever it is, it only tells more of what is known to be wrong
-        for line in cattrs.transform_error(error, format_exception=_describe):
-            detail, _, path = line.rpartition(" @ ")
-            return path.removeprefix("$.") or None, detail
-    return None, "the message does not fit its type"
+        line = cattrs.transform_error(error, format_exception=_describe)[0]
+    detail, _, path = line.rpartition(" @ ")
+    return path.removeprefix("$").removeprefix(".") or None, detail
 
 
 def _describe(error: BaseException, _: type | None) -> str:
     if isinstance(error, KeyError):
         return f"missing field {error.args[0]!r}"
-    return str(error)
+    return str(error) if isinstance(error, _Mismatch) else f"the message does not fit ({type(error).__name__})"
+
+
+def _shown(kind: str) -> str:
+    return ascii(kind[:_TYPE_SHOWN_CHARS])[1:-1]
 
 
 def to_object(record: Record) -> dict[str, Any]:
@@ -191,8 +237,16 @@ def to_object(record: Record) -> dict[str, Any]:
 
 
 def encode(event: ClientEvent | ServerEvent | ClientEventBase | ServerEventBase) -> str:
-    """Give an event as JSON text."""
-    return orjson.dumps(_converter.unstructure(event)).decode()
+    """Give an event as JSON text.
+
+    Raises:
+        UnsupportedContent: It holds what JSON can't say: an object that is no JSON value, an integer of more than
+            64 bits, half a surrogate pair, or values nested more than about 250 deep.
+    """
+    try:
+        return orjson.dumps(_converter.unstructure(event)).decode()
+    except (TypeError, RecursionError) as error:
+        raise UnsupportedContent(f"{_shown(event_type(event))} can't be written as JSON: {error}") from error
 
 
 def from_object(value: Mapping[str, Any], cls: type[R]) -> R:
@@ -201,9 +255,7 @@ def from_object(value: Mapping[str, Any], cls: type[R]) -> R:
     Raises:
         RemoteViolation: A field is missing or has the wrong type.
     """
-    return cast(
-        "R", _structure(dict(value), cls.tag or cls.__name__, cls, _converter.get_structure_hook(cls))
-    )
+    return cast("R", _structure(dict(value), cls.tag or cls.__name__, cls, _converter.get_structure_hook(cls)))
 
 
 def event_type(event: Record) -> str:

@@ -1,0 +1,34 @@
+"""Call ids between the application's, of any length, and the wire's, of at most 32 characters."""
+
+from hashlib import blake2s
+
+from engine.limits import ID_MAX_CHARS
+
+_DIGEST_CHARS = 12
+
+
+class CallIds:
+    """A two-way map. An id that fits stands for itself; a longer one gets a unique short one."""
+
+    def __init__(self) -> None:
+        self._to_wire: dict[str, str] = {}
+        self._to_application: dict[str, str] = {}
+
+    def to_wire(self, call_id: str) -> str:
+        """Give the id to send."""
+        known = self._to_wire.get(call_id)
+        if known is not None:
+            return known
+        short = call_id
+        salt = 0
+        while len(short) > ID_MAX_CHARS or short in self._to_application or not short:
+            digest = blake2s(f"{salt}:{call_id}".encode(), digest_size=_DIGEST_CHARS // 2).hexdigest()
+            short = call_id[: ID_MAX_CHARS - _DIGEST_CHARS - 1] + "-" + digest
+            salt += 1
+        self._to_wire[call_id] = short
+        self._to_application[short] = call_id
+        return short
+
+    def to_application(self, wire_id: str) -> str:
+        """Give the application's id of one that the service named."""
+        return self._to_application.get(wire_id, wire_id)

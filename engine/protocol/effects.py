@@ -1,0 +1,49 @@
+"""What a conversation wants done: deliver an event, send a message, drop stale audio, end the session.
+
+An output event of `engine.events` is itself the effect of delivering it.
+"""
+
+import attrs
+
+from engine.errors import EngineError
+from engine.events import BidiOutputEvent, CloseReason
+from engine.wire.client import ClientEvent
+
+
+@attrs.frozen
+class Transmit:
+    """Send this to the service."""
+
+    event: ClientEvent
+
+
+@attrs.frozen
+class PurgeAudio:
+    """Drop audio of these responses that the application has not received yet.
+
+    Attributes:
+        kept: Responses whose audio stays: those outside the conversation, which the user does not interrupt.
+    """
+
+    kept: frozenset[str] = frozenset()
+
+
+@attrs.frozen
+class Opened:
+    """The service has opened the session."""
+
+
+@attrs.frozen
+class End:
+    """The session is over.
+
+    Attributes:
+        reason: What the close event says.
+        error: What `receive()` raises instead of a close event.
+    """
+
+    reason: CloseReason
+    error: EngineError | None = None
+
+
+Effect = BidiOutputEvent | Transmit | PurgeAudio | Opened | End

@@ -1,0 +1,182 @@
+"""When `response.create` may go out: at most one request at a time, and never into an active response.
+
+A request that can't go out at once is owed; it goes out when the way is free. Several requests that wait are one: the
+answer to it sees everything that was added meanwhile. Calls of a response hold the way until each is answered, so 16
+parallel calls end in one request.
+"""
+
+import attrs
+
+from engine.protocol.states import GATES, Gate, GateSignal
+
+
+@attrs.frozen
+class GateStatistics:
+    """A snapshot of the gate.
+
+    Attributes:
+        state: Name of the state.
+        owed: True when a request waits.
+        requested: Requests sent.
+        refused: Requests that lost a race against a response of the service's own.
+        unanswered: Requests that the service never answered.
+        open_calls: Calls that wait for a result.
+    """
+
+    state: str
+    owed: bool
+    requested: int
+    refused: int
+    unanswered: int
+    open_calls: int
+
+
+class ResponseGate:
+    """Tells when to send `response.create`; sends nothing itself.
+
+    Args:
+        deadline_s: How long a request may stay unanswered.
+    """
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._state = Gate.FREE
+        self._owed = False
+        self._request_id: str | None = None
+        self._asked_at: float | None = None
+        self._active_id: str | None = None
+        self._presumed = False
+        self._calls: dict[str, str] = {}
+        self._answered: set[str] = set()
+        self._holding: str | None = None
+        self._requested = 0
+        self._refused = 0
+        self._unanswered = 0
+
+    @property
+    def state(self) -> Gate:
+        """Where the gate stands."""
+        return self._state
+
+    @property
+    def active_id(self) -> str | None:
+        """The active response, where one is known."""
+        return self._active_id
+
+    @property
+    def deadline(self) -> float | None:
+        """When the outstanding request counts as lost."""
+        return None if self._asked_at is None else self._asked_at + self._deadline_s
+
+    def statistics(self) -> GateStatistics:
+        """Give a snapshot."""
+        return GateStatistics(
+            state=self._state.name.lower(),
+            owed=self._owed,
+            requested=self._requested,
+            refused=self._refused,
+            unanswered=self._unanswered,
+            open_calls=len(self._calls),
+        )
+
+    def want(self) -> None:
+        """Owe a response."""
+        self._owed = True
+
+    def ready(self) -> bool:
+        """Tell whether the owed request may go out now."""
+        return self._owed and self._state is Gate.FREE and not self._held()
+
+    def sent(self, event_id: str | None, now: float) -> None:
+        """Note that a request went out."""
+        self._owed = False
+        self._request_id = event_id
+        self._requested += 1
+        if self._state is Gate.FREE:
+            self._asked_at = now
+        self._move(GateSignal.SENT)
+
+    def created(self, response_id: str | None) -> None:
+        """Note that a response of the conversation began."""
+        self._presumed = self._state is Gate.REQUESTED
+        self._asked_at = None
+        self._active_id = response_id
+        self._move(GateSignal.CREATED)
+
+    def done(self, response_id: str | None) -> None:
+        """Note that a response of the conversation ended."""
+        if self._active_id is not None and response_id != self._active_id:
+            return
+        if self._state is Gate.ACTIVE:
+            self._active_id = None
+            self._presumed = False
+        self._move(GateSignal.DONE)
+
+    def refused(self, event_id: str | None, *, because_active: bool) -> bool:
+        """Note that the service refused something.
+
+        Args:
+            event_id: The client event that the error names; the service often leaves it out.
+            because_active: The error says that a response is active already.
+
+        Returns:
+            True when it was our request that was refused and it is owed again.
+        """
+        outstanding = self._state is Gate.REQUESTED
+        named = event_id is not None and event_id == self._request_id
+        if because_active and (named or (event_id is None and (outstanding or self._presumed))):
+            self._owed = True
+            self._refused += 1
+            self._presumed = False
+            self._request_id = None
+            self._asked_at = None
+            self._move(GateSignal.REFUSED_ACTIVE)
+            return True
+        if named and outstanding:
+            self._refused += 1
+            self._request_id = None
+            self._asked_at = None
+            self._move(GateSignal.REFUSED)
+        return False
+
+    def expired(self, now: float) -> bool:
+        """Tell whether the outstanding request was never answered, and stop waiting for it."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return False
+        self._asked_at = None
+        self._request_id = None
+        self._unanswered += 1
+        self._move(GateSignal.UNANSWERED)
+        return True
+
+    def call_opened(self, call_id: str, response_id: str) -> None:
+        """Note a call that waits for a result; it holds the way for its response."""
+        self._calls[call_id] = response_id
+        self._holding = response_id
+
+    def is_open(self, call_id: str) -> bool:
+        """Tell whether a call waits for a result."""
+        return call_id in self._calls
+
+    def was_answered(self, call_id: str) -> bool:
+        """Tell whether a call has its result already."""
+        return call_id in self._answered
+
+    def call_answered(self, call_id: str) -> None:
+        """Note a result, and owe a response when it was the last one of its response."""
+        response_id = self._calls.pop(call_id, None)
+        self._answered.add(call_id)
+        if response_id is None or response_id not in self._calls.values():
+            self._owed = True
+
+    def turn_passed(self, response_id: str | None) -> None:
+        """Note that a later response ended without calls: older calls hold the way no longer."""
+        if response_id != self._holding:
+            self._holding = None
+
+    def _held(self) -> bool:
+        return self._holding is not None and self._holding in self._calls.values()
+
+    def _move(self, signal: GateSignal) -> None:
+        self._state = GATES.get((self._state, signal), self._state)
