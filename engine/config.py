@@ -272,6 +272,10 @@ def _tool_choice(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
     raise ConfigError("inference.tool_choice", value, allowed)
 
 
+def _messages(messages: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(messages)
+
+
 def _tools(specs: Sequence[Any] | None) -> tuple[Tool, ...]:
     return tuple(to_wire_tool(spec, f"tools[{index}]") for index, spec in enumerate(specs or ()))
 
@@ -305,7 +309,7 @@ class SessionConfig:
     tools: tuple[Tool, ...] = attrs.field(default=(), converter=_tools)
     tool_choice: TextOrObject | None = attrs.field(default=None, validator=_tool_choice)
     max_output_tokens: TokenCount | None = attrs.field(default=None, validator=_tokens)
-    history: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=tuple, repr=False)
+    history: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=_messages, repr=False)
     image_input: bool = False
     client: ClientSettings = attrs.field(factory=ClientSettings)
     engine: EngineSettings = attrs.field(factory=EngineSettings)

@@ -91,3 +91,6 @@ HANDSHAKE_BODY_MAX_BYTES: Final = 4096
 
 HISTORY_MAX_ITEMS: Final = 10_000
 """Items that the mirror of the conversation keeps; the oldest are forgotten past it, and counted."""
+
+COUNTED_NAMES: Final = 256
+"""Distinct names from the server (event types, fields) that statistics tell apart."""

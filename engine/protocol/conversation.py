@@ -4,7 +4,6 @@ Events go in by `receive`, content by `submit`, time by `tick`; effects come out
 clock but the `now` it is given, and raises on the application's mistakes only.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import attrs
 from engine import limits
 from engine.config import WIRE_FORMATS, SessionConfig
 from engine.contract import messages_to_items, tool_output
+from engine.counting import NameCounts
 from engine.errors import (
     BidiModelTimeoutError,
     ConnectionLost,
@@ -108,10 +108,10 @@ class Conversation:
         self._silenced: set[str] = set()
         self._aside: set[str] = set()
         self._ended: dict[str | None, None] = {}
-        self._unknown_events: Counter[str] = Counter()
-        self._unknown_fields: Counter[str] = Counter()
-        self._out_of_order: Counter[str] = Counter()
-        self._violations: Counter[str] = Counter()
+        self._unknown_events = NameCounts()
+        self._unknown_fields = NameCounts()
+        self._out_of_order = NameCounts()
+        self._violations = NameCounts()
         self._silenced_audio = 0
         self.history = History(limits.HISTORY_MAX_ITEMS)
         """The server's items."""
@@ -133,10 +133,10 @@ class Conversation:
             user_speaks=self._speech is Speech.SPEAKING,
             gate=self._gate.statistics(),
             history_items=len(self.history),
-            unknown_events=dict(self._unknown_events),
-            unknown_fields=dict(self._unknown_fields),
-            out_of_order=dict(self._out_of_order),
-            violations=dict(self._violations),
+            unknown_events=self._unknown_events.snapshot(),
+            unknown_fields=self._unknown_fields.snapshot(),
+            out_of_order=self._out_of_order.snapshot(),
+            violations=self._violations.snapshot(),
             silenced_audio=self._silenced_audio,
         )
 
@@ -235,12 +235,13 @@ class Conversation:
         """Take a server event. Raises nothing, whatever it is and whenever it comes."""
         cls = type(event)
         if event.extra or cls in _WITH_RECORDS:
-            self._unknown_fields.update(f"{cls.tag}:{path}" for path in unknown_keys(event))
+            for path in unknown_keys(event):
+                self._unknown_fields.add(f"{cls.tag}:{path}")
         handler = _HANDLERS.get(cls)
         if self._phase is Phase.LIVE:
             return handler(self, event, now) if handler is not None else _NOTHING
         if self._phase is Phase.ENDED:
-            self._out_of_order[cls.tag or "unknown"] += 1
+            self._out_of_order.add(cls.tag or "unknown")
             return _NOTHING
         return self._receive_while_opening(event, handler, now)
 
@@ -254,7 +255,7 @@ class Conversation:
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
         """Take note of a message that could not be read, and tell of it."""
-        self._violations[problem] += 1
+        self._violations.add(problem)
         return [BidiErrorEvent(error, {"problem": problem}, received_at=now)]
 
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
@@ -328,7 +329,7 @@ class Conversation:
     def _response_created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
         response = event.response
         if response.id in self._ended or (response.id is not None and response.id == self._gate.active_id):
-            self._out_of_order["response.created"] += 1
+            self._out_of_order.add("response.created")
             return _NOTHING
         if _is_aside(response) and response.id is not None:
             self._aside.add(response.id)
@@ -339,7 +340,7 @@ class Conversation:
     def _response_done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
         response = event.response
         if response.id in self._ended:
-            self._out_of_order["response.done"] += 1
+            self._out_of_order.add("response.done")
             return _NOTHING
         calls = self._late_calls(response, event.event_id, now)
         has_calls = self._calls.in_response(response.id)
@@ -498,7 +499,7 @@ class Conversation:
         )
 
     def _unknown(self, event: wire.UnknownServerEvent, _: float) -> Sequence[Effect]:
-        self._unknown_events[event.type] += 1
+        self._unknown_events.add(event.type)
         return _NOTHING
 
     def _move(self, signal: PhaseSignal) -> None:

@@ -46,7 +46,7 @@ class Entry:
     close_code: int | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - the protocol's own word would be error, which is what answers it
+class Refusal(Exception):
     """A client event can't be done; the session answers with this error and goes on.
 
     Attributes:

@@ -196,7 +196,9 @@ def _event(required: tuple[str, ...] = (), **fields: Check) -> Shape:
 
 _EVENTS: dict[str, Shape] = {
     "session.update": _event(("session",), session=_SESSION),
+    "session.close": _event(),
     "input_audio_buffer.append": _event(("audio",), audio=_TEXT),
+    "session.input_audio_buffer.append": _event(("audio",), audio=_TEXT),
     "input_audio_buffer.commit": _event(),
     "input_audio_buffer.clear": _event(),
     "conversation.item.create": _event(("item",), item=Tagged(_ITEMS), previous_item_id=_TEXT),

@@ -1,7 +1,7 @@
 """How the simulated service behaves: limits, pace, who is let in."""
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -28,12 +28,12 @@ ITEM_AUDIO_MAX_BYTES: Final = 32 * 2**20
 """Audio of past items that a session keeps; the oldest items lose theirs past it."""
 
 
-def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+def _positive(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
     if not value > 0:
         raise ConfigError(attribute.name, value, "a number above 0")
 
 
-def _not_negative(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+def _not_negative(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
     if not value >= 0:
         raise ConfigError(attribute.name, value, "0 or more")
 

@@ -1,0 +1,45 @@
+"""The sender: the only task that writes the transport. Control has a lane of its own and never waits behind audio."""
+
+from collections.abc import Callable
+
+import trio
+
+from engine.actors.lane import Lane
+from engine.errors import ConnectionLost
+from engine.transport.base import Transport
+
+
+async def sender(
+    transport: Transport,
+    control: Lane,
+    audio: Lane,
+    *,
+    on_sent: Callable[[str], None],
+    on_lost: Callable[[ConnectionLost], None],
+) -> None:
+    """Write both lanes until they are closed and empty, or the connection is lost.
+
+    Each lane has its task, so a control message waits at most for the audio frame that is being written: the
+    transport's own lock is fair.
+    """
+    async with trio.open_nursery() as nursery:
+        for name, lane in (("control", control), ("audio", audio)):
+            nursery.start_soon(_write, transport, lane, on_sent, on_lost, name=f"engine sender, {name} lane")
+
+
+async def _write(
+    transport: Transport,
+    lane: Lane,
+    on_sent: Callable[[str], None],
+    on_lost: Callable[[ConnectionLost], None],
+) -> None:
+    try:
+        while True:
+            text, weight = await lane.next()
+            await transport.send(text)
+            lane.sent(weight)
+            on_sent(text)
+    except trio.EndOfChannel:
+        return
+    except ConnectionLost as lost:
+        on_lost(lost)

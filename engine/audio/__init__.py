@@ -1,0 +1,1 @@
+"""Audio: formats and units, framing, resampling and files. Nothing here plays or records."""

@@ -1,0 +1,221 @@
+"""`BidiOpenAIRealtimeModel`: the session contract's four verbs, start, receive, send and stop, over a session."""
+
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Final
+
+import attrs
+import trio
+
+from engine.config import (
+    DEFAULT_INSTRUCTIONS,
+    DEFAULT_MODEL,
+    AudioSettings,
+    ClientSettings,
+    EngineSettings,
+    SessionConfig,
+)
+from engine.errors import AlreadyStarted, ConfigError, NotStarted
+from engine.events import BidiOutputEvent, SessionInput
+from engine.hosts import spawner
+from engine.session import Session, SessionStatistics
+from engine.transport.base import Connector
+
+logger = logging.getLogger(__name__)
+
+_INFERENCE_KEYS: Final = ("max_output_tokens", "output_modalities", "tool_choice")
+_PROVIDER_KEYS: Final = ("audio", "inference", "image_input", "engine")
+_AUDIO_DEFAULTS: Final = {"input_rate": 24000, "output_rate": 24000, "channels": 1, "format": "pcm", "voice": "alloy"}
+
+
+class BidiOpenAIRealtimeModel:
+    """A model to talk with: one session at a time, which may be started again after `stop`.
+
+    It needs no nursery; it runs in whatever Trio task calls it.
+
+    Args:
+        model_id: Model identifier.
+        provider_config: `{"audio": {...}, "inference": {...}}`: see `engine.config.AudioSettings` and
+            `SessionConfig`; `"image_input": True` lets images be sent; `"engine": {...}` as `EngineSettings`.
+        client_config: See `engine.config.ClientSettings`; what is missing comes from the environment.
+        connector: How to connect; the network when None.
+        **kwargs: Other arguments are accepted and ignored.
+
+    Raises:
+        ConfigError: A setting can't be used; it is a `ValueError`.
+
+    Attributes:
+        model_id: As given.
+        config: `{"audio": {...}, "inference": {...}}` with the defaults filled in; read at each `start`.
+        api_key: The key in use.
+        organization: As given or found in the environment.
+        project: As given or found in the environment.
+        timeout_s: Lifetime of a session, in seconds.
+    """
+
+    def __init__(
+        self,
+        model_id: str = DEFAULT_MODEL,
+        provider_config: Mapping[str, Any] | None = None,
+        client_config: Mapping[str, Any] | None = None,
+        *,
+        connector: Connector | None = None,
+        **kwargs: Any,  # noqa: ARG002 - the contract has them
+    ) -> None:
+        provider = dict(provider_config or {})
+        for key in provider.keys() - set(_PROVIDER_KEYS):
+            logger.warning("provider_config[%r] is not known and is ignored; known: %s", key, ", ".join(_PROVIDER_KEYS))
+        self.model_id = model_id
+        self.config: dict[str, Any] = {
+            "audio": _AUDIO_DEFAULTS | deepcopy(dict(provider.get("audio") or {})),
+            "inference": deepcopy(dict(provider.get("inference") or {})),
+        }
+        self._image_input = bool(provider.get("image_input", False))
+        self._engine: EngineSettings = _settings(EngineSettings, provider.get("engine"), "engine")
+        self._client: ClientSettings = _settings(ClientSettings, client_config, "client_config")
+        self._connector = connector
+        self._session: Session | None = None
+        self._configure(None, None, None)  # A mistake shows here, not at `start`.
+
+    @property
+    def api_key(self) -> str:
+        """The key in use."""
+        return self._client.api_key or ""
+
+    @property
+    def organization(self) -> str | None:
+        """As given or found in the environment."""
+        return self._client.organization
+
+    @property
+    def project(self) -> str | None:
+        """As given or found in the environment."""
+        return self._client.project
+
+    @property
+    def timeout_s(self) -> float:
+        """Lifetime of a session, in seconds."""
+        return self._client.timeout_s
+
+    @timeout_s.setter
+    def timeout_s(self, value: float) -> None:
+        self._client = attrs.evolve(self._client, timeout_s=value)
+
+    @property
+    def session(self) -> Session:
+        """The session underneath, with its raw events and history.
+
+        Raises:
+            NotStarted: There is none.
+        """
+        if self._session is None:
+            raise NotStarted("model not started | call start before sending or receiving")
+        return self._session
+
+    async def start(
+        self,
+        system_prompt: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        nursery: trio.Nursery | None = None,
+        **kwargs: Any,  # noqa: ARG002 - the contract has them
+    ) -> None:
+        """Connect, configure the session and replay history.
+
+        Args:
+            system_prompt: Instructions for the model.
+            tools: `{"name", "description", "inputSchema"}` each.
+            messages: What was said before.
+            nursery: Where the session's tasks run; a system task of the Trio run when None.
+            **kwargs: Other arguments are accepted and ignored.
+
+        Raises:
+            AlreadyStarted: A session is open (a `RuntimeError`).
+            ConfigError: A setting, a tool or a message can't be used (a `ValueError`).
+            ConnectionLost: No connection could be made. The model can be started again.
+            DeadlinePassed: The service did not open the session in time.
+            ServerReported: The service refused, as with a bad key.
+        """
+        if self._session is not None:
+            raise AlreadyStarted("model already started | call stop before starting again")
+        session = Session(self._configure(system_prompt, tools, messages), self._connector)
+        self._session = session
+        try:
+            await session.start(spawner(nursery))
+        except BaseException:
+            self._session = None
+            raise
+
+    async def receive(self) -> AsyncGenerator[BidiOutputEvent, None]:
+        """Iterate over events, beginning with `BidiConnectionStartEvent`, until `BidiConnectionCloseEvent`.
+
+        Raises:
+            NotStarted: `start` was not called (a `RuntimeError`).
+            BidiModelTimeoutError: The session's lifetime is over; `stop` and `start` again.
+            ConnectionLost: The connection broke.
+            ServerReported: The service ended the session with an error.
+        """
+        events = self.session.receive()
+        try:
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    async def send(self, content: SessionInput) -> None:
+        """Send text, audio, a tool result, or (by opt-in) an image.
+
+        Raises:
+            NotStarted: `start` was not called (a `RuntimeError`).
+            UnsupportedContent: It can't be sent (a `ValueError`).
+            SessionEnded: The session is over (a `RuntimeError`).
+        """
+        await self.session.send(content)
+
+    async def stop(self) -> None:
+        """End the session and leave nothing behind. May be repeated."""
+        session, self._session = self._session, None
+        if session is None:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            await session.stop()
+
+    def statistics(self) -> SessionStatistics:
+        """Give a snapshot of the session.
+
+        Raises:
+            NotStarted: There is none.
+        """
+        return self.session.statistics()
+
+    def _configure(
+        self,
+        system_prompt: str | None,
+        tools: Sequence[Mapping[str, Any]] | None,
+        messages: Sequence[Mapping[str, Any]] | None,
+    ) -> SessionConfig:
+        inference = self.config["inference"]
+        for key in inference.keys() - set(_INFERENCE_KEYS):
+            logger.warning("inference[%r] is not supported and is ignored", key)
+        supported = {key: inference[key] for key in _INFERENCE_KEYS if key in inference}
+        return SessionConfig(
+            model=self.model_id,
+            instructions=system_prompt or DEFAULT_INSTRUCTIONS,
+            audio=_settings(AudioSettings, self.config["audio"], "audio"),
+            tools=tools,
+            history=messages or (),
+            image_input=self._image_input,
+            client=self._client,
+            engine=self._engine,
+            **supported,
+        )
+
+
+def _settings(cls: Any, given: Mapping[str, Any] | None, where: str) -> Any:
+    """Make settings of a mapping, naming a key that is wrong."""
+    known = {field.name for field in cls.__attrs_attrs__}
+    for key in (given or {}).keys() - known:
+        raise ConfigError(f"{where}.{key}", "(not shown)", "the keys " + ", ".join(sorted(known)))
+    return cls(**(given or {}))

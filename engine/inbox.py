@@ -1,0 +1,169 @@
+"""The inbox: what the session has for the application, in order, bounded in bytes, purged when the user interrupts."""
+
+from collections import deque
+from typing import Literal
+
+import attrs
+import trio
+
+from engine import limits
+from engine.errors import LimitExceeded
+from engine.events import BidiAudioStreamEvent, BidiErrorEvent, BidiOutputEvent, BidiTranscriptStreamEvent
+
+Overflow = Literal["drop_oldest_audio", "wait", "fail"]
+
+_EVENTS_A_CHECKPOINT = 64
+"""A reader that always finds events lets other tasks run this often; each time would cost more than the event."""
+
+
+@attrs.frozen
+class InboxStatistics:
+    """A snapshot of the inbox.
+
+    Attributes:
+        events: How many wait.
+        bytes: What they weigh.
+        most_bytes: The most that ever waited.
+        purged_audio: Audio events dropped as stale, at interruptions and at `stop`.
+        dropped_audio: Audio events dropped at the bound.
+        delivered: Events handed to the application.
+    """
+
+    events: int
+    bytes: int
+    most_bytes: int
+    purged_audio: int
+    dropped_audio: int
+    delivered: int
+
+
+def weight(event: BidiOutputEvent) -> int:
+    """What an event counts for: its audio or text, and a fixed share for the rest."""
+    if isinstance(event, BidiAudioStreamEvent):
+        return len(event.audio) + limits.INBOX_EVENT_BYTES
+    if isinstance(event, BidiTranscriptStreamEvent):
+        return len(event.text) + len(event.current_transcript or "") + limits.INBOX_EVENT_BYTES
+    return limits.INBOX_EVENT_BYTES
+
+
+class Inbox:
+    """Events from the receiver to the application.
+
+    Args:
+        max_bytes: The bound.
+        overflow: What happens at the bound; see `engine.config.EngineSettings.inbox_overflow`.
+    """
+
+    def __init__(self, max_bytes: int, overflow: Overflow) -> None:
+        self._max_bytes = max_bytes
+        self._overflow = overflow
+        self._events: deque[BidiOutputEvent] = deque()
+        self._bytes = 0
+        self._most_bytes = 0
+        self._purged = 0
+        self._dropped = 0
+        self._delivered = 0
+        self._overflowing = False
+        self._closed = False
+        self._error: BaseException | None = None
+        self._readers = trio.lowlevel.ParkingLot()
+        self._writers = trio.lowlevel.ParkingLot()
+
+    def statistics(self) -> InboxStatistics:
+        """Give a snapshot."""
+        return InboxStatistics(
+            len(self._events), self._bytes, self._most_bytes, self._purged, self._dropped, self._delivered
+        )
+
+    def put(self, event: BidiOutputEvent) -> None:
+        """Add an event.
+
+        Raises:
+            LimitExceeded: The bound is passed and the policy does not help: it is `fail`, or no audio is left to
+                drop. The event is in all the same.
+        """
+        if self._closed:
+            return
+        self._append(event)
+        if self._bytes > self._max_bytes and self._overflow != "wait":
+            self._overflowed()
+        elif self._bytes < self._max_bytes // 2:
+            self._overflowing = False
+
+    def has_room(self) -> bool:
+        """Tell whether the receiver may go on reading, by the policy `wait`."""
+        return self._overflow != "wait" or self._closed or self._bytes <= self._max_bytes
+
+    async def room(self) -> None:
+        """Wait until the application has read something."""
+        await self._writers.park()
+
+    def purge_audio(self, kept: frozenset[str] = frozenset()) -> int:
+        """Drop audio that waits, but for that of the responses in `kept`; give how many events."""
+        stale = [
+            event for event in self._events if isinstance(event, BidiAudioStreamEvent) and event.response_id not in kept
+        ]
+        if stale:
+            gone = set(map(id, stale))
+            self._events = deque(event for event in self._events if id(event) not in gone)
+            self._bytes -= sum(map(weight, stale))
+            self._purged += len(stale)
+            self._writers.unpark_all()
+        return len(stale)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Take nothing more. Readers get what is there, then the error, or the end."""
+        self._closed = True
+        self._error = error
+        self._readers.unpark_all()
+        self._writers.unpark_all()
+
+    async def get(self) -> BidiOutputEvent | None:
+        """Wait for the next event; None at the end. Cancelled, it leaves the event where it is.
+
+        Raises:
+            BaseException: What the session ended with, once all events before it are read.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._delivered % _EVENTS_A_CHECKPOINT == 0:
+            await trio.lowlevel.checkpoint()
+        while not self._events:
+            if self._closed:
+                if self._error is not None:
+                    raise self._error
+                return None
+            await self._readers.park()
+        event = self._events.popleft()
+        self._bytes -= weight(event)
+        self._delivered += 1
+        self._writers.unpark_all()
+        return event
+
+    def _append(self, event: BidiOutputEvent) -> None:
+        self._events.append(event)
+        self._bytes += weight(event)
+        self._most_bytes = max(self._most_bytes, self._bytes)
+        self._readers.unpark()
+
+    def _overflowed(self) -> None:
+        way_out = "call receive() faster, raise engine.inbox_max_bytes, or choose another engine.inbox_overflow"
+        over = LimitExceeded("inbox_max_bytes", self._max_bytes, self._bytes, way_out)
+        if self._overflow == "fail":
+            raise over
+        self._drop_oldest_audio()
+        if self._bytes > self._max_bytes:
+            raise over
+        if not self._overflowing:
+            self._overflowing = True
+            self._append(BidiErrorEvent(over, {"policy": self._overflow}, received_at=trio.current_time()))
+
+    def _drop_oldest_audio(self) -> None:
+        kept: list[BidiOutputEvent] = []
+        while self._events and self._bytes > self._max_bytes:
+            event = self._events.popleft()
+            if isinstance(event, BidiAudioStreamEvent):
+                self._bytes -= weight(event)
+                self._dropped += 1
+            else:
+                kept.append(event)
+        self._events.extendleft(reversed(kept))

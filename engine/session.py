@@ -1,0 +1,448 @@
+"""A session: wires conversation, actors, lanes and inbox together and supervises them; `open_session`."""
+
+import logging
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, cast
+
+import attrs
+import pybase64
+import trio
+
+from engine import limits
+from engine.actors.audio_pump import AudioPump
+from engine.actors.lane import Lane, LaneStatistics
+from engine.actors.receiver import receiver
+from engine.actors.sender import sender
+from engine.actors.watchdog import Watchdog, deadline
+from engine.config import WIRE_FORMATS, SessionConfig
+from engine.errors import (
+    BidiModelTimeoutError,
+    ConnectionLost,
+    EngineError,
+    LimitExceeded,
+    SessionEnded,
+    UnsupportedContent,
+)
+from engine.events import (
+    BidiAudioInputEvent,
+    BidiConnectionCloseEvent,
+    BidiImageInputEvent,
+    BidiOutputEvent,
+    BidiTextInputEvent,
+    CloseReason,
+    SessionInput,
+    ToolResultEvent,
+)
+from engine.inbox import Inbox, InboxStatistics
+from engine.protocol.conversation import Conversation, ConversationStatistics
+from engine.protocol.effects import Effect, End, Opened, PurgeAudio, Transmit
+from engine.protocol.history import History
+from engine.raw import Raw
+from engine.traffic import Traffic
+from engine.transport import trio_ws
+from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
+from engine.wire.client import ClientEvent, ResponseCreate
+from engine.wire.codec import encode
+
+logger = logging.getLogger(__name__)
+
+Spawn = Callable[[Callable[[], Awaitable[None]]], None]
+"""Starts the supervisor's task."""
+
+_FEEDS_A_CHECKPOINT: Final = 16
+"""Audio frames taken between two full checkpoints: a loop over a long recording must let other tasks run."""
+
+
+@attrs.frozen(kw_only=True)
+class SessionStatistics:
+    """A snapshot of a session.
+
+    Attributes:
+        connection_id: As in the session's first event.
+        state: `new`, `connecting`, `live`, `closing` or `closed`.
+        age_s: Seconds since the connection was begun.
+        messages_received: Server messages, those that could not be read included.
+        events_received: Server events by type.
+        audio_fed_ms: Microphone audio taken.
+        audio_received_ms: The model's audio received.
+        inbox: What waits for `receive()`.
+        control_lane: Control messages that wait for the socket; weights are messages.
+        audio_lane: Audio that waits for the socket; weights are ms.
+        conversation: The conversation's own figures.
+        transport: Bytes, once connected.
+    """
+
+    connection_id: str
+    state: str
+    age_s: float
+    messages_received: int
+    events_received: Mapping[str, int]
+    audio_fed_ms: float
+    audio_received_ms: float
+    inbox: InboxStatistics
+    control_lane: LaneStatistics
+    audio_lane: LaneStatistics
+    conversation: ConversationStatistics
+    transport: TransportStatistics | None
+
+
+class Session:
+    """One conversation over one connection. Made by `open_session`.
+
+    Args:
+        config: What the session is.
+        connector: How to connect; the network when None.
+    """
+
+    def __init__(self, config: SessionConfig, connector: Connector | None = None) -> None:
+        self.config = config
+        self.connection_id = str(uuid.uuid4())
+        """Names the session."""
+        self._connector = connector or trio_ws.connect
+        self._conversation = Conversation(config, self.connection_id)
+        self._inbox = Inbox(config.engine.inbox_max_bytes, config.engine.inbox_overflow)
+        self._control = Lane(limits.CONTROL_LANE_MESSAGES)
+        self._audio = Lane(limits.AUDIO_LANE_S * 1000)
+        self._pump = AudioPump(self._audio, config.audio, config.engine.input_frame_ms, config.engine.input_overflow)
+        self._transport: Transport | None = None
+        self._watchdog: Watchdog | None = None
+        self._begin: Sequence[Effect] = ()
+        self._connecting = trio.CancelScope()
+        self._started_at = 0.0
+        self._end: End | None = None
+        self._opened = False
+        self._settled = trio.Event()
+        self._ending = trio.Event()
+        self._ended = trio.Event()
+        self._state = "new"
+        self._feeds = 0
+        self._special: dict[type, Callable[..., None]] = {
+            Transmit: self._transmit,
+            PurgeAudio: self._purge,
+            Opened: self._open,
+            End: self._finish,
+        }
+        self.raw: Raw = Raw(self._send_raw)
+        """Typed wire events, both ways."""
+        self._traffic = Traffic(self._conversation, self.raw)
+
+    # --- for the application ----------------------------------------------------------------------------------
+
+    @property
+    def history(self) -> History:
+        """The server's items, mirrored."""
+        return self._conversation.history
+
+    async def send(self, content: SessionInput | object) -> None:
+        """Send text, audio, a tool result, or (by opt-in) an image. Cancelled, it has sent all or nothing.
+
+        Raises:
+            UnsupportedContent: It can't be sent; the text says what can.
+            SessionEnded: The session is over.
+            LimitExceeded: Too much audio waits for the socket, with `input_overflow="fail"`.
+        """
+        self._check_live()
+        if isinstance(content, BidiAudioInputEvent):
+            await self.send_audio(self._decode_audio(content))
+        elif isinstance(content, (BidiTextInputEvent, BidiImageInputEvent, ToolResultEvent)):
+            await trio.lowlevel.checkpoint_if_cancelled()
+            await self._control.room()
+            self._check_live()
+            self._apply(self._conversation.submit(content, trio.current_time()))
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:  # Callers without a type checker come here.
+            ways = "BidiTextInputEvent, BidiAudioInputEvent, BidiImageInputEvent or ToolResultEvent"
+            raise UnsupportedContent(f"content_type={type(content).__name__} | content not supported; send {ways}")
+
+    async def send_audio(self, audio: bytes) -> None:
+        """Send microphone audio, as `send` does with a `BidiAudioInputEvent` but without base64.
+
+        Args:
+            audio: In the format of `config.audio`, any whole number of samples.
+
+        Raises:
+            UnsupportedContent: It ends inside a sample.
+            SessionEnded: The session is over.
+            LimitExceeded: Too much audio waits for the socket, with `input_overflow="fail"`.
+        """
+        self._check_live()
+        if self.config.audio.format == "pcm" and len(audio) % 2:
+            raise UnsupportedContent(f"{len(audio)} bytes of PCM16 end inside a sample | content not supported")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._pump.feed(audio)
+        self._feeds += 1
+        if self._feeds % _FEEDS_A_CHECKPOINT == 0:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def receive(self) -> AsyncGenerator[BidiOutputEvent, None]:
+        """Iterate over the session's events, until its close event. What is not taken stays for the next call.
+
+        Raises:
+            BidiModelTimeoutError: The session's lifetime is over.
+            ConnectionLost: The connection broke.
+            ServerReported: The service ended the session with an error.
+            LimitExceeded: A bound was passed whose policy ends the session.
+        """
+        while (event := await self._inbox.get()) is not None:
+            yield event
+
+    def statistics(self) -> SessionStatistics:
+        """Give a snapshot."""
+        audio = self.config.audio
+        return SessionStatistics(
+            connection_id=self.connection_id,
+            state=self._state,
+            age_s=trio.current_time() - self._started_at if self._state != "new" else 0.0,
+            messages_received=self._traffic.messages,
+            events_received=self._traffic.events.snapshot(),
+            audio_fed_ms=self._pump.fed_ms,
+            audio_received_ms=self._traffic.audio_chars * 3 / 4 / audio.bytes_per_ms,
+            inbox=self._inbox.statistics(),
+            control_lane=self._control.statistics(),
+            audio_lane=self._audio.statistics(),
+            conversation=self._conversation.statistics(),
+            transport=self._transport.statistics() if self._transport is not None else None,
+        )
+
+    async def stop(self) -> None:
+        """End the session: flush, close, leave nothing behind. Takes at most `close_deadline_s`; may be repeated.
+
+        Audio that was not received yet is dropped and counted; other events can still be read.
+        """
+        self._inbox.purge_audio()
+        self._finish(End("client_disconnect"))
+        if self._state == "new":
+            self._state = "closed"
+            self._ended.set()
+        with trio.CancelScope(shield=True):
+            # Bounded: the supervisor's own cleanup has a deadline.
+            await self._ended.wait()
+
+    async def start(self, spawn: Spawn) -> None:
+        """Connect and configure; returns when the service has opened the session.
+
+        Args:
+            spawn: Starts the supervisor, which never raises what the session can report.
+
+        Raises:
+            ConnectionLost: No connection could be made.
+            DeadlinePassed: It took longer than `connect_deadline_s`.
+            ServerReported: The service refused, as with a bad key.
+            UnsupportedContent: The history holds what the service can't take.
+        """
+        self._begin = self._conversation.begin()
+        self._state = "connecting"
+        self._started_at = trio.current_time()
+        spawn(self._supervise)
+        try:
+            await self._settled.wait()
+        except BaseException:
+            await self.stop()
+            raise
+        if not self._opened:
+            await self.stop()
+            end = cast("End", self._end)
+            raise end.error or SessionEnded(end.reason)
+
+    # --- supervision ------------------------------------------------------------------------------------------
+
+    async def _supervise(self) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._link(nursery)
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            bugs, rest = group.split(Exception)
+            if bugs is not None:
+                self._crashed(bugs)
+            if rest is not None:
+                raise rest from None
+        finally:
+            self._finish(End("client_disconnect"))
+            self._state = "closed"
+            self.raw.close()
+            self._ended.set()
+            logger.info("session %s closed: %s", self.connection_id, self._reason())
+
+    def _crashed(self, bugs: BaseExceptionGroup[BaseException]) -> None:
+        """A bug of ours: it ends the session and reaches whoever receives."""
+        logger.error("session %s crashed", self.connection_id, exc_info=bugs)
+        error: BaseException = bugs
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        self._finish(End("error"), error)
+
+    async def _link(self, nursery: trio.Nursery) -> None:
+        """Live one connection, from the first packet to the last."""
+        try:
+            with self._connecting:
+                await self._connect(nursery)
+            if self._end is None:
+                self._state = "live"
+                await self._ending.wait()
+        finally:
+            self._state = "closing"
+            await self._close()
+
+    async def _connect(self, nursery: trio.Nursery) -> None:
+        config = self.config
+        try:
+            with deadline("connect", config.engine.connect_deadline_s):
+                endpoint = Endpoint(
+                    url=config.client.url(config.model),
+                    headers=config.client.headers(),
+                    ssl_context=config.client.ssl_context,
+                )
+                self._transport = await self._connector(nursery, endpoint)
+                self._start_actors(nursery, self._transport)
+                await self._settled.wait()
+        except EngineError as error:
+            self._finish(End("error", error))
+
+    def _start_actors(self, nursery: trio.Nursery, transport: Transport) -> None:
+        self._apply(self._begin)
+        self._begin = ()
+        self._watchdog = Watchdog(
+            self._conversation, self._apply, self._started_at + self.config.client.timeout_s, self._lifetime_over
+        )
+        nursery.start_soon(self._run_receiver, transport, name="engine receiver")
+        nursery.start_soon(self._run_sender, transport, name="engine sender")
+        nursery.start_soon(self._pump.run, name="engine audio pump")
+        nursery.start_soon(self._watchdog.run, name="engine watchdog")
+
+    async def _run_receiver(self, transport: Transport) -> None:
+        await receiver(
+            transport,
+            self._traffic,
+            self._apply,
+            room=self._inbox.has_room,
+            wait_for_room=self._inbox.room,
+            message_max_bytes=self.config.engine.message_max_bytes,
+            on_lost=self._lost,
+        )
+
+    async def _run_sender(self, transport: Transport) -> None:
+        await sender(transport, self._control, self._audio, on_sent=self._traffic.sent, on_lost=self._lost)
+
+    async def _close(self) -> None:
+        """Send what waits, say goodbye, drop the connection: bounded, whatever is cancelled."""
+        transport, limit_s = self._transport, self.config.engine.close_deadline_s
+        if transport is None:
+            return
+        started = trio.current_time()
+        with trio.CancelScope(shield=True):
+            if self._opened and not self._connection_is_lost():
+                self._pump.flush()
+                with trio.move_on_after(limit_s / 2):
+                    await self._audio.emptied()
+                    await self._control.emptied()
+            self._audio.close()
+            self._control.close()
+            await transport.close(max(0.0, limit_s - (trio.current_time() - started)))
+
+    def _connection_is_lost(self) -> bool:
+        return self._end is not None and isinstance(self._end.error, ConnectionLost)
+
+    def _finish(self, end: End, crash: BaseException | None = None) -> None:
+        """The session is over; only the first reason counts."""
+        if self._end is not None:
+            return
+        self._end = end
+        error = crash or end.error
+        if error is None:
+            self._inbox.put(BidiConnectionCloseEvent(self.connection_id, end.reason))
+        self._inbox.close(error)
+        self._ending.set()
+        self._settled.set()
+        if not self._opened:
+            self._connecting.cancel()
+
+    def _reason(self) -> CloseReason:
+        return cast("End", self._end).reason
+
+    # --- what actors call -------------------------------------------------------------------------------------
+
+    def _apply(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            special = self._special.get(type(effect))
+            if special is not None:
+                special(effect)
+                continue
+            try:
+                self._inbox.put(cast("BidiOutputEvent", effect))
+            except LimitExceeded as error:
+                self._finish(End("error", error))
+
+    def _transmit(self, effect: Transmit) -> None:
+        if self._end is not None:
+            return
+        self._control.put(encode(effect.event), 1)
+        if isinstance(effect.event, ResponseCreate) and self._watchdog is not None:
+            self._watchdog.rearm()
+
+    def _purge(self, effect: PurgeAudio) -> None:
+        self._inbox.purge_audio(effect.kept)
+
+    def _open(self, _: Opened) -> None:
+        self._opened = True
+        self._settled.set()
+        logger.info("session %s open after %.3f s", self.connection_id, trio.current_time() - self._started_at)
+
+    def _lost(self, lost: ConnectionLost) -> None:
+        self._apply(self._conversation.link_ended(lost))
+
+    def _lifetime_over(self) -> None:
+        self._finish(End("timeout", BidiModelTimeoutError(f"timeout_s={self.config.client.timeout_s} has passed")))
+
+    def _send_raw(self, event: ClientEvent) -> None:
+        self._check_live()
+        self._apply(self._conversation.sent_by_hand(event, trio.current_time()))
+
+    def _check_live(self) -> None:
+        if self._end is not None:
+            raise SessionEnded(self._reason()) from self._end.error
+
+    def _decode_audio(self, content: BidiAudioInputEvent) -> bytes:
+        audio = self.config.audio
+        given = (content.format, content.sample_rate, content.channels)
+        wanted = (audio.format, WIRE_FORMATS[audio.format][1], 1)
+        if given != wanted:
+            got, takes = ("format={!r}, sample_rate={}, channels={}".format(*each) for each in (given, wanted))
+            raise UnsupportedContent(f"audio of {got} | content not supported; this session takes {takes}")
+        try:
+            return pybase64.b64decode(content.audio, validate=True)
+        except ValueError as error:
+            raise UnsupportedContent("audio is not base64 text | content not supported") from error
+
+
+@asynccontextmanager
+async def open_session(
+    config: SessionConfig | None = None, *, connector: Connector | None = None
+) -> AsyncIterator[Session]:
+    """Open a session for the length of a block.
+
+    Args:
+        config: What the session is; the defaults and the environment when None.
+        connector: How to connect; the network when None.
+
+    Yields:
+        The session, open and configured.
+
+    Raises:
+        EngineError: As `Session.start` tells.
+    """
+    session = Session(config or SessionConfig(), connector)
+    try:
+        async with trio.open_nursery() as nursery:
+            await session.start(lambda supervise: nursery.start_soon(supervise, name="engine session"))
+            try:
+                yield session
+            finally:
+                await session.stop()
+    except BaseExceptionGroup as group:
+        # The supervisor reports and never raises, so what is in the group is the block's own exception.
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from group.exceptions[0].__cause__
+        raise

@@ -1,0 +1,195 @@
+"""One client's connection: handshake, admission, and the tasks that read, write, ping and end it."""
+
+import logging
+import time
+from typing import Any, Final
+
+import orjson
+import trio
+import trio_websocket
+
+from engine.limits import RECEIVE_BUFFER_BYTES
+from engine.simulator import effective
+from engine.simulator.admission import Handshake, admit
+from engine.simulator.catalogue import SESSION_EXPIRED, Refusal
+from engine.simulator.conversation import Conversation
+from engine.simulator.ids import IdMint
+from engine.simulator.ledger import Message, SessionLedger
+from engine.simulator.outbox import Outbox
+from engine.simulator.responder import ResponderFactory
+from engine.simulator.services import Services
+from engine.simulator.session import SimulatedSession
+from engine.simulator.settings import SimulatorSettings
+from engine.simulator.usage import RateLimit
+
+logger = logging.getLogger(__name__)
+
+HANDSHAKE_DEADLINE_S: Final = 10.0
+"""From the accepted stream to the whole upgrade request."""
+
+GOING_AWAY: Final = 1001
+INTERNAL_ERROR: Final = 1011
+
+
+class Connection:
+    """Serves one stream until it ends.
+
+    Args:
+        settings: The server's.
+        responder_factory: Makes the session's responder, once it is admitted.
+        ledger: Where to write what crosses the wire.
+        epoch_s: What to add to the Trio clock to have Unix time.
+    """
+
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        responder_factory: ResponderFactory,
+        ledger: SessionLedger,
+        epoch_s: float | None,
+    ) -> None:
+        self._settings = settings
+        self._responder_factory = responder_factory
+        self._ledger = ledger
+        self._epoch_s = epoch_s
+        self._ids = IdMint.seeded(settings.seed, ledger.number)
+        self._outbox = Outbox(settings.outbox_max_bytes)
+        self._socket: trio_websocket.WebSocketConnection | None = None
+
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        """Serve the stream; returns when the connection is over, whichever way."""
+        try:
+            async with trio.open_nursery() as nursery:
+                handshake = await self._shake_hands(nursery, stream)
+                if handshake is not None:
+                    await self._serve_session(handshake)
+                nursery.cancel_scope.cancel()
+        except* (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as lost:
+            logger.debug("connection %d is lost: %r", self._ledger.number, lost.exceptions)
+        finally:
+            self._ledger.open = False
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection; when the client does not answer in time, drop it."""
+        if self._socket is None:
+            return
+        self._ledger.close_code, self._ledger.close_reason = code, reason
+        with trio.move_on_after(self._settings.close_grace_s):
+            await self._socket.aclose(code, reason)
+
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    async def _shake_hands(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> Handshake | None:
+        """Take the upgrade request. Gives None when it is refused or never comes."""
+        with trio.move_on_after(HANDSHAKE_DEADLINE_S):
+            request = await trio_websocket.wrap_server_stream(
+                nursery,
+                stream,
+                max_message_size=self._settings.message_max_bytes,
+                receive_buffer_size=RECEIVE_BUFFER_BYTES,
+            )
+            handshake = Handshake.read(request.path, request.headers, request.proposed_subprotocols)
+            if not handshake.known:
+                await request.reject(404, extra_headers=[(b"content-length", b"0")])
+                return None
+            self._socket = await request.accept(subprotocol=handshake.subprotocol)
+            return handshake
+        return None
+
+    async def _serve_session(self, handshake: Handshake) -> None:
+        assert self._socket is not None  # noqa: S101 - the handshake made it
+        try:
+            admit(handshake, self._settings)
+        except Refusal as refusal:
+            logger.info("connection %d is refused: %s", self._ledger.number, refusal.code)
+            self._emit("error", error=refusal.error(None))
+            await self._socket.send_message(await self._outbox.take())
+            await self.close(refusal.entry.close_code or INTERNAL_ERROR, refusal.close_reason)
+            return
+        try:
+            await self._run(self._socket, handshake)
+        except* Exception as bugs:
+            lost, rest = bugs.split((trio_websocket.ConnectionClosed,))
+            if rest is not None:
+                self._ledger.crash = rest
+                logger.exception("session %s crashed", self._ledger.session_id, exc_info=rest)
+                await self.close(INTERNAL_ERROR, "server_error")
+            closed = self._socket.closed
+            if lost is not None and closed is not None and self._ledger.close_code is None:
+                self._ledger.close_code, self._ledger.close_reason = closed.code, closed.reason
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    async def _run(self, socket: trio_websocket.WebSocketConnection, handshake: Handshake) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, socket)
+            nursery.start_soon(self._ping, socket)
+            session = self._make_session(handshake, nursery)
+            session.begin()
+            nursery.start_soon(self._close_when_asked, session, nursery.cancel_scope)
+            with trio.move_on_after(self._settings.session_max_s):
+                await self._read(socket, session)
+            await self._expire()
+            nursery.cancel_scope.cancel()
+
+    def _make_session(self, handshake: Handshake, nursery: trio.Nursery) -> SimulatedSession:
+        ids, settings = self._ids, self._settings
+        self._ledger.session_id = ids.new("sess")
+        expires_at = int(self._unix_time() + settings.session_max_s)
+        if handshake.transcription:
+            session = effective.new_transcription_session(self._ledger.session_id, expires_at)
+        else:
+            session = effective.new_conversation_session(self._ledger.session_id, handshake.model, expires_at, settings)
+        services = Services(
+            settings=settings,
+            ids=ids,
+            emit=self._emit,
+            room=self._outbox.room,
+            responder=self._responder_factory(),
+            conversation=Conversation(ids.new("conv"), audio_max_bytes=settings.item_audio_max_bytes),
+            rate_limit=RateLimit(settings.rate_limit_tokens, settings.rate_limit_per_s),
+        )
+        return SimulatedSession(services, session, nursery, self._note_received)
+
+    def _unix_time(self) -> float:
+        return time.time() if self._epoch_s is None else self._epoch_s + trio.current_time()
+
+    async def _read(self, socket: trio_websocket.WebSocketConnection, session: SimulatedSession) -> None:
+        while True:
+            session.receive(await socket.get_message())
+            await self._outbox.room()
+
+    async def _write(self, socket: trio_websocket.WebSocketConnection) -> None:
+        while True:
+            await socket.send_message(await self._outbox.take())
+
+    async def _ping(self, socket: trio_websocket.WebSocketConnection) -> None:
+        while True:
+            await trio.sleep(self._settings.ping_interval_s)
+            with trio.move_on_after(self._settings.ping_interval_s):
+                await socket.ping(self._ids.ping_payload())
+
+    async def _expire(self) -> None:
+        refusal = Refusal(SESSION_EXPIRED, minutes=self._settings.session_max_s / 60)
+        self._emit("error", error=refusal.error(None))
+        with trio.move_on_after(self._settings.close_grace_s):
+            await self._outbox.flushed()
+        await self.close(GOING_AWAY, refusal.message)
+
+    async def _close_when_asked(self, session: SimulatedSession, scope: trio.CancelScope) -> None:
+        await session.close_asked.wait()
+        with trio.move_on_after(self._settings.close_grace_s):
+            await self._outbox.flushed()
+        await self.close(1000, "")
+        scope.cancel()
+
+    # --- what crosses the wire ---------------------------------------------------------------------------------------
+
+    def _emit(self, event_type: str, /, **fields: Any) -> None:
+        event = {"type": event_type, "event_id": self._ids.new("event"), **fields}
+        text = orjson.dumps(event).decode()
+        self._ledger.sent.add(Message(trio.current_time(), event_type, text))
+        self._outbox.put(text)
+
+    def _note_received(self, event_type: str, text: str) -> None:
+        self._ledger.received.add(Message(trio.current_time(), event_type, text))

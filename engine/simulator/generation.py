@@ -1,0 +1,317 @@
+"""One response from `response.created` to `response.done`: its output in order, at its pace, and its end at any point.
+
+The end is made at once by whoever calls `finish`, in the middle of the task that writes the output: that task is
+cancelled and what it would still emit is dropped, so no event can come after `response.done`.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from typing import Any, Final, Literal, cast
+
+import attrs
+import trio
+
+from engine.simulator import usage
+from engine.simulator.conversation import Entry
+from engine.simulator.ear import Ear
+from engine.simulator.formats import PCM_BYTES_PER_MS, duration_ms, wire_format
+from engine.simulator.output import FunctionCall, Message, OutputItem, call_entry, message_entry
+from engine.simulator.responder import Call, Fail, Incomplete, Part, Prompt, Say
+from engine.simulator.services import Services, pieces
+from engine.wire.codec import from_object
+from engine.wire.items import ITEM_CLASSES, Item, UnknownItem
+from engine.wire.session import Session
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+Trigger = Literal["client", "vad", "idle"]
+
+SPOKEN_MS_PER_CHAR: Final = 65
+"""How fast the transcript of a spoken answer is taken to run, about 150 words a minute."""
+
+
+@attrs.frozen
+class Request:
+    """What a response is to be.
+
+    Attributes:
+        session: The settings in force for it.
+        trigger: Who asked.
+        number: How many the session asked for before.
+        entries: Its context.
+        out_of_band: True outside the conversation.
+        metadata: Echoed.
+    """
+
+    session: Json = attrs.field(repr=False)
+    trigger: Trigger
+    number: int
+    entries: Sequence[Entry] = attrs.field(repr=False)
+    out_of_band: bool = False
+    metadata: Json | None = attrs.field(default=None, repr=False)
+
+
+class _Over(Exception):
+    """The response ends here, as a part says."""
+
+    def __init__(self, status: str, details: Json) -> None:
+        super().__init__(status)
+        self.status = status
+        self.details = details
+
+
+class Generation:
+    """A running response.
+
+    Args:
+        services: The session's.
+        ear: Who hears the spoken turns of the context.
+        request: What it is to be.
+        on_done: Called once, right after `response.done`.
+    """
+
+    def __init__(self, services: Services, ear: Ear, request: Request, on_done: Callable[["Generation"], None]) -> None:
+        self.id = services.ids.new("resp")
+        self.request = request
+        self.done = False
+        self.cancelling = False
+        self._services = services
+        self._ear = ear
+        self._on_done = on_done
+        self._scope = trio.CancelScope()
+        self._items: list[OutputItem] = []
+        self._open: OutputItem | None = None
+        self._input = usage.context_tokens(request.session, request.entries)
+        self._audio = "audio" in request.session["output_modalities"]
+        self._next_at = 0.0
+
+    @property
+    def audio_ms(self) -> float:
+        """Tell how much speech it made."""
+        return sum(item.entry.audio_ms for item in self._items)
+
+    def begin(self) -> None:
+        """Send `response.created`."""
+        self._services.emit("response.created", response=self._object("in_progress", None, None))
+
+    async def run(self) -> None:
+        """Write the output and end the response."""
+        with self._scope:
+            try:
+                await self._write_output()
+            except _Over as over:
+                self.finish(over.status, over.details)
+            except Exception:
+                logger.exception("responder of response %s failed", self.id)
+                self.finish("failed", _failure(Fail()))
+            else:
+                self.finish("completed", None)
+
+    def finish(self, status: str, details: Json | None) -> None:
+        """End the response here: close what is open, send `response.done`. Does nothing when it is over."""
+        if self.done:
+            return
+        self._close_item("completed" if status == "completed" else "incomplete")
+        self.done = True
+        self._scope.cancel()
+        made = self._made()
+        spent = usage.usage(self._input, usage.cached(self._services.last_input, self._input), made)
+        if status == "failed":
+            spent = usage.usage(usage.Count(), usage.Count(), usage.Count())
+        elif not self.request.out_of_band:
+            self._services.last_input = self._input
+        self._services.rate_limit.spend(spent["total_tokens"], trio.current_time())
+        self._services.emit("response.done", response=self._object(status, details, spent))
+        self._on_done(self)
+
+    def cancel(self, reason: str) -> None:
+        """End the response as `cancelled`, for `turn_detected` or `client_cancelled`."""
+        self.finish("cancelled", {"type": "cancelled", "reason": reason})
+
+    # --- its object ----------------------------------------------------------------------------------------------
+
+    def _object(self, status: str, details: Json | None, spent: Json | None) -> Json:
+        session = self.request.session
+        output = session["audio"]["output"]
+        return {
+            "object": "realtime.response",
+            "id": self.id,
+            "status": status,
+            "status_details": details,
+            "output": [item.entry.snapshot() for item in self._items],
+            "conversation_id": None if self.request.out_of_band else self._services.conversation.id,
+            "output_modalities": session["output_modalities"],
+            "max_output_tokens": session["max_output_tokens"],
+            "audio": {"output": {"format": output["format"], "voice": output["voice"]}},
+            "usage": spent,
+            "metadata": self.request.metadata,
+        }
+
+    def _made(self) -> usage.Count:
+        return sum((item.tokens() for item in self._items), usage.Count())
+
+    # --- its output ----------------------------------------------------------------------------------------------
+
+    async def _write_output(self) -> None:
+        pace = self._services.settings.pace
+        await trio.sleep(pace.think_ms / 1000)
+        await self._ear.hear_all(list(self.request.entries))
+        parts = await self._services.responder.answer(self._prompt())
+        await self._go_on()
+        for part in parts:
+            if not isinstance(part, Incomplete):
+                self._close_item("completed")
+            await self._write_part(part)
+
+    async def _write_part(self, part: Part) -> None:
+        match part:
+            case Say():
+                await (self._speak(part) if self._audio else self._write_text(part))
+            case Call():
+                await self._write_call(part)
+            case Incomplete():
+                raise _Over("incomplete", {"type": "incomplete", "reason": part.reason})
+            case Fail():
+                raise _Over("failed", _failure(part))
+
+    async def _write_text(self, part: Say) -> None:
+        message = self._open_message()
+        await self._wait(self._services.settings.pace.first_delta_ms)
+        for delta in pieces(part.text):
+            message.write(delta)
+            await self._wait(self._services.settings.pace.text_delta_ms)
+
+    async def _write_call(self, part: Call) -> None:
+        ids = self._services.ids
+        entry = call_entry(ids.new("item"), part.name, part.call_id or ids.new("call"))
+        call = FunctionCall(self._services, self.id, len(self._items), not self.request.out_of_band, entry)
+        self._open_item(call)
+        for delta in pieces(part.arguments):
+            call.write(delta)
+            await self._wait(self._services.settings.pace.text_delta_ms)
+
+    async def _speak(self, part: Say) -> None:
+        pace = self._services.settings.pace
+        message = self._open_message()
+        words = _Words(part.text)
+        await self._wait(pace.first_delta_ms)
+        self._next_at = trio.current_time()
+        async with aclosing(self._deltas(part)) as deltas:
+            async for pcm in deltas:
+                await self._wait_until_next(duration_ms(pcm) / pace.audio_speed)
+                for word in words.until(message.entry.audio_ms + pace.transcript_lead_ms):
+                    message.write(word)
+                message.say(pcm)
+        await self._go_on()
+        for word in words.until(float("inf")):
+            message.write(word)
+
+    async def _deltas(self, part: Say) -> AsyncGenerator[bytes, None]:
+        """Cut speech into deltas of the same length, whatever pieces it comes in."""
+        size = round(self._services.settings.pace.audio_delta_ms) * PCM_BYTES_PER_MS
+        waiting = bytearray()
+        voice = self._voice(part)
+        async with _closing(voice):
+            async for pcm in voice:
+                waiting += pcm
+                while len(waiting) >= size:
+                    yield bytes(waiting[:size])
+                    del waiting[:size]
+        if waiting:
+            yield bytes(waiting)
+
+    def _voice(self, part: Say) -> AsyncIterator[bytes]:
+        if part.audio is not None:
+            return _once(part.audio)
+        voice = self.request.session["audio"]["output"]["voice"]
+        return self._services.responder.speak(part.text, voice if isinstance(voice, str) else voice["id"])
+
+    # --- items and pace ------------------------------------------------------------------------------------------
+
+    def _open_message(self) -> Message:
+        wire = wire_format(self.request.session["audio"]["output"]["format"]) if self._audio else None
+        entry = message_entry(self._services.ids.new("item"))
+        message = Message(self._services, self.id, len(self._items), not self.request.out_of_band, entry, wire)
+        self._open_item(message)
+        return message
+
+    def _open_item(self, item: OutputItem) -> None:
+        self._items.append(item)
+        self._open = item
+        item.open()
+
+    def _close_item(self, status: str) -> None:
+        item, self._open = self._open, None
+        if item is not None:
+            item.close(status)
+
+    async def _wait(self, ms: float) -> None:
+        """Wait for the pace, for a slow client, and notice the end."""
+        await trio.sleep(ms / 1000)
+        await self._go_on()
+
+    async def _wait_until_next(self, ms: float) -> None:
+        self._next_at = max(self._next_at, trio.current_time() - 1.0) + ms / 1000
+        await trio.sleep_until(self._next_at)
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        await self._services.room()
+        if self.done:
+            # Ended while this task was already about to run: the cancellation arrives here, before it can emit.
+            await trio.sleep_forever()
+        limit = self.request.session["max_output_tokens"]
+        if limit != "inf" and self._made().total >= limit:
+            raise _Over("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
+
+    def _prompt(self) -> Prompt:
+        return Prompt(
+            session=from_object(self.request.session, Session),
+            items=[_typed(entry) for entry in self.request.entries],
+            audio={entry.id: bytes(entry.audio) for entry in self.request.entries if entry.audio},
+            trigger=self.request.trigger,
+            number=self.request.number,
+            out_of_band=self.request.out_of_band,
+        )
+
+
+class _Words:
+    """The words of a spoken answer, each at the time when the audio is taken to reach it."""
+
+    def __init__(self, text: str) -> None:
+        self._pieces = pieces(text)
+        self._at_ms = 0.0
+
+    def until(self, ms: float) -> list[str]:
+        """Take the words that begin before `ms`."""
+        taken: list[str] = []
+        while self._pieces and self._at_ms <= ms:
+            piece = self._pieces.pop(0)
+            self._at_ms += len(piece) * SPOKEN_MS_PER_CHAR
+            taken.append(piece)
+        return taken
+
+
+async def _once(pcm: bytes) -> AsyncGenerator[bytes, None]:
+    yield pcm
+
+
+def _closing(voice: AsyncIterator[bytes]) -> AbstractAsyncContextManager[Any]:
+    """Close a generator when the response ends in its middle; other iterators have nothing to close."""
+    return aclosing(voice) if isinstance(voice, AsyncGenerator) else nullcontext()
+
+
+def _failure(part: Fail) -> Json:
+    error = {"type": part.error_type, "code": part.code, "message": part.message}
+    return {"type": "failed", "error": error}
+
+
+def _typed(entry: Entry) -> Item:
+    """Give an item as the responder reads it: a spoken one with its transcript."""
+    item = entry.snapshot()
+    for part in item.get("content", ()):
+        if part["type"] == "input_audio" and entry.heard:
+            part["transcript"] = entry.heard
+    return cast("Item", from_object(item, ITEM_CLASSES.get(item["type"], UnknownItem)))

@@ -1,0 +1,172 @@
+"""The simulated service itself: listens on TCP or on streams in memory, one task tree for all its sessions."""
+
+import ipaddress
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from errno import EACCES, EADDRINUSE
+
+import trio
+import trio.testing
+
+from engine.errors import ConfigError
+from engine.simulator.connection import GOING_AWAY, Connection
+from engine.simulator.ledger import Lane, SessionLedger
+from engine.simulator.responder import ResponderFactory
+from engine.simulator.script import ScriptedResponder
+from engine.simulator.settings import SimulatorSettings
+
+logger = logging.getLogger(__name__)
+
+_SHUTDOWN_REASON = "server shutdown"
+
+
+class Simulator:
+    """A running server; made by `serve`.
+
+    Attributes:
+        settings: How it behaves.
+        host: Address it listens on; None when only in memory.
+        port: Port it listens on; 0 when only in memory.
+    """
+
+    def __init__(self, settings: SimulatorSettings, responder_factory: ResponderFactory, nursery: trio.Nursery) -> None:
+        self.settings = settings
+        self.host: str | None = None
+        self.port = 0
+        self._responder_factory = responder_factory
+        self._nursery = nursery
+        self._epoch_s = None if settings.epoch_s is None else settings.epoch_s - trio.current_time()
+        self._ended: deque[SessionLedger] = deque(maxlen=settings.ledger_max_sessions)
+        self._live: dict[SessionLedger, Connection] = {}
+        self._count = 0
+
+    @property
+    def base_url(self) -> str:
+        """Give what clients take as their base URL, as in `ws://127.0.0.1:8123/v1`."""
+        host = f"[{self.host}]" if self.host and ":" in self.host else self.host or "simulator"
+        return f"ws://{host}:{self.port}/v1"
+
+    @property
+    def url(self) -> str:
+        """Give the URL of the realtime endpoint, without a model."""
+        return f"{self.base_url}/realtime"
+
+    @property
+    def sessions(self) -> list[SessionLedger]:
+        """Give the ledgers of all connections that are kept, in the order in which they came."""
+        return sorted([*self._ended, *self._live], key=lambda ledger: ledger.number)
+
+    @property
+    def active_sessions(self) -> int:
+        """Count the connections that are open."""
+        return len(self._live)
+
+    @property
+    def total_sessions(self) -> int:
+        """Count all connections there ever were."""
+        return self._count
+
+    def connect_stream(self, *, lockstep: bool = False) -> trio.abc.Stream:
+        """Make a connection in memory.
+
+        Args:
+            lockstep: True for a stream whose sender waits until the receiver has taken what it sent, as a slow
+                network does; False for one that takes any amount.
+
+        Returns:
+            The client's end, on which a WebSocket handshake is to be made.
+        """
+        pair = trio.testing.lockstep_stream_pair if lockstep else trio.testing.memory_stream_pair
+        client, server = pair()
+        self._nursery.start_soon(self._serve_memory, server)
+        return client
+
+    async def _serve_memory(self, stream: trio.abc.Stream) -> None:
+        try:
+            await self.serve_stream(stream)
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def serve_stream(self, stream: trio.abc.Stream) -> None:
+        """Serve one client on a stream that is there already; returns when it is over."""
+        kept = self.settings.ledger_max_events, self.settings.ledger_max_bytes
+        ledger = SessionLedger(self._count, Lane(*kept), Lane(*kept))
+        self._count += 1
+        connection = Connection(self.settings, self._responder_factory, ledger, self._epoch_s)
+        self._live[ledger] = connection
+        try:
+            await connection.serve(stream)
+        finally:
+            del self._live[ledger]
+            self._ended.append(ledger)
+
+    def listen(self, host: str, listeners: list[trio.SocketListener]) -> None:
+        """Accept connections on TCP."""
+        if not _is_loopback(host):
+            logger.warning("the simulator listens on %s: others can reach it, and it takes any key by default", host)
+        self.host, self.port = host, listeners[0].socket.getsockname()[1]
+        self._nursery.start_soon(trio.serve_listeners, self.serve_stream, listeners)
+        logger.info("the simulator listens on %s", self.url)
+
+    async def disconnect_all(self) -> None:
+        """Close every connection with code 1001, as a server that is going away does."""
+        async with trio.open_nursery() as nursery:
+            for connection in self._live.values():
+                nursery.start_soon(connection.close, GOING_AWAY, _SHUTDOWN_REASON)
+
+
+@asynccontextmanager
+async def serve(
+    settings: SimulatorSettings | None = None,
+    responder_factory: ResponderFactory | None = None,
+    *,
+    host: str | None = "127.0.0.1",
+    port: int = 0,
+) -> AsyncIterator[Simulator]:
+    """Run a simulated service for the time of the block.
+
+    At the end of the block each connection is closed with code 1001, and dropped where the client does not answer
+    within `settings.close_grace_s`. A cancelled block drops them at once.
+
+    Args:
+        settings: How it behaves; None for the defaults.
+        responder_factory: Makes what hears and answers, one for each session; None for a `ScriptedResponder` that
+            repeats what it hears.
+        host: Address to listen on; None to serve streams in memory alone.
+        port: Port to listen on; 0 takes a free one.
+
+    Yields:
+        The server.
+
+    Raises:
+        ConfigError: The port is in use, or not allowed.
+    """
+    listeners = None if host is None else await _open_listeners(host, port)
+    async with trio.open_nursery() as nursery:
+        server = Simulator(settings or SimulatorSettings(), responder_factory or ScriptedResponder, nursery)
+        if host is not None and listeners is not None:
+            server.listen(host, listeners)
+        yield server
+        await server.disconnect_all()
+        nursery.cancel_scope.cancel()
+
+
+async def _open_listeners(host: str, port: int) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(port, host=host)
+    except OSError as error:
+        if error.errno in (EADDRINUSE, EACCES):
+            message = (
+                f"port {port} on {host} can't be used: {error.strerror or error}; take another, or 0 for a free one"
+            )
+            raise ConfigError("port", port, "a free port", message=message) from error
+        raise
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,59 @@
+"""What the parts of one simulated session share: its settings, ids, items, and the way out."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import attrs
+
+from engine.simulator.conversation import Conversation
+from engine.simulator.ids import IdMint
+from engine.simulator.responder import Responder
+from engine.simulator.settings import SimulatorSettings
+from engine.simulator.usage import Count, RateLimit
+
+_PIECE: Final = re.compile(r"\s*(?:[\w'\u2019]+|[^\w\s])|\s+")
+
+
+class Emit(Protocol):
+    """Sends one server event; never waits."""
+
+    def __call__(self, event_type: str, /, **fields: Any) -> None:
+        """Send it, with an `event_id` of its own."""
+        ...
+
+
+@attrs.define
+class Services:
+    """The common ground of a session's parts.
+
+    Attributes:
+        settings: The server's.
+        ids: Where ids come from.
+        emit: Sends an event.
+        room: Waits while the client reads too slowly.
+        responder: Hears, answers, speaks.
+        conversation: The items.
+        rate_limit: The account's tokens.
+        voice_locked: True once the assistant has spoken.
+        last_input: Tokens of the last response's input, which the next one has in the cache.
+    """
+
+    settings: SimulatorSettings
+    ids: IdMint
+    emit: Emit
+    room: Callable[[], Awaitable[None]]
+    responder: Responder
+    conversation: Conversation
+    rate_limit: RateLimit
+    voice_locked: bool = False
+    last_input: Count = attrs.field(factory=Count)
+
+    def emit_text_delta(self, event_type: str, delta: str, **fields: Any) -> None:
+        """Send a piece of text with the padding that hides its length."""
+        self.emit(event_type, **fields, delta=delta, obfuscation=self.ids.obfuscation(delta))
+
+
+def pieces(text: str) -> list[str]:
+    """Cut text as the service streams it: a word with the space before it, a sign of punctuation."""
+    return _PIECE.findall(text)

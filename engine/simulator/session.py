@@ -1,0 +1,243 @@
+"""One simulated session: what each client event does, which responses run, when the idle timer fires."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from engine.simulator import effective
+from engine.simulator.catalogue import (
+    ACTIVE_RESPONSE,
+    CANCEL_NOT_ACTIVE,
+    NOT_IN_TRANSCRIPTION,
+    REFERENCE_UNKNOWN,
+    Refusal,
+)
+from engine.simulator.checks import check_event, event_id_of, parse
+from engine.simulator.client_items import client_entry
+from engine.simulator.conversation import Entry
+from engine.simulator.ear import Ear
+from engine.simulator.formats import wire_format
+from engine.simulator.generation import Generation, Request, Trigger
+from engine.simulator.services import Services
+from engine.simulator.spoken_input import SpokenHooks, SpokenInput
+from engine.simulator.transcription import transcribe
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+
+class SimulatedSession:
+    """Takes client messages and sends server events; everything that takes time runs in `nursery`.
+
+    Args:
+        services: What its parts share.
+        session: The settings of a new session.
+        nursery: For responses, transcriptions and timers; its end ends them.
+        note: Told each message's type as it is received.
+    """
+
+    def __init__(
+        self, services: Services, session: Json, nursery: trio.Nursery, note: Callable[[str, str], None]
+    ) -> None:
+        self._services = services
+        self._session = session
+        self._nursery = nursery
+        self._note = note
+        self._ear = Ear(services.responder)
+        self._active: Generation | None = None
+        self._aside: dict[str, Generation] = {}
+        self._asked = 0
+        self._idle = trio.CancelScope()
+        hooks = SpokenHooks(self._speech_started, self._speech_stopped, self._committed)
+        self._spoken = SpokenInput(services, session, hooks)
+        self.close_asked = trio.Event()
+        self._handlers: dict[str, Callable[[Json], None]] = {
+            "session.update": self._update,
+            "session.close": lambda _: self.close_asked.set(),
+            "input_audio_buffer.append": lambda event: self._spoken.append(event["audio"]),
+            "session.input_audio_buffer.append": lambda event: self._spoken.append(event["audio"]),
+            "input_audio_buffer.commit": lambda _: self._spoken.commit(),
+            "input_audio_buffer.clear": lambda _: self._spoken.clear(),
+            "conversation.item.create": self._create_item,
+            "conversation.item.retrieve": self._retrieve,
+            "conversation.item.truncate": self._truncate,
+            "conversation.item.delete": self._delete,
+            "response.create": self._create_response,
+            "response.cancel": self._cancel_response,
+        }
+
+    def begin(self) -> None:
+        """Send the first event."""
+        self._services.emit("session.created", session=self._session)
+        if self._services.settings.send_conversation_created:
+            conversation = {"id": self._services.conversation.id, "object": "realtime.conversation"}
+            self._services.emit("conversation.created", conversation=conversation)
+
+    def receive(self, message: str | bytes) -> None:
+        """Do what a client message asks, or answer with an error; never waits."""
+        event: Json = {}
+        try:
+            try:
+                event = parse(message)
+            finally:
+                self._note(str(event.get("type", "")), message if isinstance(message, str) else "")
+            self._handlers[check_event(event)](event)
+        except Refusal as refusal:
+            logger.debug("refused %s: %s", event.get("type"), refusal.code)
+            self._services.emit("error", error=refusal.error(event_id_of(event)))
+
+    # --- session -------------------------------------------------------------------------------------------------
+
+    def _update(self, event: Json) -> None:
+        self._session = effective.updated(self._session, event["session"], voice_locked=self._services.voice_locked)
+        self._spoken.configure(self._session)
+        self._services.emit("session.updated", session=self._session)
+
+    @property
+    def _turn_detection(self) -> Json:
+        return self._session["audio"]["input"]["turn_detection"] or {}
+
+    # --- items ---------------------------------------------------------------------------------------------------
+
+    def _entry(self, item: Json) -> Entry:
+        return client_entry(item, self._services.ids, wire_format(self._session["audio"]["input"]["format"]))
+
+    def _create_item(self, event: Json) -> None:
+        conversation = self._services.conversation
+        entry = self._entry(event["item"])
+        if entry.item["type"] == "function_call_output":
+            conversation.check_call(entry.item)
+        previous = conversation.add(entry, event.get("previous_item_id"))
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            self._services.emit(kind, previous_item_id=previous, item=entry.snapshot())
+
+    def _retrieve(self, event: Json) -> None:
+        entry = self._services.conversation.retrieve(event["item_id"])
+        side = "input" if entry.item.get("role") == "user" else "output"
+        wire = wire_format(self._session["audio"].get(side, self._session["audio"]["input"])["format"])
+        self._services.emit("conversation.item.retrieved", item=entry.with_audio(wire))
+
+    def _truncate(self, event: Json) -> None:
+        place = {key: event[key] for key in ("item_id", "content_index", "audio_end_ms")}
+        self._services.conversation.truncate(**place)
+        self._services.emit("conversation.item.truncated", **place)
+
+    def _delete(self, event: Json) -> None:
+        self._services.conversation.delete(event["item_id"])
+        self._services.emit("conversation.item.deleted", item_id=event["item_id"])
+
+    # --- turns ---------------------------------------------------------------------------------------------------
+
+    def _speech_started(self) -> None:
+        self._idle.cancel()
+        if self._active is not None and self._turn_detection.get("interrupt_response"):
+            self._active.cancel("turn_detected")
+
+    def _speech_stopped(self) -> None:
+        if self._turn_detection.get("create_response"):
+            self._answer_unasked("vad")
+
+    def _committed(self, entry: Entry) -> None:
+        config = self._session["audio"]["input"]["transcription"]
+        if config is not None:
+            logprobs = bool(self._session["include"])
+            self._nursery.start_soon(lambda: transcribe(self._services, self._ear, entry, config, logprobs=logprobs))
+
+    def _answer_unasked(self, trigger: Trigger) -> None:
+        if self._session["type"] == "transcription":
+            return
+        try:
+            self._start_response({}, trigger)
+        except Refusal as refusal:
+            self._services.emit("error", error=refusal.error(None))
+
+    # --- responses -----------------------------------------------------------------------------------------------
+
+    def _create_response(self, event: Json) -> None:
+        self._start_response(event.get("response") or {}, "client")
+
+    def _start_response(self, asked: Json, trigger: Trigger) -> None:
+        if self._session["type"] == "transcription":
+            raise Refusal(NOT_IN_TRANSCRIPTION, value="response.create")
+        aside = asked.get("conversation") == "none"
+        if self._active is not None and not aside:
+            raise Refusal(ACTIVE_RESPONSE, response_id=self._active.id)
+        request = Request(
+            session=effective.for_response(self._session, asked),
+            trigger=trigger,
+            number=self._asked,
+            entries=self._context(asked.get("input")),
+            out_of_band=aside,
+            metadata=asked.get("metadata"),
+        )
+        self._asked += 1
+        generation = Generation(self._services, self._ear, request, self._response_done)
+        if aside:
+            self._aside[generation.id] = generation
+        else:
+            self._active = generation
+            self._idle.cancel()
+        generation.begin()
+        self._nursery.start_soon(generation.run)
+
+    def _context(self, given: list[Json] | None) -> list[Entry]:
+        if given is None:
+            return list(self._services.conversation)
+        return [self._given(item, f"response.input[{index}].id") for index, item in enumerate(given)]
+
+    def _given(self, item: Json, path: str) -> Entry:
+        if item["type"] != "item_reference":
+            return self._entry(item)
+        entry = self._services.conversation.get(item["id"])
+        if entry is None:
+            raise Refusal(REFERENCE_UNKNOWN, param=path, item_id=item["id"])
+        return entry
+
+    def _cancel_response(self, event: Json) -> None:
+        response_id = event.get("response_id")
+        generation = self._active
+        if response_id is not None and (generation is None or generation.id != response_id):
+            generation = self._aside.get(response_id)
+        if generation is None or generation.cancelling:
+            raise Refusal(CANCEL_NOT_ACTIVE)
+        generation.cancelling = True
+        if self._services.settings.pace.cancel_ms:
+            self._nursery.start_soon(self._cancel_later, generation)
+        else:
+            generation.cancel("client_cancelled")
+
+    async def _cancel_later(self, generation: Generation) -> None:
+        await trio.sleep(self._services.settings.pace.cancel_ms / 1000)
+        generation.cancel("client_cancelled")
+
+    def _response_done(self, generation: Generation) -> None:
+        self._aside.pop(generation.id, None)
+        if generation is self._active:
+            self._active = None
+            self._start_idle_timer(generation.audio_ms)
+        self._nursery.start_soon(self._tell_rate_limits)
+
+    async def _tell_rate_limits(self) -> None:
+        await trio.sleep(self._services.settings.pace.rate_limits_ms / 1000)
+        self._services.emit("rate_limits.updated", rate_limits=self._services.rate_limit.report(trio.current_time()))
+
+    # --- idle ----------------------------------------------------------------------------------------------------
+
+    def _start_idle_timer(self, audio_ms: float) -> None:
+        self._idle.cancel()
+        timeout_ms = self._turn_detection.get("idle_timeout_ms")
+        if timeout_ms is not None and not self._spoken.speaking:
+            self._idle = trio.CancelScope()
+            self._nursery.start_soon(self._wait_idle, self._idle, audio_ms, timeout_ms)
+
+    async def _wait_idle(self, scope: trio.CancelScope, audio_ms: float, timeout_ms: int) -> None:
+        with scope:
+            await trio.sleep(audio_ms / 1000)  # the user is taken to be listening for as long
+            start_ms = self._spoken.position_ms
+            await trio.sleep(timeout_ms / 1000)
+            if not scope.cancel_called and self._turn_detection.get("idle_timeout_ms") is not None:
+                self._spoken.time_out(start_ms)
+                self._answer_unasked("idle")

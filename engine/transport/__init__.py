@@ -1,0 +1,1 @@
+"""Moves text frames between the engine and a server; knows no JSON."""

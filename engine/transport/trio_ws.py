@@ -1,0 +1,223 @@
+"""The transport on trio-websocket: TCP or TLS, the handshake, and a close that is bounded."""
+
+import contextlib
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+from urllib.parse import SplitResult, urlsplit
+
+import trio
+import trio_websocket
+import wsproto.utilities
+
+from engine import limits
+from engine.errors import ConnectionLost, HandshakeRejected, LimitExceeded
+from engine.transport.base import Endpoint, Transport, TransportStatistics
+
+_QUEUED_MESSAGES = 16
+"""Messages that trio-websocket may hold beside the inbox: enough that its reader rarely waits for ours."""
+
+
+async def connect(nursery: trio.Nursery, endpoint: Endpoint) -> Transport:
+    """Connect over the network. See `engine.transport.base.Connector`."""
+    stream = await _open_stream(endpoint)
+    try:
+        return await wrap(nursery, stream, endpoint)
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+
+
+async def wrap(nursery: trio.Nursery, stream: trio.abc.Stream, endpoint: Endpoint) -> Transport:
+    """Make the WebSocket handshake on a stream that leads to a server already.
+
+    Raises:
+        ConnectionLost: It failed; `HandshakeRejected` when the server said no.
+    """
+    parts = urlsplit(endpoint.url)
+    watched = _WatchedStream(stream)
+    reader = _Reader(nursery)
+    with trio.CancelScope() as scope:
+        # trio-websocket waits for ever when the connection ends inside the handshake.
+        reader.on_end = scope.cancel
+        socket = await trio_websocket.wrap_client_stream(
+            cast("trio.Nursery", reader),
+            cast("trio.SocketStream", watched),
+            _host_header(parts),
+            _resource(parts),
+            extra_headers=[(name.encode(), value.encode()) for name, value in endpoint.headers],
+            message_queue_size=_QUEUED_MESSAGES,
+            max_message_size=endpoint.message_hard_max_bytes,
+            receive_buffer_size=limits.RECEIVE_BUFFER_BYTES,
+        )
+        reader.on_end = None
+        return TrioWebSocket(socket, watched)
+    raise _handshake_error(reader.error)
+
+
+class TrioWebSocket:
+    """A connection on trio-websocket."""
+
+    def __init__(self, socket: trio_websocket.WebSocketConnection, stream: "_WatchedStream") -> None:
+        self._socket = socket
+        self._stream = stream
+
+    async def send(self, text: str) -> None:
+        """Send one text frame."""
+        try:
+            await self._socket.send_message(text)
+        except (trio_websocket.ConnectionClosed, wsproto.utilities.LocalProtocolError) as error:
+            raise self._lost() from error
+
+    async def receive(self) -> Sequence[str | bytes]:
+        """Give the next message."""
+        try:
+            return (await self._socket.get_message(),)
+        except trio_websocket.ConnectionClosed as error:
+            raise self._lost() from error
+
+    async def close(self, deadline_s: float) -> None:
+        """Close in order; see `Transport.close`."""
+        try:
+            with trio.move_on_after(deadline_s) as scope:
+                self._stream.limit_reading(limits.CLOSE_DRAIN_MAX_BYTES, scope.cancel)
+                # The peer's close frame may cross ours.
+                with contextlib.suppress(wsproto.utilities.LocalProtocolError):
+                    await self._socket.aclose()
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+    def statistics(self) -> TransportStatistics:
+        """Give a snapshot."""
+        return TransportStatistics(self._stream.bytes_received, self._stream.bytes_sent)
+
+    def _lost(self) -> ConnectionLost:
+        closed = self._socket.closed
+        if closed is None:
+            return ConnectionLost("the connection broke")
+        if closed.code == 1009:
+            bound = limits.MESSAGE_HARD_MAX_BYTES
+            lost = ConnectionLost(f"a message was over the bound of {bound} bytes", code=1009, reason=closed.reason)
+            way_out = "ask for less at once, as with shorter items"
+            lost.__cause__ = LimitExceeded("MESSAGE_HARD_MAX_BYTES", bound, bound + 1, way_out)
+            return lost
+        words = f": {closed.reason}" if closed.reason else ""
+        return ConnectionLost(
+            f"the connection ended with close code {closed.code}{words}", code=closed.code, reason=closed.reason
+        )
+
+
+class _Reader:
+    """Stands in for the nursery in which trio-websocket starts its reader, to keep what that one raises."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self.error: BaseException | None = None
+        self.on_end: Callable[[], None] | None = None
+
+    def start_soon(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Start it, guarded."""
+        self._nursery.start_soon(self._run, function, *args, name="trio-websocket reader")
+
+    async def _run(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        try:
+            await function(*args)
+        except (
+            trio_websocket.HandshakeError,
+            trio_websocket.ConnectionClosed,
+            wsproto.utilities.ProtocolError,
+        ) as error:
+            self.error = error
+        finally:
+            if self.on_end is not None:
+                self.on_end()
+
+
+class _WatchedStream(trio.abc.Stream):
+    """Counts the bytes of a stream, and can bound what is still read from it."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._left: int | None = None
+        self._on_flood: Callable[[], None] | None = None
+        self.bytes_received = 0
+        self.bytes_sent = 0
+
+    def limit_reading(self, max_bytes: int, on_flood: Callable[[], None]) -> None:
+        """Call `on_flood` when more than `max_bytes` come from now on."""
+        self._left = max_bytes
+        self._on_flood = on_flood
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+        self.bytes_sent += len(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        data = await self._stream.receive_some(max_bytes)
+        self.bytes_received += len(data)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0 and self._on_flood is not None:
+                self._on_flood()
+        return data
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:
+    parts = urlsplit(endpoint.url)
+    host = cast("str", parts.hostname)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    try:
+        tcp = await trio.open_tcp_stream(host, port)
+    except OSError as error:
+        raise ConnectionLost(f"can't connect to {host}:{port}: {_words(error)}", reason=_words(error)) from error
+    if parts.scheme != "wss":
+        return tcp
+    context = endpoint.ssl_context or ssl.create_default_context()
+    secured = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
+    try:
+        await secured.do_handshake()
+    except BaseException as error:
+        await trio.aclose_forcefully(tcp)
+        if isinstance(error, (trio.BrokenResourceError, ssl.SSLError, ssl.CertificateError)):
+            reason = _words(error.__cause__ or error)
+            raise ConnectionLost(f"TLS with {host}:{port} failed: {reason}", reason=reason) from error
+        raise
+    return secured
+
+
+def _words(error: BaseException) -> str:
+    """Say what went wrong in the system's own words; of the last attempt where a name has several addresses."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[-1]
+    if isinstance(error, OSError) and error.errno is None and error.__cause__ is not None:
+        return _words(error.__cause__)
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
+
+
+def _handshake_error(error: BaseException | None) -> ConnectionLost:
+    if isinstance(error, trio_websocket.ConnectionRejected):
+        body = bytes(error.body or b"")[: limits.HANDSHAKE_BODY_MAX_BYTES].decode(errors="replace")
+        lost: ConnectionLost = HandshakeRejected(error.status_code, body)
+    else:
+        lost = ConnectionLost("the server ended the connection in the WebSocket handshake")
+    lost.__cause__ = error
+    return lost
+
+
+def _host_header(parts: SplitResult) -> str:
+    host = cast("str", parts.hostname)
+    shown = f"[{host}]" if ":" in host else host
+    return shown if parts.port in {None, 80, 443} else f"{shown}:{parts.port}"
+
+
+def _resource(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -1,0 +1,58 @@
+"""What all tests share: Hypothesis profiles, the `--peers` option, and recordings of the real service."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+RECORDINGS_VARIABLE = "REALTIME_RECORDINGS"
+NO_RECORDINGS = (
+    f"no recordings of the real service: set {RECORDINGS_VARIABLE} to a folder of *.jsonl files, "
+    'one {"dir": "client"|"server", "event": {...}} a line'
+)
+
+# `stable` runs the same examples each time, so CI fails only for a change. For a search that goes further:
+# HYPOTHESIS_PROFILE=thorough, or pytest --hypothesis-profile=thorough.
+settings.register_profile("stable", deadline=None, derandomize=True, max_examples=100)
+settings.register_profile(
+    "thorough", deadline=None, max_examples=2000, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--peers", action="store_true", help="also run tests marked `peers`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--peers"):
+        return
+    skip = pytest.mark.skip(reason="needs a peer library in a virtual environment of its own; run with --peers")
+    for item in items:
+        if item.get_closest_marker("peers"):
+            item.add_marker(skip)
+
+
+def _recording_files() -> list[Path]:
+    folder = os.environ.get(RECORDINGS_VARIABLE)
+    if not folder:
+        return []
+    files = sorted(Path(folder).glob("*.jsonl"))
+    if not files:
+        raise pytest.UsageError(f"{RECORDINGS_VARIABLE}={folder} holds no *.jsonl file")
+    return files
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "recording" not in metafunc.fixturenames:
+        return
+    files = [pytest.param(path, id=path.stem) for path in _recording_files()]
+    none = pytest.param(None, id="none", marks=pytest.mark.skip(reason=NO_RECORDINGS))
+    metafunc.parametrize("recording", files or [none])
+
+
+@pytest.fixture(scope="session")
+def recordings() -> list[Path]:
+    """All recordings. A test that takes `recording` instead runs once for each of them."""
+    return _recording_files() or pytest.skip(NO_RECORDINGS)
