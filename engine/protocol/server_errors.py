@@ -1,6 +1,9 @@
-"""What an error code of the service means for a session. Data, from the protocol dossier's error catalogue."""
+"""What an error code of the service means for a session: data, from captures and the reports of client authors."""
 
 from typing import Final
+
+from engine.errors import BidiModelTimeoutError, ServerReported
+from engine.wire.response import ErrorDetails
 
 BENIGN: Final = frozenset({"response_cancel_not_active"})
 """Nothing is wrong: what was asked for is so already. Not told."""
@@ -22,3 +25,22 @@ RESPONSE_ACTIVE: Final = "conversation_already_has_active_response"
 SESSION_EXPIRED: Final = "session_expired"
 EXPIRY_WORDS: Final = "maximum duration"
 """In the close reason of an expired session, which comes with the clean code 1001."""
+
+
+def reported(details: ErrorDetails) -> ServerReported:
+    """Make the exception of an error that the service told."""
+    return ServerReported(
+        details.message or "",
+        code=details.code,
+        error_type=details.type,
+        param=details.param,
+        client_event_id=details.event_id,
+        fatal=details.code in FATAL,
+    )
+
+
+def expired(words: str, cause: Exception) -> BidiModelTimeoutError:
+    """Make the exception of a session whose time the service has ended."""
+    error = BidiModelTimeoutError(words)
+    error.__cause__ = cause
+    return error

@@ -15,7 +15,7 @@ from engine.simulator.responder import (
 )
 from engine.simulator.script import Script, ScriptedResponder, Turn, Unheard
 from engine.simulator.script_file import load_script
-from engine.simulator.server import Simulator, serve
+from engine.simulator.server import Simulator, serve, serve_forever
 from engine.simulator.settings import INSTANT, Pace, SimulatorSettings
 
 __all__ = [
@@ -42,4 +42,5 @@ __all__ = [
     "Unheard",
     "load_script",
     "serve",
+    "serve_forever",
 ]

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 HANDSHAKE_DEADLINE_S: Final = 10.0
 """From the accepted stream to the whole upgrade request."""
 
+NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 INTERNAL_ERROR: Final = 1011
 
@@ -55,6 +56,7 @@ class Connection:
         self._ids = IdMint.seeded(settings.seed, ledger.number)
         self._outbox = Outbox(settings.outbox_max_bytes)
         self._socket: trio_websocket.WebSocketConnection | None = None
+        self._closed: trio.Event | None = None
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """Serve the stream; returns when the connection is over, whichever way."""
@@ -63,6 +65,8 @@ class Connection:
                 handshake = await self._shake_hands(nursery, stream)
                 if handshake is not None:
                     await self._serve_session(handshake)
+                if self._closed is not None:  # the reader in this nursery is needed for the client's close frame
+                    await self._closed.wait()
                 nursery.cancel_scope.cancel()
         except* (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as lost:
             logger.debug("connection %d is lost: %r", self._ledger.number, lost.exceptions)
@@ -71,11 +75,15 @@ class Connection:
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection; when the client does not answer in time, drop it."""
-        if self._socket is None:
+        if self._socket is None or self._closed is not None:
             return
+        self._closed = trio.Event()
         self._ledger.close_code, self._ledger.close_reason = code, reason
-        with trio.move_on_after(self._settings.close_grace_s):
-            await self._socket.aclose(code, reason)
+        try:
+            with trio.move_on_after(self._settings.close_grace_s):
+                await self._socket.aclose(code, reason)
+        finally:
+            self._closed.set()
 
     # --- opening -------------------------------------------------------------------------------------------------
 
@@ -126,10 +134,9 @@ class Connection:
             nursery.start_soon(self._ping, socket)
             session = self._make_session(handshake, nursery)
             session.begin()
-            nursery.start_soon(self._close_when_asked, session, nursery.cancel_scope)
-            with trio.move_on_after(self._settings.session_max_s):
+            with trio.move_on_after(self._settings.session_max_s) as life:
                 await self._read(socket, session)
-            await self._expire()
+            await (self._expire() if life.cancelled_caught else self._flush_and_close(NORMAL, ""))
             nursery.cancel_scope.cancel()
 
     def _make_session(self, handshake: Handshake, nursery: trio.Nursery) -> SimulatedSession:
@@ -155,7 +162,7 @@ class Connection:
         return time.time() if self._epoch_s is None else self._epoch_s + trio.current_time()
 
     async def _read(self, socket: trio_websocket.WebSocketConnection, session: SimulatedSession) -> None:
-        while True:
+        while not session.closing:
             session.receive(await socket.get_message())
             await self._outbox.room()
 
@@ -172,16 +179,12 @@ class Connection:
     async def _expire(self) -> None:
         refusal = Refusal(SESSION_EXPIRED, minutes=self._settings.session_max_s / 60)
         self._emit("error", error=refusal.error(None))
-        with trio.move_on_after(self._settings.close_grace_s):
-            await self._outbox.flushed()
-        await self.close(GOING_AWAY, refusal.message)
+        await self._flush_and_close(GOING_AWAY, refusal.message)
 
-    async def _close_when_asked(self, session: SimulatedSession, scope: trio.CancelScope) -> None:
-        await session.close_asked.wait()
+    async def _flush_and_close(self, code: int, reason: str) -> None:
         with trio.move_on_after(self._settings.close_grace_s):
             await self._outbox.flushed()
-        await self.close(1000, "")
-        scope.cancel()
+        await self.close(code, reason)
 
     # --- what crosses the wire ---------------------------------------------------------------------------------------
 

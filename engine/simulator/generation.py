@@ -29,7 +29,10 @@ Json = dict[str, Any]
 Trigger = Literal["client", "vad", "idle"]
 
 SPOKEN_MS_PER_CHAR: Final = 65
-"""How fast the transcript of a spoken answer is taken to run, about 150 words a minute."""
+"""How fast the transcript of a spoken answer is taken to run, about 180 words a minute."""
+
+CATCH_UP_S: Final = 1.0
+"""How far behind its pace a response may be and still catch up, after a slow client or a busy machine."""
 
 
 @attrs.frozen
@@ -85,7 +88,6 @@ class Generation:
         self._open: OutputItem | None = None
         self._input = usage.context_tokens(request.session, request.entries)
         self._audio = "audio" in request.session["output_modalities"]
-        self._next_at = 0.0
 
     @property
     def audio_ms(self) -> float:
@@ -177,30 +179,32 @@ class Generation:
                 raise _Over("failed", _failure(part))
 
     async def _write_text(self, part: Say) -> None:
-        message = self._open_message()
-        await self._wait(self._services.settings.pace.first_delta_ms)
-        for delta in pieces(part.text):
-            message.write(delta)
-            await self._wait(self._services.settings.pace.text_delta_ms)
+        pace = self._services.settings.pace
+        await self._stream(self._open_message().write, part.text, pace.first_delta_ms)
 
     async def _write_call(self, part: Call) -> None:
         ids = self._services.ids
         entry = call_entry(ids.new("item"), part.name, part.call_id or ids.new("call"))
         call = FunctionCall(self._services, self.id, len(self._items), not self.request.out_of_band, entry)
         self._open_item(call)
-        for delta in pieces(part.arguments):
-            call.write(delta)
-            await self._wait(self._services.settings.pace.text_delta_ms)
+        await self._stream(call.write, part.arguments, 0)
+
+    async def _stream(self, write: Callable[[str], None], text: str, first_delta_ms: float) -> None:
+        wait_ms = first_delta_ms
+        for delta in pieces(text):
+            await self._wait(wait_ms)
+            write(delta)
+            wait_ms = self._services.settings.pace.text_delta_ms
 
     async def _speak(self, part: Say) -> None:
         pace = self._services.settings.pace
         message = self._open_message()
         words = _Words(part.text)
-        await self._wait(pace.first_delta_ms)
-        self._next_at = trio.current_time()
+        next_at = trio.current_time() + pace.first_delta_ms / 1000
         async with aclosing(self._deltas(part)) as deltas:
             async for pcm in deltas:
-                await self._wait_until_next(duration_ms(pcm) / pace.audio_speed)
+                await self._wait((next_at - trio.current_time()) * 1000)
+                next_at = max(next_at, trio.current_time() - CATCH_UP_S) + duration_ms(pcm) / 1000 / pace.audio_speed
                 for word in words.until(message.entry.audio_ms + pace.transcript_lead_ms):
                     message.write(word)
                 message.say(pcm)
@@ -249,12 +253,7 @@ class Generation:
 
     async def _wait(self, ms: float) -> None:
         """Wait for the pace, for a slow client, and notice the end."""
-        await trio.sleep(ms / 1000)
-        await self._go_on()
-
-    async def _wait_until_next(self, ms: float) -> None:
-        self._next_at = max(self._next_at, trio.current_time() - 1.0) + ms / 1000
-        await trio.sleep_until(self._next_at)
+        await trio.sleep(max(0.0, ms / 1000))
         await self._go_on()
 
     async def _go_on(self) -> None:

@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from errno import EACCES, EADDRINUSE
 
@@ -151,6 +151,32 @@ async def serve(
         yield server
         await server.disconnect_all()
         nursery.cancel_scope.cancel()
+
+
+async def serve_forever(
+    settings: SimulatorSettings | None = None,
+    responder_factory: ResponderFactory | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    started: Callable[[Simulator], None] | None = None,
+) -> None:
+    """Run a simulated service until cancelled; for command lines.
+
+    Args:
+        settings: See `serve`.
+        responder_factory: See `serve`.
+        host: See `serve`.
+        port: See `serve`.
+        started: Called once it listens.
+
+    Raises:
+        ConfigError: The port is in use, or not allowed.
+    """
+    async with serve(settings, responder_factory, host=host, port=port) as server:
+        if started is not None:
+            started(server)
+        await trio.sleep_forever()
 
 
 async def _open_listeners(host: str, port: int) -> list[trio.SocketListener]:

@@ -36,7 +36,10 @@ class SimulatedSession:
         services: What its parts share.
         session: The settings of a new session.
         nursery: For responses, transcriptions and timers; its end ends them.
-        note: Told each message's type as it is received.
+        note: Told each message's type and text as it is received.
+
+    Attributes:
+        closing: True once the client has asked for the end.
     """
 
     def __init__(
@@ -53,10 +56,10 @@ class SimulatedSession:
         self._idle = trio.CancelScope()
         hooks = SpokenHooks(self._speech_started, self._speech_stopped, self._committed)
         self._spoken = SpokenInput(services, session, hooks)
-        self.close_asked = trio.Event()
+        self.closing = False
         self._handlers: dict[str, Callable[[Json], None]] = {
             "session.update": self._update,
-            "session.close": lambda _: self.close_asked.set(),
+            "session.close": self._close,
             "input_audio_buffer.append": lambda event: self._spoken.append(event["audio"]),
             "session.input_audio_buffer.append": lambda event: self._spoken.append(event["audio"]),
             "input_audio_buffer.commit": lambda _: self._spoken.commit(),
@@ -90,6 +93,9 @@ class SimulatedSession:
             self._services.emit("error", error=refusal.error(event_id_of(event)))
 
     # --- session -------------------------------------------------------------------------------------------------
+
+    def _close(self, _: Json) -> None:
+        self.closing = True
 
     def _update(self, event: Json) -> None:
         self._session = effective.updated(self._session, event["session"], voice_locked=self._services.voice_locked)
@@ -222,7 +228,7 @@ class SimulatedSession:
 
     async def _tell_rate_limits(self) -> None:
         await trio.sleep(self._services.settings.pace.rate_limits_ms / 1000)
-        self._services.emit("rate_limits.updated", rate_limits=self._services.rate_limit.report(trio.current_time()))
+        self._services.emit("rate_limits.updated", rate_limits=self._services.rate_limit.report())
 
     # --- idle ----------------------------------------------------------------------------------------------------
 

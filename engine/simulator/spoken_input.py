@@ -10,6 +10,7 @@ from engine.simulator.catalogue import COMMIT_EMPTY, Refusal
 from engine.simulator.conversation import Entry
 from engine.simulator.formats import wire_format
 from engine.simulator.input_buffer import SAMPLES_PER_MS, InputBuffer
+from engine.simulator.responder import SpeechDetector
 from engine.simulator.services import Services
 from engine.simulator.vad import Edge, TurnFinder, tuning
 from engine.wire.codec import from_object
@@ -46,6 +47,7 @@ class SpokenInput:
         self._services = services
         self._hooks = hooks
         self._buffer = InputBuffer()
+        self._detector: SpeechDetector | None = None
         self._turns: TurnFinder | None = None
         self._turn_id = ""
         self._turn_start = 0
@@ -65,7 +67,9 @@ class SpokenInput:
     def configure(self, session: Json) -> None:
         """Take the settings in force; a turn that is going on is forgotten where turn detection changes."""
         before, self._settings = self._settings.get("turn_detection", ...), session["audio"]["input"]
-        if self._settings["turn_detection"] != before:
+        detection = self._settings["turn_detection"]
+        if detection != before:
+            self._detector = detection and self._services.responder.detector(from_object(detection, TurnDetection))
             self._listen_anew()
 
     def append(self, audio: str) -> None:
@@ -111,11 +115,10 @@ class SpokenInput:
         self._listen_anew()
 
     def _listen_anew(self) -> None:
-        detection = self._settings["turn_detection"]
-        self._turns = None
-        if detection is not None:
-            detector = self._services.responder.detector(from_object(detection, TurnDetection))
-            self._turns = TurnFinder(detector, tuning(detection, self._services.settings), self._buffer.end)
+        detection, self._turns = self._settings["turn_detection"], None
+        if self._detector is not None:
+            when = tuning(detection, self._services.settings)
+            self._turns = TurnFinder(self._detector, when, self._buffer.end)
 
     def _started(self, position: int) -> None:
         self._turn_start = max(position, self._buffer.start)

@@ -122,9 +122,8 @@ class RateLimit:
         self.used = max(0.0, self.used - (now - self.at) * self.per_s) + tokens
         self.at = now
 
-    def report(self, now: float) -> list[Json]:
-        """Write the event's `rate_limits`: tokens only, as measured."""
-        self.spend(0, now)
+    def report(self) -> list[Json]:
+        """Write the event's `rate_limits`: tokens only, as measured, and as they stood after the last spending."""
         return [
             {
                 "name": "tokens",

@@ -63,7 +63,7 @@ class LocalVoice:
         """Answer; see `Responder.answer`. A spoken message without a transcript is written down first."""
         message = dialog.last_user_message(prompt.items)
         heard: dict[str, str] = {}
-        if message and message.id in prompt.audio and not dialog.words_in(message):
+        if message and message.id and message.id in prompt.audio and not dialog.words_in(message):
             heard[message.id] = await self.transcribe(prompt.audio[message.id])
         return dialog.reply(prompt, heard)
 

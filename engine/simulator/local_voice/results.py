@@ -33,7 +33,11 @@ TALKS: Final[Mapping[str, str]] = {
 
 def talk_about(words: str) -> str:
     """Say what was heard, and go on about reading."""
-    return f"I heard: {words}. {GENERAL_TALK}"
+    return f"{_quote(words)} {GENERAL_TALK}"
+
+
+def _quote(words: str) -> str:
+    return f"I heard: {words.strip(' .!?')}."
 
 
 def say_result(name: str, arguments: str, output: str) -> str:
@@ -75,7 +79,7 @@ def _tell_passage(given: Mapping[str, Any], result: Any) -> str | None:
     title = str(result["title"])
     author = f" by {result['author']}" if result.get("author") else ""
     talk = TALKS.get(title.lower(), "You may read me another one, or tell me your cards, whenever you like.")
-    return f"I heard: {words}. That is from {title}{author}. {talk}"
+    return f"{_quote(words)} That is from {title}{author}. {talk}"
 
 
 _TELLERS: Final[Mapping[str, Callable[[Mapping[str, Any], Any], str | None]]] = {

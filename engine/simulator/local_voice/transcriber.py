@@ -82,7 +82,8 @@ class Transcriber:
     def _score(self) -> float:
         spoken = [part for part in self._decoder.seg() if part.word.split("(")[0] in _VOCABULARY]
         frames = sum(part.end_frame - part.start_frame + 1 for part in spoken)
-        return sum(_log(part.ascore) for part in spoken) / max(1, frames)
+        likelihood: float = sum(_log(part.ascore) for part in spoken)
+        return likelihood / max(1, frames)
 
 
 def _log(likelihood: float) -> float:

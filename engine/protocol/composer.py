@@ -1,0 +1,30 @@
+"""Client events with ids of their own, so that an error can name the event that it answers."""
+
+from engine.protocol.effects import Transmit
+from engine.wire.client import ConversationItemCreate, ResponseCreate, SessionUpdate
+from engine.wire.items import Item
+from engine.wire.session import Session
+
+
+class Composer:
+    """Numbers and wraps what a conversation sends."""
+
+    def __init__(self) -> None:
+        self._sent = 0
+
+    def next_event_id(self) -> str:
+        """Give an id that this session has not used."""
+        self._sent += 1
+        return f"client_{self._sent}"
+
+    def configure(self, session: Session) -> Transmit:
+        """Change the session's settings."""
+        return Transmit(SessionUpdate(session=session, event_id=self.next_event_id()))
+
+    def add(self, item: Item) -> Transmit:
+        """Add an item at the conversation's end."""
+        return Transmit(ConversationItemCreate(item=item, event_id=self.next_event_id()))
+
+    def ask(self, event_id: str) -> Transmit:
+        """Ask for a response."""
+        return Transmit(ResponseCreate(event_id=event_id))

