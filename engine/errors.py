@@ -76,7 +76,7 @@ class RemoteViolation(EngineError):
 
     Attributes:
         problem: One of `binary_frame`, `invalid_json`, `not_an_object`, `missing_type`, `invalid_field`,
-            `out_of_order`.
+            `unknown_type`.
         event_type: The event's type, where one could be read.
         field: Path of the offending field, where one is known.
     """

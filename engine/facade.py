@@ -17,6 +17,7 @@ from engine.config import (
     SessionConfig,
 )
 from engine.errors import AlreadyStarted, ConfigError, NotStarted
+from engine.event_stream import EventStream
 from engine.events import BidiOutputEvent, SessionInput
 from engine.hosts import spawner
 from engine.session import Session, SessionStatistics
@@ -148,8 +149,10 @@ class BidiOpenAIRealtimeModel:
             self._session = None
             raise
 
-    async def receive(self) -> AsyncGenerator[BidiOutputEvent, None]:
+    def receive(self) -> AsyncGenerator[BidiOutputEvent, None]:
         """Iterate over events, beginning with `BidiConnectionStartEvent`, until `BidiConnectionCloseEvent`.
+
+        A loop may be left at any point: what was not taken stays for the next call.
 
         Raises:
             NotStarted: `start` was not called (a `RuntimeError`).
@@ -157,12 +160,7 @@ class BidiOpenAIRealtimeModel:
             ConnectionLost: The connection broke.
             ServerReported: The service ended the session with an error.
         """
-        events = self.session.receive()
-        try:
-            async for event in events:
-                yield event
-        finally:
-            await events.aclose()
+        return EventStream(lambda: self.session.inbox)
 
     async def send(self, content: SessionInput) -> None:
         """Send text, audio, a tool result, or (by opt-in) an image.

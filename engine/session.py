@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
@@ -12,7 +12,6 @@ import trio
 
 from engine import limits
 from engine.actors.audio_pump import AudioPump
-from engine.actors.lane import Lane, LaneStatistics
 from engine.actors.receiver import receiver
 from engine.actors.sender import sender
 from engine.actors.watchdog import Watchdog, deadline
@@ -25,6 +24,7 @@ from engine.errors import (
     SessionEnded,
     UnsupportedContent,
 )
+from engine.event_stream import EventStream
 from engine.events import (
     BidiAudioInputEvent,
     BidiConnectionCloseEvent,
@@ -36,6 +36,7 @@ from engine.events import (
     ToolResultEvent,
 )
 from engine.inbox import Inbox, InboxStatistics
+from engine.lane import Lane, LaneStatistics
 from engine.protocol.conversation import Conversation, ConversationStatistics
 from engine.protocol.effects import Effect, End, Opened, PurgeAudio, Transmit
 from engine.protocol.history import History
@@ -102,7 +103,8 @@ class Session:
         """Names the session."""
         self._connector = connector or trio_ws.connect
         self._conversation = Conversation(config, self.connection_id)
-        self._inbox = Inbox(config.engine.inbox_max_bytes, config.engine.inbox_overflow)
+        self.inbox = Inbox(config.engine.inbox_max_bytes, config.engine.inbox_overflow)
+        """What waits for `receive()`."""
         self._control = Lane(limits.CONTROL_LANE_MESSAGES)
         self._audio = Lane(limits.AUDIO_LANE_S * 1000)
         self._pump = AudioPump(self._audio, config.audio, config.engine.input_frame_ms, config.engine.input_overflow)
@@ -176,7 +178,7 @@ class Session:
         if self._feeds % _FEEDS_A_CHECKPOINT == 0:
             await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def receive(self) -> AsyncGenerator[BidiOutputEvent, None]:
+    def receive(self) -> EventStream:
         """Iterate over the session's events, until its close event. What is not taken stays for the next call.
 
         Raises:
@@ -185,8 +187,7 @@ class Session:
             ServerReported: The service ended the session with an error.
             LimitExceeded: A bound was passed whose policy ends the session.
         """
-        while (event := await self._inbox.get()) is not None:
-            yield event
+        return EventStream(lambda: self.inbox)
 
     def statistics(self) -> SessionStatistics:
         """Give a snapshot."""
@@ -199,7 +200,7 @@ class Session:
             events_received=self._traffic.events.snapshot(),
             audio_fed_ms=self._pump.fed_ms,
             audio_received_ms=self._traffic.audio_chars * 3 / 4 / audio.bytes_per_ms,
-            inbox=self._inbox.statistics(),
+            inbox=self.inbox.statistics(),
             control_lane=self._control.statistics(),
             audio_lane=self._audio.statistics(),
             conversation=self._conversation.statistics(),
@@ -211,7 +212,7 @@ class Session:
 
         Audio that was not received yet is dropped and counted; other events can still be read.
         """
-        self._inbox.purge_audio()
+        self.inbox.purge_audio()
         self._finish(End("client_disconnect"))
         if self._state == "new":
             self._state = "closed"
@@ -317,8 +318,8 @@ class Session:
             transport,
             self._traffic,
             self._apply,
-            room=self._inbox.has_room,
-            wait_for_room=self._inbox.room,
+            room=self.inbox.has_room,
+            wait_for_room=self.inbox.room,
             message_max_bytes=self.config.engine.message_max_bytes,
             on_lost=self._lost,
         )
@@ -352,8 +353,8 @@ class Session:
         self._end = end
         error = crash or end.error
         if error is None:
-            self._inbox.put(BidiConnectionCloseEvent(self.connection_id, end.reason))
-        self._inbox.close(error)
+            self.inbox.put(BidiConnectionCloseEvent(self.connection_id, end.reason))
+        self.inbox.close(error)
         self._ending.set()
         self._settled.set()
         if not self._opened:
@@ -371,7 +372,7 @@ class Session:
                 special(effect)
                 continue
             try:
-                self._inbox.put(cast("BidiOutputEvent", effect))
+                self.inbox.put(cast("BidiOutputEvent", effect))
             except LimitExceeded as error:
                 self._finish(End("error", error))
 
@@ -383,7 +384,7 @@ class Session:
             self._watchdog.rearm()
 
     def _purge(self, effect: PurgeAudio) -> None:
-        self._inbox.purge_audio(effect.kept)
+        self.inbox.purge_audio(effect.kept)
 
     def _open(self, _: Opened) -> None:
         self._opened = True

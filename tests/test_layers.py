@@ -24,7 +24,7 @@ class Room:
         layer: Rooms of a lower number know nothing of it.
         may_import: The rooms that it may import. Imports inside a room are free but in `apart` rooms.
         pure: No async, no clock of its own, no I/O.
-        apart: Its modules don't import each other, but for those of `SHARED`.
+        apart: Its modules don't import each other.
         public: May it import the names of `engine` itself?
     """
 
@@ -41,7 +41,7 @@ def rooms(names: str) -> frozenset[str]:
 
 L0 = rooms("errors limits counting")
 L1 = rooms("events contract config wire audio")
-L2 = rooms("protocol transport inbox raw")
+L2 = rooms("protocol transport inbox lane raw event_stream")
 L3 = rooms("actors traffic")
 L4 = rooms("session")
 L5 = rooms("facade hosts tools")
@@ -61,6 +61,8 @@ ROOMS = {
     "protocol": Room(2, WORDS, pure=True),
     "transport": Room(2, L0),  # it moves text frames and knows no JSON
     "inbox": Room(2, WORDS),
+    "lane": Room(2, L0),
+    "event_stream": Room(2, WORDS | rooms("inbox")),
     "raw": Room(2, WORDS),
     "traffic": Room(3, WORDS | rooms("protocol raw")),
     "actors": Room(3, WORDS | L2, apart=True),
@@ -86,6 +88,7 @@ SIDEWAYS = {
     ("config", "wire"),
     ("config", "audio"),
     ("config", "contract"),
+    ("event_stream", "inbox"),
     ("facade", "hosts"),
     ("facade", "tools"),
     ("cli", "demo"),
@@ -93,9 +96,6 @@ SIDEWAYS = {
     ("__main__", "cli"),
 }
 """The steps inside a layer that were decided, each one way only."""
-
-SHARED = {"engine.actors.lane"}
-"""Modules that an `apart` room's others may import: what the tasks speak through, no task itself."""
 
 PURE_MODULES = ("engine.farm.plan", "engine.farm.policy")
 """Pure modules of rooms that are not pure as a whole."""
@@ -197,7 +197,7 @@ def _problem(module: str, one: Import) -> str | None:
     here, there = room_of(module), room_of(one.target)
     room = ROOMS[here]
     if here == there:
-        apart = room.apart and one.target not in SHARED
+        apart = room.apart
         return f"modules of {here!r} don't import each other, as {one.target}" if apart else None
     if there == "__init__":
         return None if room.public else "imports the public names of engine"
@@ -266,7 +266,7 @@ CLEAN = {
     "transport/base.py": "import trio",
     "actors/lane.py": "import trio",
     "transport/trio_ws.py": "from .base import Transport\nfrom ..errors import EngineError",
-    "actors/sender.py": "from engine.transport import base\nfrom engine.actors.lane import Lane",
+    "actors/sender.py": "from engine.transport import base\nfrom engine.lane import Lane",
     "actors/receiver.py": "from engine.protocol.conversation import Conversation",
     "session.py": "from engine.actors import receiver, sender\nimport trio",
     "simulator/responder.py": "from engine.wire.items import Item",

@@ -10,10 +10,10 @@ import pybase64
 import trio
 
 from engine import limits
-from engine.actors.lane import Lane
 from engine.audio.framing import Framer
 from engine.config import AudioSettings, InputOverflow
 from engine.errors import LimitExceeded
+from engine.lane import Lane
 
 _HEAD = '{"type":"input_audio_buffer.append","audio":"'
 _TAIL = '"}'

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import trio
 
-from engine.actors.lane import Lane
 from engine.errors import ConnectionLost
+from engine.lane import Lane
 from engine.transport.base import Transport
 
 

@@ -83,4 +83,6 @@ async def test_the_ear_hears_the_voice():
 
 
 def test_a_letter_holds_whole_periods_of_each_pitch():
-    assert all((pitch_hz * LETTER_MS / 1000) == pytest.approx(round(pitch_hz * LETTER_MS / 1000)) for pitch_hz in PITCHES_HZ)
+    assert all(
+        (pitch_hz * LETTER_MS / 1000) == pytest.approx(round(pitch_hz * LETTER_MS / 1000)) for pitch_hz in PITCHES_HZ
+    )

