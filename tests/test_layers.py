@@ -264,7 +264,7 @@ CLEAN = {
     "wire/record.py": "Record = 1",
     "protocol/conversation.py": "import engine.wire.codec as codec",
     "transport/base.py": "import trio",
-    "actors/lane.py": "import trio",
+    "lane.py": "import trio",
     "transport/trio_ws.py": "from .base import Transport\nfrom ..errors import EngineError",
     "actors/sender.py": "from engine.transport import base\nfrom engine.lane import Lane",
     "actors/receiver.py": "from engine.protocol.conversation import Conversation",

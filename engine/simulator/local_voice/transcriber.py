@@ -72,7 +72,6 @@ class Transcriber:
     def _decode(self, search: str, pieces: Iterable[bytes], *, full_utt: bool = False) -> str:
         decoder = self._decoder
         decoder.activate_search(search)
-        decoder.start_stream()  # forgets the noise of earlier turns
         decoder.start_utt()
         try:
             for piece in pieces:
