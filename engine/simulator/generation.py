@@ -146,7 +146,7 @@ class Generation:
             "conversation_id": None if self.request.out_of_band else self._services.conversation.id,
             "output_modalities": session["output_modalities"],
             "max_output_tokens": session["max_output_tokens"],
-            "audio": {"output": {"format": output["format"], "voice": output["voice"]}},
+            "audio": {"output": {"format": output["format"], "voice": self._voice_name}},
             "usage": spent,
             "metadata": self.request.metadata,
         }
@@ -229,8 +229,13 @@ class Generation:
     def _voice(self, part: Say) -> AsyncIterator[bytes]:
         if part.audio is not None:
             return _once(part.audio)
+        return self._services.responder.speak(part.text, self._voice_name)
+
+    @property
+    def _voice_name(self) -> str:
+        """Name the voice; openai-python's type of a response takes no object here."""
         voice = self.request.session["audio"]["output"]["voice"]
-        return self._services.responder.speak(part.text, voice if isinstance(voice, str) else voice["id"])
+        return voice if isinstance(voice, str) else str(voice["id"])
 
     # --- items and pace ------------------------------------------------------------------------------------------
 
