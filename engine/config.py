@@ -77,6 +77,14 @@ def _text(prefix: str, *, empty: bool = True) -> _Check:
     return check
 
 
+def _or_none(prefix: str, cls: type) -> _Check:
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is not None and not isinstance(value, cls):
+            raise ConfigError(prefix + attribute.name, value, f"a {cls.__name__} of engine.wire.session, or None")
+
+    return check
+
+
 def _header(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     if value is not None and not (isinstance(value, str) and value and value.isascii() and value.isprintable()):
         raise ConfigError(f"client_config.{attribute.name}", "(not shown)", "printable ASCII text, not empty")
@@ -122,15 +130,20 @@ class AudioSettings:
 
 def _base_url(value: str | None) -> str:
     given = value or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
-    parts = urlsplit(given)
+    allowed = "a URL as wss://host/v1 (or ws, https, http)"
+    try:
+        parts = urlsplit(given)
+        host, _ = parts.hostname, parts.port
+    except (ValueError, AttributeError) as error:
+        raise ConfigError("client_config.base_url", given, allowed) from error
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    if scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ConfigError("client_config.base_url", given, "a URL as wss://host/v1 (or ws, https, http)")
+    if scheme not in {"ws", "wss"} or not host:
+        raise ConfigError("client_config.base_url", given, allowed)
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
 
 
 def _or_env(value: str | None, name: str) -> str | None:
-    return value if value is not None else os.environ.get(name) or None
+    return (os.environ.get(name) if value is None else value) or None
 
 
 def _key(value: str | None) -> str | None:
@@ -252,10 +265,10 @@ class EngineSettings:
 
 
 def _modalities(value: Sequence[str]) -> tuple[str, ...]:
-    modalities = (value,) if isinstance(value, str) else tuple(value)
-    if modalities not in {("audio",), ("text",)}:
-        raise ConfigError("inference.output_modalities", list(modalities), "['audio'] or ['text']")
-    return modalities
+    for modality in ("audio", "text"):
+        if value == modality or (isinstance(value, Sequence) and list(value) == [modality]):
+            return (modality,)
+    raise ConfigError("inference.output_modalities", value, "['audio'] or ['text']")
 
 
 def _tokens(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
@@ -304,8 +317,12 @@ class SessionConfig:
     instructions: str = attrs.field(default=DEFAULT_INSTRUCTIONS, validator=_text(""))
     audio: AudioSettings = attrs.field(factory=AudioSettings)
     output_modalities: tuple[str, ...] = attrs.field(default=("audio",), converter=_modalities)
-    transcription: Transcription | None = DEFAULT_TRANSCRIPTION
-    turn_detection: TurnDetection | None = DEFAULT_TURN_DETECTION
+    transcription: Transcription | None = attrs.field(
+        default=DEFAULT_TRANSCRIPTION, validator=_or_none("", Transcription)
+    )
+    turn_detection: TurnDetection | None = attrs.field(
+        default=DEFAULT_TURN_DETECTION, validator=_or_none("", TurnDetection)
+    )
     tools: tuple[Tool, ...] = attrs.field(default=(), converter=_tools)
     tool_choice: TextOrObject | None = attrs.field(default=None, validator=_tool_choice)
     max_output_tokens: TokenCount | None = attrs.field(default=None, validator=_tokens)

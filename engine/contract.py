@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import ConfigError, RemoteViolation, UnsupportedContent
@@ -68,19 +69,21 @@ def tool_output(content: Sequence[Mapping[str, Any]] | None, tool_use_id: str) -
     """
     if content is None:
         return ""
-    for block in content:
-        if "text" not in block and "json" not in block:
-            raise UnsupportedContent(
-                f"Content type not supported by OpenAI Realtime API: {sorted(map(str, block))} in the result of "
-                f"{tool_use_id!r}; a result takes text and json blocks"
-            )
+    blocks = content if isinstance(content, Sequence) else [content]
+    wrong = [block for block in blocks if not (isinstance(block, Mapping) and ("text" in block or "json" in block))]
+    if wrong:
+        kind = sorted(map(str, wrong[0])) if isinstance(wrong[0], Mapping) else type(wrong[0]).__name__
+        raise UnsupportedContent(
+            f"Content type not supported by OpenAI Realtime API: {kind} in the result of {tool_use_id!r}; "
+            f"a result takes a list of text and json blocks"
+        )
     try:
-        return json.dumps(list(content), ensure_ascii=False)
-    except (TypeError, ValueError) as error:
+        return json.dumps(list(blocks), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise UnsupportedContent(f"the result of {tool_use_id!r} can't be written as JSON: {error}") from error
 
 
-def messages_to_items(messages: Sequence[Mapping[str, Any]], wire_id: WireId) -> Iterator[Item]:
+def messages_to_items(messages: Sequence[Mapping[str, Any]], wire_id: WireId) -> list[Item]:
     """Turn history messages into the items that tell the service of them, in order.
 
     A tool result whose call is not in the history is left out: the service would refuse it.
@@ -90,17 +93,33 @@ def messages_to_items(messages: Sequence[Mapping[str, Any]], wire_id: WireId) ->
         wire_id: Maps call ids.
 
     Raises:
-        UnsupportedContent: A tool result holds what the service can't take.
+        UnsupportedContent: A tool result holds what the service can't take, or a message has another shape.
     """
-    blocks = [block for message in messages for block in message.get("content", ())]
-    called = {block["toolUse"]["toolUseId"] for block in blocks if "toolUse" in block}
-    for message in messages:
-        yield from _message_items(message, called, wire_id)
+    called: set[str] = set()
+    items: list[Item] = []
+    for index, message in enumerate(messages):
+        with _reading(index):
+            called.update(block["toolUse"]["toolUseId"] for block in message.get("content", ()) if "toolUse" in block)
+    for index, message in enumerate(messages):
+        with _reading(index):
+            items += _message_items(message, called, wire_id)
+    return items
+
+
+@contextmanager
+def _reading(index: int) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        shape = "{'role', 'content': [{'text'} | {'toolUse'} | {'toolResult'}]}"
+        raise UnsupportedContent(
+            f"messages[{index}] | content not supported ({error!r}); a message is {shape}"
+        ) from error
 
 
 def _message_items(message: Mapping[str, Any], called: set[str], wire_id: WireId) -> Iterator[Item]:
     said: list[Content] = []
-    kind = "input_text" if message["role"] == "user" else "output_text"
+    kind = "output_text" if message["role"] == "assistant" else "input_text"
     for block in message.get("content", ()):
         if "text" in block:
             said.append(Content(type=kind, text=block["text"]))

@@ -146,7 +146,9 @@ class BidiOpenAIRealtimeModel:
         try:
             await session.start(spawner(nursery))
         except BaseException:
-            self._session = None
+            # `stop` may have taken it away meanwhile, and another `start` put its own there.
+            if self._session is session:
+                self._session = None
             raise
 
     def receive(self) -> AsyncGenerator[BidiOutputEvent, None]:
@@ -166,7 +168,7 @@ class BidiOpenAIRealtimeModel:
         """Send text, audio, a tool result, or (by opt-in) an image.
 
         Raises:
-            NotStarted: `start` was not called (a `RuntimeError`).
+            NotStarted: `start` was not called, or is still at work (a `RuntimeError`).
             UnsupportedContent: It can't be sent (a `ValueError`).
             SessionEnded: The session is over (a `RuntimeError`).
         """

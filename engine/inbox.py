@@ -1,6 +1,7 @@
 """The inbox: what the session has for the application, in order, bounded in bytes, purged when the user interrupts."""
 
 from collections import deque
+from types import TracebackType
 from typing import Literal
 
 import attrs
@@ -66,6 +67,7 @@ class Inbox:
         self._overflowing = False
         self._closed = False
         self._error: BaseException | None = None
+        self._traceback: TracebackType | None = None
         self._readers = trio.lowlevel.ParkingLot()
         self._writers = trio.lowlevel.ParkingLot()
 
@@ -111,10 +113,18 @@ class Inbox:
             self._writers.unpark_all()
         return len(stale)
 
-    def close(self, error: BaseException | None = None) -> None:
-        """Take nothing more. Readers get what is there, then the error, or the end."""
+    def close(self, error: BaseException | None = None, last: BidiOutputEvent | None = None) -> None:
+        """Take nothing more. Readers get what is there, then `last`, which no bound keeps out, then the error or end.
+
+        Only the first call counts.
+        """
+        if self._closed:
+            return
+        if last is not None:
+            self._append(last)
         self._closed = True
         self._error = error
+        self._traceback = error.__traceback__ if error is not None else None
         self._readers.unpark_all()
         self._writers.unpark_all()
 
@@ -130,7 +140,8 @@ class Inbox:
         while not self._events:
             if self._closed:
                 if self._error is not None:
-                    raise self._error
+                    # Without the frames of those who got it before.
+                    raise self._error.with_traceback(self._traceback)
                 return None
             await self._readers.park()
         event = self._events.popleft()

@@ -60,7 +60,7 @@ RAW_LOG_MAX_BYTES: Final = 16 * 2**20
 """What may wait for one reader of `session.raw`; the oldest is dropped and counted past it."""
 
 CONTROL_LANE_MESSAGES: Final = 1024
-"""Control messages that may wait for the socket; past it the session ends, as the socket takes nothing."""
+"""Control messages that may wait for the socket; past it `send()` waits."""
 
 AUDIO_LANE_S: Final = 30.0
 """Microphone audio that may wait for the socket; past it the session's overflow policy decides."""

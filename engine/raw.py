@@ -1,7 +1,7 @@
 """`session.raw`: the typed wire events of a session, both ways, for those who want to see or send them."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -74,7 +74,7 @@ class Raw:
         send: Sends a client event.
     """
 
-    def __init__(self, send: Callable[[ClientEvent], None]) -> None:
+    def __init__(self, send: Callable[[ClientEvent], Awaitable[None]]) -> None:
         self._send = send
         self._taps: list[Tap] = []
         self._closed = False
@@ -90,6 +90,7 @@ class Raw:
             yield tap
         finally:
             self._taps.remove(tap)
+            tap.close()
 
     async def send(self, event: ClientEvent) -> None:
         """Send a client event as it is.
@@ -98,10 +99,9 @@ class Raw:
 
         Raises:
             SessionEnded: The session is over.
+            UnsupportedContent: It can't be written as JSON.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        self._send(event)
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        await self._send(event)
 
     @property
     def listened_to(self) -> bool:

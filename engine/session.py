@@ -1,10 +1,11 @@
 """A session: wires conversation, actors, lanes and inbox together and supervises them; `open_session`."""
 
 import logging
+import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 import attrs
 import pybase64
@@ -16,11 +17,13 @@ from engine.actors.receiver import receiver
 from engine.actors.sender import sender
 from engine.actors.watchdog import Watchdog, deadline
 from engine.config import WIRE_FORMATS, SessionConfig
+from engine.contract import tool_output
 from engine.errors import (
     BidiModelTimeoutError,
     ConnectionLost,
     EngineError,
     LimitExceeded,
+    NotStarted,
     SessionEnded,
     UnsupportedContent,
 )
@@ -110,16 +113,19 @@ class Session:
         self._pump = AudioPump(self._audio, config.audio, config.engine.input_frame_ms, config.engine.input_overflow)
         self._transport: Transport | None = None
         self._watchdog: Watchdog | None = None
-        self._begin: Sequence[Effect] = ()
+        self._begin: Sequence[str] = ()
         self._connecting = trio.CancelScope()
         self._started_at = 0.0
         self._end: End | None = None
+        self._error: BaseException | None = None
         self._opened = False
+        self._link_is_down = False
         self._settled = trio.Event()
         self._ending = trio.Event()
         self._ended = trio.Event()
         self._state = "new"
         self._feeds = 0
+        self._replayed = 0
         self._special: dict[type, Callable[..., None]] = {
             Transmit: self._transmit,
             PurgeAudio: self._purge,
@@ -142,6 +148,7 @@ class Session:
 
         Raises:
             UnsupportedContent: It can't be sent; the text says what can.
+            NotStarted: The session is not open yet.
             SessionEnded: The session is over.
             LimitExceeded: Too much audio waits for the socket, with `input_overflow="fail"`.
         """
@@ -149,11 +156,8 @@ class Session:
         if isinstance(content, BidiAudioInputEvent):
             await self.send_audio(self._decode_audio(content))
         elif isinstance(content, (BidiTextInputEvent, BidiImageInputEvent, ToolResultEvent)):
-            await trio.lowlevel.checkpoint_if_cancelled()
-            await self._control.room()
-            self._check_live()
-            self._apply(self._conversation.submit(content, trio.current_time()))
-            await trio.lowlevel.cancel_shielded_checkpoint()
+            _check_text(content)
+            await self._submit(lambda now: self._conversation.submit(content, now))
         else:  # Callers without a type checker come here.
             ways = "BidiTextInputEvent, BidiAudioInputEvent, BidiImageInputEvent or ToolResultEvent"
             raise UnsupportedContent(f"content_type={type(content).__name__} | content not supported; send {ways}")
@@ -173,7 +177,9 @@ class Session:
         if self.config.audio.format == "pcm" and len(audio) % 2:
             raise UnsupportedContent(f"{len(audio)} bytes of PCM16 end inside a sample | content not supported")
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._pump.feed(audio)
+        await self._pump.room()
+        self._check_live()
+        self._pump.feed(audio)
         self._feeds += 1
         if self._feeds % _FEEDS_A_CHECKPOINT == 0:
             await trio.lowlevel.cancel_shielded_checkpoint()
@@ -216,6 +222,7 @@ class Session:
         self._finish(End("client_disconnect"))
         if self._state == "new":
             self._state = "closed"
+            self.raw.close()
             self._ended.set()
         with trio.CancelScope(shield=True):
             # Bounded: the supervisor's own cleanup has a deadline.
@@ -233,7 +240,9 @@ class Session:
             ServerReported: The service refused, as with a bad key.
             UnsupportedContent: The history holds what the service can't take.
         """
-        self._begin = self._conversation.begin()
+        # Encoded here: what can't be sent fails before anything is connected.
+        self._begin = [encode(effect.event) for effect in self._conversation.begin() if isinstance(effect, Transmit)]
+        self._replayed = len(self._begin)
         self._state = "connecting"
         self._started_at = trio.current_time()
         spawn(self._supervise)
@@ -244,14 +253,15 @@ class Session:
             raise
         if not self._opened:
             await self.stop()
-            end = cast("End", self._end)
-            raise end.error or SessionEnded(end.reason)
+            raise self._error or SessionEnded(self._reason())
 
     # --- supervision ------------------------------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     async def _supervise(self) -> None:
+        # Ctrl-C is kept out of this task and the actors, as in them it would be a crash: it goes to the main task.
         try:
-            async with trio.open_nursery() as nursery:
+            async with trio.open_nursery(strict_exception_groups=True) as nursery:
                 await self._link(nursery)
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
@@ -277,15 +287,18 @@ class Session:
 
     async def _link(self, nursery: trio.Nursery) -> None:
         """Live one connection, from the first packet to the last."""
+        limit_s, close_by = self.config.engine.close_deadline_s, math.inf
         try:
             with self._connecting:
                 await self._connect(nursery)
             if self._end is None:
                 self._state = "live"
                 await self._ending.wait()
+            close_by = trio.current_time() + limit_s
+            await self._drain(limit_s / 2)
         finally:
             self._state = "closing"
-            await self._close()
+            await self._close(max(0.0, min(limit_s, close_by - trio.current_time())))
 
     async def _connect(self, nursery: trio.Nursery) -> None:
         config = self.config
@@ -303,7 +316,8 @@ class Session:
             self._finish(End("error", error))
 
     def _start_actors(self, nursery: trio.Nursery, transport: Transport) -> None:
-        self._apply(self._begin)
+        for text in self._begin:
+            self._control.put(text, 1)
         self._begin = ()
         self._watchdog = Watchdog(
             self._conversation, self._apply, self._started_at + self.config.client.timeout_s, self._lifetime_over
@@ -313,6 +327,7 @@ class Session:
         nursery.start_soon(self._pump.run, name="engine audio pump")
         nursery.start_soon(self._watchdog.run, name="engine watchdog")
 
+    @trio.lowlevel.enable_ki_protection
     async def _run_receiver(self, transport: Transport) -> None:
         await receiver(
             transport,
@@ -325,36 +340,41 @@ class Session:
         )
 
     async def _run_sender(self, transport: Transport) -> None:
-        await sender(transport, self._control, self._audio, on_sent=self._traffic.sent, on_lost=self._lost)
+        await sender(transport, self._control, self._audio, on_sent=self._traffic.sent, on_lost=self._cannot_send)
 
-    async def _close(self) -> None:
-        """Send what waits, say goodbye, drop the connection: bounded, whatever is cancelled."""
-        transport, limit_s = self._transport, self.config.engine.close_deadline_s
-        if transport is None:
-            return
-        started = trio.current_time()
-        with trio.CancelScope(shield=True):
-            if self._opened and not self._connection_is_lost():
-                self._pump.flush()
-                with trio.move_on_after(limit_s / 2):
-                    await self._audio.emptied()
-                    await self._control.emptied()
-            self._audio.close()
-            self._control.close()
-            await transport.close(max(0.0, limit_s - (trio.current_time() - started)))
+    @trio.lowlevel.enable_ki_protection
+    async def _cannot_send(self, lost: ConnectionLost) -> None:
+        """Leave the end to the receiver, which reads what came before it and sees the close code."""
+        self._link_is_down = True
+        await trio.sleep(self.config.engine.close_deadline_s)
+        self._lost(lost)
 
-    def _connection_is_lost(self) -> bool:
-        return self._end is not None and isinstance(self._end.error, ConnectionLost)
+    async def _drain(self, limit_s: float) -> None:
+        """Send what waits; a cancelled session does not."""
+        if self._opened and not self._link_is_down:
+            self._pump.flush()
+            with trio.move_on_after(limit_s):
+                await self._audio.emptied()
+                await self._control.emptied()
+
+    async def _close(self, limit_s: float) -> None:
+        """Say goodbye, drop the connection: bounded, whatever is cancelled."""
+        self._audio.close()
+        self._control.close()
+        if self._transport is not None:
+            with trio.CancelScope(shield=True):
+                await self._transport.close(limit_s)
 
     def _finish(self, end: End, crash: BaseException | None = None) -> None:
         """The session is over; only the first reason counts."""
         if self._end is not None:
             return
         self._end = end
-        error = crash or end.error
-        if error is None:
-            self.inbox.put(BidiConnectionCloseEvent(self.connection_id, end.reason))
-        self.inbox.close(error)
+        self._error = crash or end.error
+        if self._error is None:
+            self.inbox.close(last=BidiConnectionCloseEvent(self.connection_id, end.reason))
+        else:
+            self.inbox.close(self._error)
         self._ending.set()
         self._settled.set()
         if not self._opened:
@@ -379,6 +399,8 @@ class Session:
     def _transmit(self, effect: Transmit) -> None:
         if self._end is not None:
             return
+        if not self._control.has_room() and self._control_is_stuck():
+            return
         self._control.put(encode(effect.event), 1)
         if isinstance(effect.event, ResponseCreate) and self._watchdog is not None:
             self._watchdog.rearm()
@@ -386,24 +408,47 @@ class Session:
     def _purge(self, effect: PurgeAudio) -> None:
         self.inbox.purge_audio(effect.kept)
 
+    def _control_is_stuck(self) -> bool:
+        """Whoever sends waits for room; what the server's own events call for does not, and must not pile up."""
+        waiting, bound = self._control.statistics().waiting, limits.CONTROL_LANE_MESSAGES
+        if waiting < 2 * bound + self._replayed:
+            return False
+        way_out = "the server does not read what it is sent; open a new session"
+        self._finish(End("error", LimitExceeded("CONTROL_LANE_MESSAGES", bound, waiting, way_out)))
+        return True
+
     def _open(self, _: Opened) -> None:
+        if self._end is not None:  # `stop` came before the service's answer.
+            return
         self._opened = True
         self._settled.set()
         logger.info("session %s open after %.3f s", self.connection_id, trio.current_time() - self._started_at)
 
     def _lost(self, lost: ConnectionLost) -> None:
+        self._link_is_down = True
         self._apply(self._conversation.link_ended(lost))
 
     def _lifetime_over(self) -> None:
         self._finish(End("timeout", BidiModelTimeoutError(f"timeout_s={self.config.client.timeout_s} has passed")))
 
-    def _send_raw(self, event: ClientEvent) -> None:
+    async def _send_raw(self, event: ClientEvent) -> None:
         self._check_live()
-        self._apply(self._conversation.sent_by_hand(event, trio.current_time()))
+        encode(event)  # What can't be written must not count as sent.
+        await self._submit(lambda now: self._conversation.sent_by_hand(event, now))
+
+    async def _submit(self, content: Callable[[float], Sequence[Effect]]) -> None:
+        """Let the conversation take something when there is room: all or nothing."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._control.room()
+        self._check_live()
+        self._apply(content(trio.current_time()))
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _check_live(self) -> None:
         if self._end is not None:
-            raise SessionEnded(self._reason()) from self._end.error
+            raise SessionEnded(self._reason()) from self._error
+        if not self._opened:
+            raise NotStarted("the session is not open yet | call start before sending, and let it return")
 
     def _decode_audio(self, content: BidiAudioInputEvent) -> bytes:
         audio = self.config.audio
@@ -443,7 +488,41 @@ async def open_session(
             finally:
                 await session.stop()
     except BaseExceptionGroup as group:
-        # The supervisor reports and never raises, so what is in the group is the block's own exception.
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from group.exceptions[0].__cause__
+        # The supervisor reports and never raises but for being cancelled: what else is there is the block's own.
+        own = [error for error in group.exceptions if not _is_cancelled(error)] or group.exceptions
+        if len(own) == 1:
+            _raise_as_it_was(own[0])
         raise
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_cancelled, error.exceptions))
+    return isinstance(error, trio.Cancelled)
+
+
+def _raise_as_it_was(error: BaseException) -> NoReturn:
+    """Raise without the nursery's group in the exception's history."""
+    context, cause, suppressed = error.__context__, error.__cause__, error.__suppress_context__
+    try:
+        raise error
+    finally:
+        error.__context__, error.__cause__, error.__suppress_context__ = context, cause, suppressed
+        del error, context, cause
+
+
+def _check_text(content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent) -> None:
+    """Refuse what UTF-8 can't carry before the conversation takes it, so that it is sent whole or not at all."""
+    match content:
+        case BidiTextInputEvent(text=text) | BidiImageInputEvent(image=text):
+            words: object = text
+        case ToolResultEvent():
+            words = content.tool_use_id + tool_output(content.tool_result.get("content"), content.tool_use_id)
+    if not isinstance(words, str):
+        raise UnsupportedContent(f"text of type {type(words).__name__} | content not supported; send str")
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise UnsupportedContent(
+            "text with half a surrogate pair | content not supported; send Unicode text"
+        ) from error

@@ -1,17 +1,21 @@
 """What goes by on the wire: counted, shown to whoever listens to the raw events, and handed to the conversation."""
 
+import contextlib
 from collections.abc import Sequence
+from typing import Final
 
 import trio
 
-from engine import limits
 from engine.counting import NameCounts
-from engine.errors import EngineError
+from engine.errors import EngineError, RemoteViolation
 from engine.protocol.conversation import Conversation
 from engine.protocol.effects import Effect
 from engine.raw import Raw, RawEvent
 from engine.wire.codec import decode_client, event_type
 from engine.wire.server import ResponseOutputAudioDelta, ServerEvent
+
+_TYPE_KEPT_CHARS: Final = 64
+"""What is kept of a type that is not ours: it is the server's text, of any length."""
 
 
 class Traffic:
@@ -32,14 +36,12 @@ class Traffic:
         self.audio_chars = 0
         """Characters of base64 audio received."""
 
-    def receive(self, event: ServerEvent, now: float) -> Sequence[Effect]:
-        """Take a server event."""
+    def receive(self, event: ServerEvent, now: float, size: int) -> Sequence[Effect]:
+        """Take a server event whose message had this many characters."""
         self.messages += 1
-        self.events.add(event.tag or event_type(event))
-        size = limits.INBOX_EVENT_BYTES
+        self.events.add(event.tag or event_type(event)[:_TYPE_KEPT_CHARS])
         if isinstance(event, ResponseOutputAudioDelta):
             self.audio_chars += len(event.delta)
-            size += len(event.delta)
         if self._raw.listened_to:
             self._raw.observe(RawEvent("server", event, now), size)
         return self._conversation.receive(event, now)
@@ -51,5 +53,8 @@ class Traffic:
 
     def sent(self, text: str) -> None:
         """Take note of a message that is on the socket."""
-        if self._raw.listened_to:
+        if not self._raw.listened_to:
+            return
+        # What an application sends by hand may hold anything; that it can't be shown must not stop the sender.
+        with contextlib.suppress(RemoteViolation):
             self._raw.observe(RawEvent("client", decode_client(text), trio.current_time()), len(text))

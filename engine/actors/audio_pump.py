@@ -43,29 +43,36 @@ class AudioPump:
         """Audio taken so far."""
         return self._fed_bytes / self._bytes_per_ms
 
-    async def feed(self, audio: bytes) -> None:
-        """Take audio: all of it or, when cancelled or refused, nothing.
+    async def room(self) -> None:
+        """Wait until audio may be fed. A checkpoint only when it waits.
 
         Raises:
             LimitExceeded: The lane is full and the policy is `fail`.
         """
-        if not self._lane.has_room():
-            if self._overflow == "wait":
-                await self._lane.room()
-            elif self._overflow == "fail":
-                way_out = "send slower, or choose another engine.input_overflow"
-                waiting_s = self._lane.statistics().waiting / 1000
-                raise LimitExceeded("AUDIO_LANE_S", limits.AUDIO_LANE_S, waiting_s, way_out)
+        if self._lane.has_room():
+            return
+        if self._overflow == "wait":
+            await self._lane.room()
+        elif self._overflow == "fail":
+            way_out = "send slower, or choose another engine.input_overflow"
+            waiting_s = self._lane.statistics().waiting / 1000
+            raise LimitExceeded("AUDIO_LANE_S", limits.AUDIO_LANE_S, waiting_s, way_out)
+
+    def feed(self, audio: bytes) -> None:
+        """Take audio. Ask for `room` first; this never waits."""
         self._take(audio)
         if self._overflow == "drop_oldest":
             while self._lane.statistics().waiting > self._lane.bound and self._lane.drop_oldest():
                 pass
 
     def flush(self) -> None:
-        """Send what is not a whole message yet."""
-        self._put(self._framer.flush())
+        """Send what is not a whole message yet; nothing once the lane is closed."""
+        rest = self._framer.flush()
+        if not self._lane.closed:
+            self._put(rest)
         self._rest_due.deadline = math.inf
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Send a rest when its time is over: one message's length after its first sample came."""
         while True:

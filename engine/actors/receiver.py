@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 class Listener(Protocol):
     """What the receiver speaks to: the conversation, and whoever looks at the raw events."""
 
-    def receive(self, event: ServerEvent, now: float) -> Sequence[Effect]:
-        """Take an event."""
+    def receive(self, event: ServerEvent, now: float, size: int) -> Sequence[Effect]:
+        """Take an event whose message had this many characters."""
         ...
 
     def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
@@ -72,7 +72,7 @@ def _effects(message: str | bytes, listener: Listener, now: float, message_max_b
         event = decode_server(message)
     except RemoteViolation as error:
         return _violated(error, error.problem, listener, now, len(message))
-    return listener.receive(event, now)
+    return listener.receive(event, now, len(message))
 
 
 def _violated(error: EngineError, problem: str, listener: Listener, now: float, size: int) -> Sequence[Effect]:

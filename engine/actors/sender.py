@@ -1,6 +1,6 @@
 """The sender: the only task that writes the transport. Control has a lane of its own and never waits behind audio."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -15,7 +15,7 @@ async def sender(
     audio: Lane,
     *,
     on_sent: Callable[[str], None],
-    on_lost: Callable[[ConnectionLost], None],
+    on_lost: Callable[[ConnectionLost], Awaitable[None]],
 ) -> None:
     """Write both lanes until they are closed and empty, or the connection is lost.
 
@@ -27,11 +27,12 @@ async def sender(
             nursery.start_soon(_write, transport, lane, on_sent, on_lost, name=f"engine sender, {name} lane")
 
 
+@trio.lowlevel.enable_ki_protection
 async def _write(
     transport: Transport,
     lane: Lane,
     on_sent: Callable[[str], None],
-    on_lost: Callable[[ConnectionLost], None],
+    on_lost: Callable[[ConnectionLost], Awaitable[None]],
 ) -> None:
     try:
         while True:
@@ -42,4 +43,4 @@ async def _write(
     except trio.EndOfChannel:
         return
     except ConnectionLost as lost:
-        on_lost(lost)
+        await on_lost(lost)

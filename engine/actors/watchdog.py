@@ -38,6 +38,7 @@ class Watchdog:
         """Look at the deadlines anew; cheap, wakes nobody."""
         self._sleep.deadline = self._next()
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Watch until the lifetime is over."""
         while True:

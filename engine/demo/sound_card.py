@@ -135,23 +135,35 @@ class Tape:
         self.agent = bytearray()
 
     @property
+    def caller_s(self) -> float:
+        """How much of the caller is on it."""
+        return len(self.caller) / _BYTES_PER_S
+
+    @property
     def length_s(self) -> float:
         """How much is on it."""
         return max(len(self.caller), len(self.agent)) / _BYTES_PER_S
 
 
 class SoundCard:
-    """Runs microphone and loudspeaker on one clock, and tapes both."""
+    """Runs microphone and loudspeaker on one clock, and tapes both.
+
+    Attributes:
+        microphone: Speak into it.
+        loudspeaker: Play on it.
+        tape: What both heard.
+        began: What Trio's clock said at second 0 of the tape; None before it runs.
+    """
 
     def __init__(self) -> None:
         self.microphone = Microphone()
         self.loudspeaker = Loudspeaker()
         self.tape = Tape()
-        self._began: float | None = None
+        self.began: float | None = None
 
     def tape_time(self, at: float) -> float:
-        """Turn seconds of Trio's clock into seconds on the tape; before it runs, into seconds before now."""
-        return at - (trio.current_time() if self._began is None else self._began)
+        """Turn seconds of Trio's clock into seconds on the tape; 0 while it does not run yet."""
+        return 0.0 if self.began is None else at - self.began
 
     async def run(self, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Run until cancelled.
@@ -159,7 +171,7 @@ class SoundCard:
         Args:
             send: Takes each 20 ms of the microphone.
         """
-        began = self._began = trio.current_time()
+        began = self.began = trio.current_time()
         # A frame is heard while it lasts and sent when it is over; one that is played sounds from then on.
         self.tape.agent += silence(FRAME_MS)
         for number in count(1):

@@ -1,4 +1,7 @@
-"""Call ids between the application's, of any length, and the wire's, of at most 32 characters."""
+"""Call ids between the application's, of any length, and the wire's, of at most 32 characters.
+
+An id that the service made goes back as it came, however long it is.
+"""
 
 from hashlib import blake2s
 
@@ -30,5 +33,7 @@ class CallIds:
         return short
 
     def to_application(self, wire_id: str) -> str:
-        """Give the application's id of one that the service named."""
-        return self._to_application.get(wire_id, wire_id)
+        """Give the application's id of one that the service named, and keep the way back."""
+        call_id = self._to_application.setdefault(wire_id, wire_id)
+        self._to_wire.setdefault(call_id, wire_id)
+        return call_id

@@ -1,6 +1,11 @@
-"""Function calls of the model: from the first sight of a call to its arguments, told once."""
+"""Function calls of the model: from the first sight of a call to its arguments, told once.
+
+The service says `response.function_call_arguments.done` of an interrupted call as well, with arguments that end
+anywhere (API reference). So a call counts as made when its item is done, or else when its response has completed.
+"""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -29,6 +34,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._arguments: dict[str, ResponseFunctionCallArgumentsDone] = {}
         self._told: set[str] = set()
         self._responses: set[str] = set()
 
@@ -37,28 +43,43 @@ class Calls:
         if item.call_id is not None:
             self._names[item.call_id] = item.name
 
-    def arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> Call | None:
-        """Take the arguments; None when the name is not known yet, or the call was told already."""
-        name = event.name or self._names.get(event.call_id)
-        if name is None:
-            return None
-        return self._tell(event.call_id, name, event.arguments, event.item_id, event.response_id)
+    def arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
+        """Keep the arguments, for a server that never says that the item is done."""
+        self._arguments[event.call_id] = event
 
     def item_done(self, item: FunctionCallItem, response_id: str) -> Call | None:
         """Take the finished item; None when the call was told already, or never got whole."""
-        if item.call_id is None or item.status == "incomplete":
+        if item.call_id is None:
+            return None
+        self._arguments.pop(item.call_id, None)
+        if item.status == "incomplete":
             return None
         return self._tell(item.call_id, item.name, item.arguments, item.id or "", response_id)
+
+    def response_done(self, response_id: str, items: Iterable[FunctionCallItem], *, completed: bool) -> list[Call]:
+        """Give the calls that only the end of their response shows; one that was cut makes no more calls."""
+        late = [self.item_done(item, response_id) for item in items] if completed else []
+        mine = [key for key, event in self._arguments.items() if event.response_id == response_id]
+        kept = [self._arguments.pop(key) for key in mine]
+        if completed:
+            late += [self._without_item(event) for event in kept]
+        return [call for call in late if call is not None]
 
     def in_response(self, response_id: str | None) -> bool:
         """Tell whether a response made any call."""
         return response_id in self._responses
 
+    def _without_item(self, event: ResponseFunctionCallArgumentsDone) -> Call | None:
+        name = event.name or self._names.get(event.call_id)
+        if name is None:
+            return None
+        return self._tell(event.call_id, name, event.arguments, event.item_id, event.response_id)
+
     def _tell(self, call_id: str, name: str, arguments: str, item_id: str, response_id: str) -> Call | None:
+        self._names.pop(call_id, None)
         if call_id in self._told:
             return None
         self._told.add(call_id)
-        self._names.pop(call_id, None)
         self._responses.add(response_id)
         return Call(call_id, name, _parse(arguments), item_id)
 

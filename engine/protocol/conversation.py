@@ -1,8 +1,8 @@
 """The conversation: takes what the service and the application say, and tells what is to be done.
 
 Events go in by `receive`, content by `submit`, time by `tick`; effects come out, in order. It never waits, knows no
-clock but the `now` it is given, and raises on the application's mistakes only. Responses are the business of `turns`,
-words that of `utterances`; what is left is the session itself.
+clock but the `now` it is given, and raises on the application's mistakes only. Nothing comes out after `End`.
+Responses are the business of `turns`, words that of `utterances`; what is left is the session itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from engine import limits
 from engine.config import SessionConfig
 from engine.contract import messages_to_items
 from engine.counting import NameCounts
-from engine.errors import ConnectionLost, DeadlinePassed, EngineError, UnsupportedContent
+from engine.errors import ConnectionLost, DeadlinePassed, EngineError, SessionEnded, UnsupportedContent
 from engine.events import (
     BidiConnectionStartEvent,
     BidiErrorEvent,
@@ -83,6 +83,7 @@ class Conversation:
         self._config = config
         self._connection_id = connection_id
         self._phase = Phase.OPENING
+        self._end: End | None = None
         self._speech = Speech.SILENT
         self._interrupts = True
         self._unknown_events = NameCounts()
@@ -120,7 +121,7 @@ class Conversation:
     @property
     def deadline(self) -> float | None:
         """When `tick` has something to do, or None."""
-        return self._turns.gate.deadline
+        return self._turns.gate.deadline if self._end is None else None
 
     def statistics(self) -> ConversationStatistics:
         """Give a snapshot."""
@@ -153,7 +154,9 @@ class Conversation:
         Raises:
             UnsupportedContent: The content can't be sent.
             LocalMisuse: The call was answered before.
+            SessionEnded: The session is over.
         """
+        self._check_not_over()
         match content:
             case BidiTextInputEvent():
                 effect = self._submit_text(content)
@@ -164,17 +167,26 @@ class Conversation:
         return [effect, *self._turns.settle(now)]
 
     def sent_by_hand(self, event: ClientEvent, now: float) -> list[Effect]:
-        """Take note of an event that the application sends by itself, past this conversation."""
+        """Take note of an event that the application sends by itself, past this conversation.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        self._check_not_over()
         self._turns.sent_by_hand(event, now)
         return [Transmit(event), *self._turns.settle(now)]
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time has made due."""
-        if not self._turns.gate.expired(now):
+        if self._end is not None or not self._turns.gate.expired(now):
             return []
         limit_s = self._config.engine.response_request_deadline_s
         lost = BidiErrorEvent(DeadlinePassed("response_request", limit_s), received_at=now)
         return [lost, *self._turns.settle(now)]
+
+    def _check_not_over(self) -> None:
+        if self._end is not None:
+            raise SessionEnded(self._end.reason) from self._end.error
 
     def _submit_text(self, content: BidiTextInputEvent) -> Effect:
         if content.role not in {"user", "assistant"}:
@@ -200,7 +212,7 @@ class Conversation:
     def receive(self, event: wire.ServerEvent, now: float) -> Sequence[Effect]:
         """Take a server event. Raises nothing, whatever it is and whenever it comes."""
         cls = type(event)
-        if event.extra or cls in _WITH_RECORDS:
+        if (event.extra or cls in _WITH_RECORDS) and cls is not wire.UnknownServerEvent:
             for path in unknown_keys(event):
                 self._unknown_fields.add(f"{cls.tag}:{path}")
         handler = self._handlers.get(cls)
@@ -222,18 +234,17 @@ class Conversation:
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
         """Take note of a message that could not be read, and tell of it."""
         self._violations.add(problem)
-        return [BidiErrorEvent(error, {"problem": problem}, received_at=now)]
+        return [BidiErrorEvent(error, {"problem": problem}, received_at=now)] if self._end is None else []
 
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""
-        if self._phase is Phase.ENDED:
+        if self._end is not None:
             return []
-        self._move(PhaseSignal.LINK_ENDED)
         if lost.reason and server_errors.EXPIRY_WORDS in lost.reason:
-            return [End("timeout", server_errors.expired(lost.reason, lost))]
-        if lost.code == 1000:
-            return [End("complete")]
-        return [End("error", lost)]
+            end = End("timeout", server_errors.expired(lost.reason, lost))
+        else:
+            end = End("complete") if lost.code == 1000 else End("error", lost)
+        return self._over(PhaseSignal.LINK_ENDED, end)
 
     def _session(self, event: wire.SessionCreated | wire.SessionUpdated, _: float) -> Sequence[Effect]:
         audio = event.session.audio
@@ -247,8 +258,7 @@ class Conversation:
             return _NOTHING
         error = server_errors.reported(details)
         if details.code == server_errors.SESSION_EXPIRED:
-            self._move(PhaseSignal.FATAL_ERROR)
-            return [End("timeout", server_errors.expired(error.message, error))]
+            return self._over(PhaseSignal.FATAL_ERROR, End("timeout", server_errors.expired(error.message, error)))
         because_active = details.code == server_errors.RESPONSE_ACTIVE
         if self._turns.gate.refused(details.event_id, because_active=because_active):
             return self._turns.settle(now)
@@ -264,8 +274,12 @@ class Conversation:
         return [*told, *self._fatal(server_errors.reported(why.error))]
 
     def _fatal(self, error: EngineError) -> list[Effect]:
-        self._move(PhaseSignal.FATAL_ERROR)
-        return [End("error", error)]
+        return self._over(PhaseSignal.FATAL_ERROR, End("error", error))
+
+    def _over(self, signal: PhaseSignal, end: End) -> list[Effect]:
+        self._move(signal)
+        self._end = end
+        return [end]
 
     def _speech_started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.STARTED)

@@ -89,10 +89,11 @@ class ResponseGate:
 
     def sent(self, event_id: str | None, now: float) -> None:
         """Note that a request went out."""
-        self._owed = False
         self._request_id = event_id
         self._requested += 1
         if self._state is Gate.FREE:
+            # A request by hand into a response is refused as a rule, so what is owed stays owed.
+            self._owed = False
             self._asked_at = now
         self._move(GateSignal.SENT)
 

@@ -1,12 +1,12 @@
 """The model's turns: responses from begin to end, their audio and calls, and when the next one is asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from engine.config import WIRE_FORMATS, SessionConfig
 from engine.contract import tool_output
 from engine.counting import NameCounts
-from engine.errors import LocalMisuse, ServerReported
+from engine.errors import LocalMisuse, ServerReported, UnsupportedContent
 from engine.events import (
     BidiAudioStreamEvent,
     BidiErrorEvent,
@@ -27,7 +27,8 @@ from engine.wire.response import Response
 
 _NOTHING: Final[Sequence[Effect]] = ()
 _REMEMBERED_RESPONSES: Final = 64
-"""Ended responses whose ids are kept, to know a repeated event from a new one."""
+"""Ended responses whose ids are kept, to know a repeated event from a new one; and those outside the conversation,
+whose audio may wait for the application long after their end."""
 
 
 class Turns:
@@ -48,7 +49,7 @@ class Turns:
         self._rate = WIRE_FORMATS[config.audio.format][1]
         self._calls = Calls()
         self._silenced: set[str] = set()
-        self._aside: set[str] = set()
+        self._aside: dict[str, None] = {}
         self._ended: dict[str, None] = {}
         self.gate = ResponseGate(config.engine.response_request_deadline_s)
         """When a response may be asked for."""
@@ -72,6 +73,10 @@ class Turns:
             UnsupportedContent: The service can't take it.
             LocalMisuse: The call has one already.
         """
+        if not isinstance(result.tool_result, Mapping) or "toolUseId" not in result.tool_result:
+            raise UnsupportedContent(
+                "a tool result without 'toolUseId' | content not supported; say whose result it is"
+            )
         call_id = self._ids.to_wire(result.tool_use_id)
         output = tool_output(result.tool_result.get("content"), result.tool_use_id)
         if self.gate.was_answered(call_id):
@@ -108,7 +113,7 @@ class Turns:
             self._out_of_order.add("response.created")
             return _NOTHING
         if _is_aside(event.response):
-            self._aside.add(response_id)
+            _remember(self._aside, response_id)
         else:
             self.gate.created(response_id)
         return (BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now),)
@@ -129,16 +134,12 @@ class Turns:
         return [*told, *self.settle(now)]
 
     def _finish(self, response_id: str, *, has_calls: bool) -> None:
-        if response_id in self._aside:
-            self._aside.discard(response_id)
-        else:
+        if response_id not in self._aside:
             self.gate.done(response_id)
             if not has_calls:
                 self.gate.turn_passed(response_id)
         self._silenced.discard(response_id)
-        self._ended[response_id] = None
-        if len(self._ended) > _REMEMBERED_RESPONSES:
-            del self._ended[next(iter(self._ended))]
+        _remember(self._ended, response_id)
 
     def _audio(self, event: wire.ResponseOutputAudioDelta, now: float) -> Sequence[Effect]:
         if event.response_id in self._silenced:
@@ -169,22 +170,21 @@ class Turns:
         if not isinstance(event.item, FunctionCallItem):
             return _NOTHING
         call = self._calls.item_done(event.item, event.response_id)
-        return self._tell(call, event.response_id, event.event_id, now)
+        return self._tell(call, event.response_id, event.event_id, now) if call is not None else _NOTHING
 
-    def _arguments_done(self, event: wire.ResponseFunctionCallArgumentsDone, now: float) -> Sequence[Effect]:
-        return self._tell(self._calls.arguments_done(event), event.response_id, event.event_id, now)
+    def _arguments_done(self, event: wire.ResponseFunctionCallArgumentsDone, _: float) -> Sequence[Effect]:
+        self._calls.arguments_done(event)
+        return _NOTHING
 
     def _late_calls(self, response: Response, response_id: str, event_id: str | None, now: float) -> list[Effect]:
         """Tell calls that only the finished response shows."""
-        if response.status != "completed":
-            return []
-        calls = [item for item in response.output or () if isinstance(item, FunctionCallItem)]
-        told = (self._tell(self._calls.item_done(item, response_id), response_id, event_id, now) for item in calls)
+        items = [item for item in response.output or () if isinstance(item, FunctionCallItem)]
+        completed = response.status in {None, "completed"}
+        calls = self._calls.response_done(response_id, items, completed=completed)
+        told = (self._tell(call, response_id, event_id, now) for call in calls)
         return [effect for effects in told for effect in effects]
 
-    def _tell(self, call: Call | None, response_id: str, event_id: str | None, now: float) -> Sequence[Effect]:
-        if call is None:
-            return _NOTHING
+    def _tell(self, call: Call, response_id: str, event_id: str | None, now: float) -> Sequence[Effect]:
         if response_id not in self._aside:
             self.gate.call_opened(call.call_id, response_id)
         if call.arguments is None:
@@ -212,6 +212,12 @@ class Turns:
     def _answer(self, call_id: str, output: str) -> Transmit:
         self.gate.call_answered(call_id)
         return self._composer.add(FunctionCallOutputItem(call_id=call_id, output=output))
+
+
+def _remember(ids: dict[str, None], response_id: str) -> None:
+    ids[response_id] = None
+    if len(ids) > _REMEMBERED_RESPONSES:
+        del ids[next(iter(ids))]
 
 
 def _is_aside(response: Response) -> bool:

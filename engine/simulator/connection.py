@@ -131,7 +131,7 @@ class Connection:
     async def _run(self, socket: trio_websocket.WebSocketConnection, handshake: Handshake) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, socket)
-            nursery.start_soon(self._ping, socket)
+            nursery.start_soon(self._ping, socket, nursery)
             session = self._make_session(handshake, nursery)
             session.begin()
             with trio.move_on_after(self._settings.session_max_s) as life:
@@ -170,11 +170,15 @@ class Connection:
         while True:
             await socket.send_message(await self._outbox.take())
 
-    async def _ping(self, socket: trio_websocket.WebSocketConnection) -> None:
+    async def _ping(self, socket: trio_websocket.WebSocketConnection, nursery: trio.Nursery) -> None:
         while True:
             await trio.sleep(self._settings.ping_interval_s)
-            with trio.move_on_after(self._settings.ping_interval_s):
-                await socket.ping(self._ids.ping_payload())
+            nursery.start_soon(self._ping_once, socket)
+
+    async def _ping_once(self, socket: trio_websocket.WebSocketConnection) -> None:
+        """Ping; a client that never answers is not dropped for it, as a dead one is found when the socket breaks."""
+        with trio.move_on_after(self._settings.ping_interval_s):
+            await socket.ping(self._ids.ping_payload())
 
     async def _expire(self) -> None:
         refusal = Refusal(SESSION_EXPIRED, minutes=self._settings.session_max_s / 60)

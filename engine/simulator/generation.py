@@ -5,8 +5,8 @@ cancelled and what it would still emit is dropped, so no event can come after `r
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Final, Literal, cast
 
 import attrs
@@ -15,10 +15,11 @@ import trio
 from engine.simulator import usage
 from engine.simulator.conversation import Entry
 from engine.simulator.ear import Ear
-from engine.simulator.formats import PCM_BYTES_PER_MS, duration_ms, wire_format
+from engine.simulator.formats import duration_ms, wire_format
 from engine.simulator.output import FunctionCall, Message, OutputItem, call_entry, message_entry
 from engine.simulator.responder import Call, Fail, Incomplete, Part, Prompt, Say
 from engine.simulator.services import Services, pieces
+from engine.simulator.speaking import Words, deltas_of, once
 from engine.wire.codec import from_object
 from engine.wire.items import ITEM_CLASSES, Item, UnknownItem
 from engine.wire.session import Session
@@ -27,9 +28,6 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 Trigger = Literal["client", "vad", "idle"]
-
-SPOKEN_MS_PER_CHAR: Final = 65
-"""How fast the transcript of a spoken answer is taken to run, about 180 words a minute."""
 
 CATCH_UP_S: Final = 1.0
 """How far behind its pace a response may be and still catch up, after a slow client or a busy machine."""
@@ -199,9 +197,9 @@ class Generation:
     async def _speak(self, part: Say) -> None:
         pace = self._services.settings.pace
         message = self._open_message()
-        words = _Words(part.text)
+        words = Words(part.text)
         next_at = trio.current_time() + pace.first_delta_ms / 1000
-        async with aclosing(self._deltas(part)) as deltas:
+        async with aclosing(deltas_of(self._voice(part), round(pace.audio_delta_ms))) as deltas:
             async for pcm in deltas:
                 await self._wait((next_at - trio.current_time()) * 1000)
                 next_at = max(next_at, trio.current_time() - CATCH_UP_S) + duration_ms(pcm) / 1000 / pace.audio_speed
@@ -212,23 +210,9 @@ class Generation:
         for word in words.until(float("inf")):
             message.write(word)
 
-    async def _deltas(self, part: Say) -> AsyncGenerator[bytes, None]:
-        """Cut speech into deltas of the same length, whatever pieces it comes in."""
-        size = round(self._services.settings.pace.audio_delta_ms) * PCM_BYTES_PER_MS
-        waiting = bytearray()
-        voice = self._voice(part)
-        async with _closing(voice):
-            async for pcm in voice:
-                waiting += pcm
-                while len(waiting) >= size:
-                    yield bytes(waiting[:size])
-                    del waiting[:size]
-        if waiting:
-            yield bytes(waiting)
-
     def _voice(self, part: Say) -> AsyncIterator[bytes]:
         if part.audio is not None:
-            return _once(part.audio)
+            return once(part.audio)
         return self._services.responder.speak(part.text, self._voice_name)
 
     @property
@@ -279,32 +263,6 @@ class Generation:
             number=self.request.number,
             out_of_band=self.request.out_of_band,
         )
-
-
-class _Words:
-    """The words of a spoken answer, each at the time when the audio is taken to reach it."""
-
-    def __init__(self, text: str) -> None:
-        self._pieces = pieces(text)
-        self._at_ms = 0.0
-
-    def until(self, ms: float) -> list[str]:
-        """Take the words that begin before `ms`."""
-        taken: list[str] = []
-        while self._pieces and self._at_ms <= ms:
-            piece = self._pieces.pop(0)
-            self._at_ms += len(piece) * SPOKEN_MS_PER_CHAR
-            taken.append(piece)
-        return taken
-
-
-async def _once(pcm: bytes) -> AsyncGenerator[bytes, None]:
-    yield pcm
-
-
-def _closing(voice: AsyncIterator[bytes]) -> AbstractAsyncContextManager[Any]:
-    """Close a generator when the response ends in its middle; other iterators have nothing to close."""
-    return aclosing(voice) if isinstance(voice, AsyncGenerator) else nullcontext()
 
 
 def _failure(part: Fail) -> Json:

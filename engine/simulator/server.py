@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from errno import EACCES, EADDRINUSE
 
 import trio
-import trio.testing
 
 from engine.errors import ConfigError
 from engine.simulator.connection import GOING_AWAY, Connection
 from engine.simulator.ledger import Lane, SessionLedger
+from engine.simulator.memory import BUFFER_BYTES, LOCKSTEP_BYTES, memory_streams
 from engine.simulator.responder import ResponderFactory
 from engine.simulator.script import ScriptedResponder
 from engine.simulator.settings import SimulatorSettings
@@ -68,18 +68,17 @@ class Simulator:
         """Count all connections there ever were."""
         return self._count
 
-    def connect_stream(self, *, lockstep: bool = False) -> trio.abc.Stream:
+    def connect_stream(self, *, lockstep: bool = False, buffer_bytes: int = BUFFER_BYTES) -> trio.abc.Stream:
         """Make a connection in memory.
 
         Args:
-            lockstep: True for a stream whose sender waits until the receiver has taken what it sent, as a slow
-                network does; False for one that takes any amount.
+            lockstep: True for a buffer of `LOCKSTEP_BYTES`, so that a sender waits for nearly all it sends.
+            buffer_bytes: What may be under way each way before a sender has to wait.
 
         Returns:
             The client's end, on which a WebSocket handshake is to be made.
         """
-        pair = trio.testing.lockstep_stream_pair if lockstep else trio.testing.memory_stream_pair
-        client, server = pair()
+        client, server = memory_streams(LOCKSTEP_BYTES if lockstep else buffer_bytes)
         self._nursery.start_soon(self._serve_memory, server)
         return client
 

@@ -52,16 +52,24 @@ async def wrap(nursery: trio.Nursery, stream: trio.abc.Stream, endpoint: Endpoin
             receive_buffer_size=limits.RECEIVE_BUFFER_BYTES,
         )
         reader.on_end = None
-        return TrioWebSocket(socket, watched)
+        return TrioWebSocket(socket, watched, reader, endpoint.message_hard_max_bytes)
     raise _handshake_error(reader.error)
 
 
 class TrioWebSocket:
     """A connection on trio-websocket."""
 
-    def __init__(self, socket: trio_websocket.WebSocketConnection, stream: "_WatchedStream") -> None:
+    def __init__(
+        self,
+        socket: trio_websocket.WebSocketConnection,
+        stream: "_WatchedStream",
+        reader: "_Reader",
+        message_hard_max_bytes: int,
+    ) -> None:
         self._socket = socket
         self._stream = stream
+        self._reader = reader
+        self._bound = message_hard_max_bytes
 
     async def send(self, text: str) -> None:
         """Send one text frame."""
@@ -82,11 +90,19 @@ class TrioWebSocket:
         try:
             with trio.move_on_after(deadline_s) as scope:
                 self._stream.limit_reading(limits.CLOSE_DRAIN_MAX_BYTES, scope.cancel)
+                self._reader.when_ended(lambda: self._cut_short(scope))
                 # The peer's close frame may cross ours.
                 with contextlib.suppress(wsproto.utilities.LocalProtocolError):
                     await self._socket.aclose()
         finally:
             await trio.aclose_forcefully(self._stream)
+
+    def _cut_short(self, closing: trio.CancelScope) -> None:
+        """Without the reader nobody sees the peer's close frame. If it was cancelled, ours can still be sent."""
+        if self._reader.cancelled:
+            self._stream.after_sending(closing.cancel)
+        else:
+            closing.cancel()
 
     def statistics(self) -> TransportStatistics:
         """Give a snapshot."""
@@ -96,8 +112,9 @@ class TrioWebSocket:
         closed = self._socket.closed
         if closed is None:
             return ConnectionLost("the connection broke")
-        if closed.code == 1009:
-            bound = limits.MESSAGE_HARD_MAX_BYTES
+        # The peer may say 1009 too, of a message of ours; trio-websocket's own words name the bound.
+        if closed.code == 1009 and str(self._bound) in (closed.reason or ""):
+            bound = self._bound
             lost = ConnectionLost(f"a message was over the bound of {bound} bytes", code=1009, reason=closed.reason)
             way_out = "ask for less at once, as with shorter items"
             lost.__cause__ = LimitExceeded("MESSAGE_HARD_MAX_BYTES", bound, bound + 1, way_out)
@@ -113,6 +130,8 @@ class _Reader:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
+        self._ended = False
+        self.cancelled = False
         self.error: BaseException | None = None
         self.on_end: Callable[[], None] | None = None
 
@@ -120,16 +139,24 @@ class _Reader:
         """Start it, guarded."""
         self._nursery.start_soon(self._run, function, *args, name="trio-websocket reader")
 
+    def when_ended(self, do: Callable[[], None]) -> None:
+        """Do this when the reader ends, or at once when it has."""
+        self.on_end = do
+        if self._ended:
+            do()
+
+    @trio.lowlevel.enable_ki_protection
     async def _run(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
         try:
             await function(*args)
-        except (
-            trio_websocket.HandshakeError,
-            trio_websocket.ConnectionClosed,
-            wsproto.utilities.ProtocolError,
-        ) as error:
+        except Exception as error:  # noqa: BLE001 - h11 and wsproto let more through than they say, as UnicodeDecodeError
+            # It only reads what the peer sends: whatever stops it is a broken connection.
             self.error = error
+        except trio.Cancelled:
+            self.cancelled = True
+            raise
         finally:
+            self._ended = True
             if self.on_end is not None:
                 self.on_end()
 
@@ -141,6 +168,7 @@ class _WatchedStream(trio.abc.Stream):
         self._stream = stream
         self._left: int | None = None
         self._on_flood: Callable[[], None] | None = None
+        self._on_sent: Callable[[], None] | None = None
         self.bytes_received = 0
         self.bytes_sent = 0
 
@@ -149,9 +177,15 @@ class _WatchedStream(trio.abc.Stream):
         self._left = max_bytes
         self._on_flood = on_flood
 
+    def after_sending(self, do: Callable[[], None]) -> None:
+        """Do this when the next data is sent."""
+        self._on_sent = do
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self._stream.send_all(data)
         self.bytes_sent += len(data)
+        if self._on_sent is not None:
+            self._on_sent()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -175,7 +209,7 @@ async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     try:
         tcp = await trio.open_tcp_stream(host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no possible host name
         raise ConnectionLost(f"can't connect to {host}:{port}: {_words(error)}", reason=_words(error)) from error
     if parts.scheme != "wss":
         return tcp

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -59,7 +60,7 @@ def test_silence_is_zeros_of_the_wanted_length():
 def test_a_tone_has_its_length_level_and_pitch():
     data = pcm.tone(1000, 500, level_dbfs=-6.0)
     samples = struct.unpack(f"<{len(data) // 2}h", data)
-    crossings = sum(a < 0 <= b for a, b in zip(samples, samples[1:], strict=False))
+    crossings = sum(a < 0 <= b for a, b in pairwise(samples))
     assert len(samples) == 12_000
     assert max(samples) == pytest.approx(32_767 * 10 ** (-6 / 20), rel=0.01)
     assert crossings == pytest.approx(500, abs=1)

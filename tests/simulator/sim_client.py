@@ -1,4 +1,4 @@
-"""A bare WebSocket client for tests of the simulator, and the check that all it sent is what openai-python types say."""
+"""A bare WebSocket client for tests of the simulator, and the check of all it sent against openai-python."""
 
 import json
 import typing

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+import trio
 from sim_client import CONVERSATION, KEY, TRANSCRIPTION, in_memory, talk
 from trio_websocket import ConnectionRejected
 
@@ -82,6 +83,7 @@ async def test_other_urls_are_not_found_and_the_answer_is_empty(url, autojump_cl
         assert isinstance(rejected, ConnectionRejected)
         assert rejected.status_code == 404
         assert not rejected.body
+        await trio.sleep(0.1)
         assert server.active_sessions == 0
 
 

@@ -35,7 +35,7 @@ BAD_AUDIO = "Invalid 'audio'. Expected base64-encoded audio bytes (mono PCM16 at
         ),
         ('{"type": 7}', "invalid_value", "Invalid value: '7'. " + SUPPORTED, "type", None),
         ("{oops", "invalid_json", "Invalid event: failed to parse JSON value. ", None, None),
-        (b"\x00\x01", "invalid_event", "Expected a text WebSocket message; binary frames are not supported.", None, None),
+        (b"\x00", "invalid_event", "Expected a text WebSocket message; binary frames are not supported.", None, None),
         ("[1]", "invalid_event", "Invalid event: expected a JSON object.", None, None),
         ('{"event_id": "m"}', "invalid_event", "The 'type' field is missing.", None, "m"),
         (

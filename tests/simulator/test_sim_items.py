@@ -110,7 +110,12 @@ async def test_truncation_cuts_audio_and_transcript(autojump_clock):
     ("change", "code", "param", "text"),
     [
         ({"item_id": "gone"}, "item_truncate_invalid_item_id", None, "Error truncating item: the item with id 'gone'"),
-        ({"audio_end_ms": 196}, "invalid_value", "audio_end_ms", "Audio content of 195ms is already shorter than 196ms"),
+        (
+            {"audio_end_ms": 196},
+            "invalid_value",
+            "audio_end_ms",
+            "Audio content of 195ms is already shorter",
+        ),
         ({"audio_end_ms": 0}, None, None, "Only model output audio messages can be truncated"),
         ({"content_index": 1}, None, None, "Only model output audio messages can be truncated"),
         ({"item_id": "mine"}, None, None, "Only model output audio messages can be truncated"),

@@ -102,8 +102,9 @@ async def test_own_input_replaces_the_context(autojump_clock):
 
 
 async def test_an_unknown_reference_is_refused(autojump_clock):
+    missing = {"type": "item_reference", "id": "item_x"}
     async with talk() as client:
-        await client.send("response.create", response={"input": [user("x"), {"type": "item_reference", "id": "item_x"}]})
+        await client.send("response.create", response={"input": [user("x"), missing]})
         error = await client.error()
         assert await client.rest() == []
     assert error["param"] == "response.input[1].id"

@@ -8,8 +8,8 @@ from engine.simulator import Pace, Say, Script, ScriptedResponder, SimulatorSett
 KIND = "conversation.item.input_audio_transcription."
 
 
-def hearing(model, *transcripts):
-    return Script.of(Say("All right."), transcripts=transcripts)
+def hearing(*transcripts):
+    return Script.of(Say("All right, this is a longer answer. " * 5), transcripts=transcripts)
 
 
 async def configure(client, model, **fields):
@@ -17,7 +17,7 @@ async def configure(client, model, **fields):
 
 
 async def test_a_transcript_comes_in_pieces_beside_the_response(autojump_clock):
-    async with talk(script=hearing("gpt-4o-transcribe", "Hello, my name is Bo.")) as client:
+    async with talk(script=hearing("Hello, my name is Bo.")) as client:
         await configure(client, "gpt-4o-transcribe")
         await client.hear(speech(1000))
         completed = await client.until(KIND + "completed")
@@ -42,7 +42,7 @@ async def test_a_transcript_comes_in_pieces_beside_the_response(autojump_clock):
 
 @pytest.mark.parametrize("model", ["whisper-1", "gpt-realtime-whisper", "gpt-transcribe"])
 async def test_other_models_tell_seconds(model, autojump_clock):
-    async with talk(script=hearing(model, "Hello there.")) as client:
+    async with talk(script=hearing("Hello there.")) as client:
         await configure(client, model)
         await client.hear(speech(1000))
         completed = await client.until(KIND + "completed")
@@ -52,7 +52,7 @@ async def test_other_models_tell_seconds(model, autojump_clock):
 
 
 async def test_logprobs_come_where_asked_for(autojump_clock):
-    async with talk(script=hearing("gpt-4o-transcribe", "Yes.")) as client:
+    async with talk(script=hearing("Yes.")) as client:
         await client.update(include=["item.input_audio_transcription.logprobs"])
         await configure(client, "gpt-4o-transcribe")
         await client.hear(speech(500))

@@ -1,5 +1,7 @@
 """Whole turns, written and spoken, as the transcripts of the dossier have them."""
 
+import itertools
+
 import pybase64
 import pytest
 from sim_client import base64, speech, talk, types, user
@@ -127,7 +129,7 @@ async def test_audio_comes_faster_than_real_time_in_deltas_of_the_set_length(aut
     sent = [m for m in client.server.sessions[0].sent if m.type == "response.output_audio.delta"]
     sizes = [len(pybase64.b64decode(m.event["delta"])) // 48 for m in sent]
     assert sizes == [100] * 10 + [50]
-    gaps = [round(b.at_s - a.at_s, 6) for a, b in zip(sent, sent[1:], strict=False)]
+    gaps = [round(b.at_s - a.at_s, 6) for a, b in itertools.pairwise(sent)]
     assert gaps == [0.02] * 10
     created = next(m for m in client.server.sessions[0].sent if m.type == "response.created")
     assert sent[0].at_s - created.at_s == pytest.approx(0.06)

@@ -48,7 +48,7 @@ def say_result(name: str, arguments: str, output: str) -> str:
         arguments: The call's arguments, JSON text.
         output: The result; JSON text, or any other text.
     """
-    given, result = _parse(arguments), _parse(output)
+    given, result = _parse(arguments), _unwrapped(_parse(output))
     if isinstance(result, Mapping) and result.get("error"):
         return f"That did not work: {result['error']}."
     teller = _TELLERS.get(name)
@@ -61,6 +61,14 @@ def _parse(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
+
+
+def _unwrapped(result: Any) -> Any:
+    """Take a result out of the contract's list of blocks, as in `[{"json": {"score": 19}}]`."""
+    while isinstance(result, list) and len(result) == 1 and isinstance(result[0], Mapping):
+        block = result[0]
+        result = block["json"] if "json" in block else _parse(str(block.get("text")))
+    return result
 
 
 def _tell_score(given: Mapping[str, Any], result: Any) -> str | None:

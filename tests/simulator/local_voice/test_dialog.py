@@ -180,3 +180,8 @@ def test_an_empty_conversation_begins_with_a_greeting():
 
 def test_with_nothing_new_the_agent_asks_whether_somebody_is_there():
     assert say(typed("hello"), agent("Hello.")) == dialog.STILL_THERE
+
+
+@pytest.mark.parametrize("output", ['[{"json":{"score":12}}]', '[{"text":"{\\"score\\": 12}"}]', '[{"text":"12"}]'])
+def test_a_result_in_the_contracts_blocks_is_understood(output):
+    assert say(call("score_hand", {}), result(output)) == "It scores 12 points."

@@ -30,13 +30,20 @@ def test_a_sentence_comes_at_a_time():
     assert all(bytes_to_ms(len(piece)) > 400 for piece in pieces)
 
 
+def test_a_sentence_starts_at_once_and_ends_with_a_short_pause():
+    for piece in speech.speak("One sentence. Another sentence!"):
+        loud = [at for at, (sample,) in enumerate(struct.iter_unpack("<h", piece)) if abs(sample) > 400]
+        assert loud[0] / 24 < 100
+        assert 200 < (len(piece) / 2 - loud[-1]) / 24 < 300
+
+
 def test_the_same_text_is_the_same_audio():
     assert said("Ten of clubs.") == said("Ten of clubs.")
 
 
-@pytest.mark.parametrize("text", ["", "  ", "...", "\n\n"])
-def test_text_without_words_is_no_audio_or_nearly_none(text):
-    assert bytes_to_ms(len(said(text))) < 1000
+@pytest.mark.parametrize("text", ["", "  ", "?", "\n\n", "[x](/\u2603/)"])
+def test_text_without_a_sound_is_no_audio(text):
+    assert list(speech.speak(text)) == []
 
 
 @pytest.mark.parametrize("talk", [results.GENERAL_TALK, *results.TALKS.values()], ids=lambda talk: talk[:20])

@@ -1,0 +1,78 @@
+"""`layer-diagram` and `layer-table`: which room of the code may import which, from the test that holds it."""
+
+import ast
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from engine_docs.svg import Drawing
+from sphinx.util.docutils import SphinxDirective
+
+RULES = Path(__file__).parents[3] / "tests" / "test_layers.py"
+TITLES = {
+    0: "errors and bounds",
+    1: "words",
+    2: "order, doors",
+    3: "tasks",
+    4: "a session",
+    5: "ways in",
+    6: "the public names",
+    7: "programs",
+}
+
+
+def read_rooms() -> dict[str, Any]:
+    """Take the table out of the test without running the test's other imports."""
+    tree = ast.parse(RULES.read_text("utf-8"))
+    wanted = [node for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign))]
+    names: dict[str, Any] = {"attrs": __import__("attrs")}
+    for node in wanted:
+        defined = getattr(node, "name", None) or ast.unparse(getattr(node, "targets", [getattr(node, "target", None)])[0])
+        if defined in {"Room", "rooms", "WORDS", "SIDE", "ROOMS"} or (defined[0] == "L" and defined[1:].isdigit()):
+            exec(compile(ast.Module([node], []), str(RULES), "exec"), names)
+    return {name: room for name, room in names["ROOMS"].items() if purpose(name) is not None}
+
+
+def purpose(room: str) -> str | None:
+    """Give a room's first sentence, or None when there is no such room yet."""
+    spec = importlib.util.find_spec("engine" if room == "__init__" else f"engine.{room}")
+    if spec is None or not spec.origin:
+        return None
+    text = ast.get_docstring(ast.parse(Path(spec.origin).read_text("utf-8"))) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+class LayerDiagram(SphinxDirective):
+    """Takes no arguments."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(RULES))
+        found = read_rooms()
+        layers = sorted({room.layer for room in found.values()}, reverse=True)
+        drawing = Drawing(760, 52 * len(layers) + 8, "The layers of the code, the highest first", "layers")
+        for row, layer in enumerate(layers):
+            y = 4 + row * 52
+            drawing.text((0, y + 27), [f"L{layer}  {TITLES.get(layer, '')}"], anchor="start")
+            inside = [name for name, room in found.items() if room.layer == layer]
+            width = min(110, 600 / len(inside) - 8)
+            for place, name in enumerate(inside):
+                side = name in {"simulator", "testing"}
+                kind = "pure" if found[name].pure else "channel" if side else "object"
+                shown = "engine" if name == "__init__" else name
+                drawing.box((160 + place * (width + 8), y), (width, 40), [shown], kind)
+        return [drawing.node()]
+
+
+class LayerTable(SphinxDirective):
+    """Takes no arguments."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(RULES))
+        found = read_rooms()
+        rows = ["| layer | room | what it is for | may import | pure |", "|---|---|---|---|---|"]
+        for name, room in sorted(found.items(), key=lambda entry: entry[1].layer):
+            may = ", ".join(sorted(room.may_import & found.keys())) or "nothing"
+            shown = "engine" if name == "__init__" else name
+            rows.append(f"| {room.layer} | `{shown}` | {purpose(name)} | {may} | {'yes' if room.pure else ''} |")
+        return self.parse_text_to_nodes("\n".join(rows))

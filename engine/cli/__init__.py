@@ -1,0 +1,1 @@
+"""The command `realtime-engine`: demo, talk, simulate."""

@@ -1,0 +1,172 @@
+"""The commands as the shell sees them: names, options, help; what they do is in a module each, loaded when called."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from cyclopts import App, CycloptsError, Parameter, validators
+
+from engine import __version__
+from engine.cli import exits
+from engine.config import DEFAULT_MODEL
+from engine.errors import ConfigError
+
+Voice = Literal["tone", "local"]
+
+_CODES: Final = "  \n".join(f"{code}: {meaning}" for code, meaning in exits.MEANINGS.items())
+_EPILOGUE: Final = f"""**Exit codes**
+
+{_CODES}
+
+With `--debug`, any command shows where a failure came from, and what the engine logs.
+"""
+
+app = App(
+    name="realtime-engine",
+    help="Voice conversations over OpenAI's Realtime API, and a simulator of it on this machine.",
+    help_epilogue=_EPILOGUE,
+    help_format="markdown",
+    version=__version__,
+)
+
+
+@app.command(name="demo")
+def _demo(*, fast: bool = False, out: Path = Path("demo-run")) -> None:
+    """Hear, read and see a spoken conversation, without a network or a key.
+
+    A caller reads out cards, and a tool scores them; reads a sentence, and the agent goes on about its book until the
+    caller cuts in. The caller is recorded speech, the agent a local simulator with a voice. Leaves conversation.wav
+    (left the caller, right the agent), events.jsonl and timeline.png.
+
+    Examples:
+
+    - `realtime-engine demo` takes as long as the conversation, 40 s.
+    - `realtime-engine demo --fast --out /tmp/demo` takes a few seconds and gives the same files.
+
+    Parameters
+    ----------
+    fast:
+        Run in virtual time, over streams in memory instead of TCP.
+    out:
+        Folder for the files; made where it is missing.
+    """
+    from engine.cli.demo import play  # noqa: PLC0415 - what a command needs is loaded with it
+
+    play(fast=fast, out=out)
+
+
+@app.command(name="talk")
+def _talk(
+    *,
+    wav: Annotated[Path | None, Parameter(name="--in")] = None,
+    out: Path | None = None,
+    simulator: Voice | None = None,
+    model: str = DEFAULT_MODEL,
+    voice: str = "alloy",
+    instructions: str | None = None,
+    text: bool = False,
+    base_url: str | None = None,
+) -> None:
+    """Talk with a model: type lines, or let it hear a recording.
+
+    Each line of the standard input is a turn. With --in, the recording is sent as a microphone would send it, and the
+    turns in it are answered. Ends after the last answer. The service takes its key from OPENAI_API_KEY.
+
+    Examples:
+
+    - `echo "What is a fermata?" | realtime-engine talk --out answer.wav`
+    - `realtime-engine talk --simulator` needs no key: it repeats what you type.
+    - `realtime-engine talk --simulator local --in question.wav --out answer.wav`
+
+    Parameters
+    ----------
+    wav:
+        A sound file to say: any rate, mono or stereo.
+    out:
+        WAV file for the agent's voice. With --in, in step with that recording.
+    simulator:
+        Talk with a simulator on this machine instead of the service: tone (the default when nothing follows) repeats
+        what it hears and sounds in tones; local understands English and has a voice.
+    model:
+        Model of the service.
+    voice:
+        Voice of the model.
+    instructions:
+        What the model is to be and do.
+    text:
+        Answer in writing, not in speech.
+    base_url:
+        Another service, as in ws://127.0.0.1:8765/v1.
+    """
+    from engine.cli.talk import Talk, talk  # noqa: PLC0415
+
+    settings = Talk(
+        wav=wav,
+        out=out,
+        simulator=simulator,
+        model=model,
+        voice=voice,
+        instructions=instructions,
+        text=text,
+        base_url=base_url,
+    )
+    talk(settings)
+
+
+@app.command(name="simulate")
+def _simulate(
+    *,
+    port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8765,
+    host: str = "127.0.0.1",
+    script: Path | None = None,
+    voice: Voice | None = None,
+) -> None:
+    """Run a Realtime server on this machine, for any client, until Ctrl-C.
+
+    Examples:
+
+    - `realtime-engine simulate --port 8765` repeats what it hears.
+    - `realtime-engine simulate --port 0 --voice local` takes a free port, understands English and has a voice.
+    - `realtime-engine simulate --port 8765 --script answers.toml` answers as the script says.
+
+    Parameters
+    ----------
+    port:
+        Port to listen on; 0 takes a free one.
+    host:
+        Address to listen on. Any other than this machine's own lets others in: it takes any key.
+    script:
+        TOML file with what is answered.
+    voice:
+        tone sounds in tones (the default); local understands English and has a voice.
+    """
+    from engine.cli.simulate import simulate  # noqa: PLC0415
+
+    simulate(host=host, port=port, script=script, voice=voice)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that the arguments name, and give its exit code."""
+    debug = "--debug" in arguments
+    tokens = [token for token in _with_default_simulator(arguments) if token != "--debug"]
+    exits.set_up_logging(debug=debug)
+    return exits.guarded(lambda: _parse(tokens)(), debug=debug)
+
+
+def _with_default_simulator(arguments: Sequence[str]) -> list[str]:
+    """Let `--simulator` stand alone, which the parser does not know."""
+    tokens = list(arguments)
+    for at, token in reversed(list(enumerate(tokens))):
+        if token == "--simulator" and (at + 1 == len(tokens) or tokens[at + 1].startswith("-")):
+            tokens[at] = "--simulator=tone"
+    return tokens
+
+
+def _parse(tokens: Sequence[str]) -> Callable[[], object]:
+    try:
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        name = " ".join(["realtime-engine", *(error.command_chain or ())])
+        message = f"{' '.join(str(error).split())} | {name} --help tells what there is"
+        raise ConfigError("arguments", list(tokens), "see --help", message=message) from error
+    return lambda: command(*bound.args, **bound.kwargs)

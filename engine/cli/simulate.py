@@ -1,0 +1,87 @@
+"""`realtime-engine simulate`: a Realtime server on this machine, for any client, until Ctrl-C."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import trio
+from rich.console import Console
+
+from engine.cli.running import run
+from engine.config import is_loopback
+from engine.demo.service import ANY_KEY, local_voice
+from engine.errors import ConfigError
+from engine.simulator import ResponderFactory, ScriptedResponder, SessionLedger, Simulator, load_script, serve
+
+LOOK_EVERY_S: Final = 0.2
+
+Voice = Literal["tone", "local"]
+
+
+def simulate(*, host: str, port: int, script: Path | None, voice: Voice | None) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        ConfigError: The script can't be used, or the port or the host can't be listened on.
+    """
+    if script is not None and voice == "local":
+        message = "a script and the local voice do not go together | leave out --script or --voice local"
+        raise ConfigError("--voice", voice, "tone", message=message)
+    responders: ResponderFactory = load_script(script).responder if script is not None else ScriptedResponder
+    console = Console(highlight=False, soft_wrap=True)
+
+    async def command() -> None:
+        factory = await local_voice() if voice == "local" else responders
+        try:
+            async with serve(None, factory, host=host, port=port) as server:
+                _welcome(console, server, script, voice or "tone")
+                await _log_sessions(console, server)
+        except* OSError as errors:
+            raise _no_address(host, errors.exceptions[0]) from errors
+
+    try:
+        run(command)
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+def _no_address(host: str, error: BaseException) -> ConfigError:
+    message = f"{host} can't be listened on: {error} | take an address of this machine, as 127.0.0.1"
+    return ConfigError("--host", host, "an address of this machine", message=message)
+
+
+def _welcome(console: Console, server: Simulator, script: Path | None, voice: Voice) -> None:
+    url = server.base_url
+    console.print(f"A simulated Realtime service at {url}, {f'script {script}' if script else f'voice {voice}'}.\n")
+    for client, way in (
+        ("realtime-engine", f"realtime-engine talk --base-url {url}"),
+        ("this engine", f'engine.ClientSettings(base_url="{url}", api_key="{ANY_KEY}")'),
+        ("openai-python", f'openai.AsyncOpenAI(websocket_base_url="{url}", api_key="{ANY_KEY}")'),
+        ("anything else", f"{server.url}?model=gpt-realtime, with any key"),
+    ):
+        console.print(f"  {client:<16} {way}")
+    if not is_loopback(server.host or ""):
+        console.print("\nOthers can reach it, and it takes any key: listen on 127.0.0.1 unless they should.")
+    console.print("\nCtrl-C ends it.")
+
+
+async def _log_sessions(console: Console, server: Simulator) -> None:
+    known: dict[int, bool] = {}
+    while True:
+        await trio.sleep(LOOK_EVERY_S)
+        for ledger in server.sessions:
+            for line in _news(ledger, known):
+                console.print(line)
+
+
+def _news(ledger: SessionLedger, known: dict[int, bool]) -> Iterator[str]:
+    """Say what changed with a session since the last look."""
+    number, name = ledger.number, ledger.session_id or "no session"
+    if number not in known:
+        known[number] = True
+        yield f"connection {number + 1}: {name}"
+    if known[number] and not ledger.open:
+        known[number] = False
+        code = f"close code {ledger.close_code}" if ledger.close_code else "no close frame"
+        counts = f"{ledger.received.counts.total():,} events received, {ledger.sent.counts.total():,} sent"
+        yield f"connection {number + 1}: over, {code}, {counts}"

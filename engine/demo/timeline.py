@@ -1,0 +1,189 @@
+"""Draws a call as a picture: who sounded when, what was sent and what was heard of it, tools and interruptions."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MultipleLocator
+
+from engine.audio.pcm import PCM_RATE_HZ
+from engine.demo.recording import Answer, Recording
+from engine.demo.sound_card import Tape
+
+_CALLER, _SENT, _HEARD, _TOOLS = LANES = (3.3, 2.0, 0.9, -0.2)
+LANE_NAMES: Final = ("caller speaks", "agent's audio,\nsent by the server", "agent's audio,\nheard", "tool calls")
+_WAITS: Final = _CALLER - 0.5
+_CUTS: Final = _CALLER - 0.75
+
+CALLER, SENT, HEARD, UNHEARD, TOOL, CUT, INK, FAINT = (
+    "#2563a8",
+    "#e3a535",
+    "#2a8c5a",
+    "#c3c9d2",
+    "#7a4fb5",
+    "#c8382e",
+    "#20252c",
+    "#e3e7ec",
+)
+WAIT: Final = "#6b7480"
+
+FONT_PT: Final = 8.0
+CAPTION_LINES: Final = 3
+ENVELOPE_S: Final = 0.02
+HALF_HEIGHT: Final = 0.3
+LOUDEST: Final = 0.7
+"""Share of full scale that fills a lane; speech of both sides stays below."""
+
+DPI: Final = 130
+INCHES_PER_S: Final = 0.23
+HEIGHT_INCHES: Final = 6.0
+MAX_WIDTH_INCHES: Final = 24.0
+MARGIN_S: Final = 1.5
+"""Room at the right for what is written there."""
+
+
+def draw(recording: Recording, tape: Tape, path: Path) -> None:
+    """Draw the picture and write it as PNG."""
+    length_s = tape.length_s + MARGIN_S
+    width_inches = min(MAX_WIDTH_INCHES, 4.0 + length_s * INCHES_PER_S)
+    figure = Figure(figsize=(width_inches, HEIGHT_INCHES), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _frame(axes, length_s)
+    _title(figure, recording, tape)
+    _wave(axes, bytes(tape.caller), _CALLER, CALLER)
+    _wave(axes, bytes(tape.agent), _HEARD, HEARD)
+    _words(axes, recording, length_s)
+    _waits(axes, recording)
+    _arrivals(axes, recording)
+    _tools(axes, recording, length_s)
+    _interruptions(axes, recording)
+    _legend(figure)
+    figure.savefig(path, format="png")
+
+
+def _frame(axes: Axes, length_s: float) -> None:
+    axes.set_xlim(0, length_s)
+    axes.set_ylim(_TOOLS - 0.65, _CALLER + 0.75)
+    axes.set_yticks(LANES, LANE_NAMES, color=INK)
+    axes.set_xlabel("seconds", color=INK)
+    axes.xaxis.set_major_locator(MultipleLocator(5))
+    axes.tick_params(length=0)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    for lane in LANES:
+        axes.axhline(lane, color=FAINT, linewidth=1.0, zorder=0.5)
+
+
+def _title(figure: Figure, recording: Recording, tape: Tape) -> None:
+    parts = (f"{len(recording.turns)} turns", f"{len(recording.tools)} tool calls")
+    cuts = len(recording.interruptions)
+    told = ", ".join((*parts, f"{cuts} interruption{'' if cuts == 1 else 's'}"))
+    figure.suptitle(f"One call of {tape.length_s:.0f} s: {told}", color=INK, fontsize=12)
+
+
+def _wave(axes: Axes, pcm: bytes, lane: float, colour: str) -> None:
+    """Draw how loud it is, as a shape around the lane."""
+    size = int(PCM_RATE_HZ * ENVELOPE_S)
+    samples = np.abs(np.frombuffer(pcm, dtype="<i2").astype(np.float32)) / 32768
+    peaks = samples[: len(samples) // size * size].reshape(-1, size).max(axis=1)
+    height = np.minimum(peaks / LOUDEST, 1.0) * HALF_HEIGHT
+    axes.fill_between(np.arange(len(peaks)) * ENVELOPE_S, lane - height, lane + height, color=colour, linewidth=0.3)
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+Caption = tuple[float, str]
+
+
+def _words(axes: Axes, recording: Recording, length_s: float) -> None:
+    said = [(turn.began_s, turn.heard or turn.said) for turn in recording.turns]
+    answers = [(answer.playing.began_s, answer.heard_words) for answer in recording.answers.values()]
+    heard = [(at_s, words) for at_s, words in answers if at_s is not None]
+    for lane, captions in ((_CALLER, said), (_HEARD, heard)):
+        for at_s, words in _wrapped(axes, captions, length_s):
+            axes.text(at_s, lane + HALF_HEIGHT + 0.04, words, fontsize=FONT_PT, color=INK, va="bottom")
+
+
+def _wrapped(axes: Axes, captions: Sequence[Caption], length_s: float) -> Iterator[Caption]:
+    """Wrap each caption to the room before the next one."""
+    width_pt = axes.get_figure(root=True).get_figwidth() * 72 * 0.88
+    chars_per_s = width_pt / length_s / (FONT_PT * 0.53)
+    for (at_s, words), (next_s, _) in pairwise([*captions, (length_s, "")]):
+        lines = textwrap.wrap(words, max(12, int((next_s - at_s - 0.5) * chars_per_s)))
+        more = " …" if len(lines) > CAPTION_LINES else ""
+        yield at_s, "\n".join(lines[:CAPTION_LINES]) + more
+
+
+# --- what happened ---------------------------------------------------------------------------------------------------
+
+
+def _waits(axes: Axes, recording: Recording) -> None:
+    for ended_s, wait_s in recording.waits():
+        until_s = ended_s + wait_s
+        axes.plot([ended_s, until_s], [_WAITS] * 2, color=WAIT, linewidth=1.2, marker="|", markersize=7)
+        axes.text(until_s + 0.15, _WAITS, f"{wait_s:.2f} s", fontsize=FONT_PT, color=WAIT, va="center")
+
+
+def _arrivals(axes: Axes, recording: Recording) -> None:
+    for answer in recording.answers.values():
+        if answer.arrived_s:
+            _arrival(axes, answer)
+
+
+def _arrival(axes: Axes, answer: Answer) -> None:
+    first_s, last_s = answer.arrived_s[0], answer.arrived_s[-1]
+    lasted_s = max(0.1, last_s - first_s)
+    axes.broken_barh([(first_s, lasted_s)], (_SENT - 0.14, 0.28), color=SENT)
+    words = f"{answer.playing.received_ms / 1000:.1f} s of audio\nin {lasted_s:.1f} s"
+    axes.text(first_s, _SENT + 0.18, words, fontsize=FONT_PT, color=INK, va="bottom")
+
+
+def _tools(axes: Axes, recording: Recording, length_s: float) -> None:
+    axes.plot(
+        [use.called_s for use in recording.tools],
+        [_TOOLS] * len(recording.tools),
+        linestyle="",
+        marker="D",
+        markersize=6,
+        color=TOOL,
+        zorder=3,
+    )
+    results = [f"= {use.result}" for use in recording.tools]
+    calls = [(use.called_s, use.call.replace("(", " (", 1)) for use in recording.tools]
+    for (at_s, words), result in zip(_wrapped(axes, calls, length_s), results, strict=True):
+        axes.text(at_s + 0.35, _TOOLS, f"{words}\n{result}", fontsize=FONT_PT, color=INK, va="center")
+
+
+def _interruptions(axes: Axes, recording: Recording) -> None:
+    for cut in recording.interruptions:
+        axes.plot([cut.silent_s] * 2, [_HEARD - 0.42, _CALLER + HALF_HEIGHT], color=CUT, linewidth=1.4, zorder=2)
+        words = f"cut in: silent after {cut.latency_s * 1000:.0f} ms"
+        axes.text(cut.silent_s + 0.2, _CUTS, words, fontsize=FONT_PT, color=CUT, va="center")
+        unheard_s = (cut.received_ms - cut.heard_ms) / 1000
+        axes.broken_barh([(cut.silent_s, min(unheard_s, 1.2))], (_HEARD - 0.1, 0.2), color=UNHEARD, zorder=1)
+        lost = f"{unheard_s:.1f} s\nnever heard"
+        axes.text(cut.silent_s + 0.15, _HEARD - 0.16, lost, fontsize=FONT_PT, color=WAIT, va="top")
+
+
+def _legend(figure: Figure) -> None:
+    handles: list[Any] = [
+        Patch(color=CALLER, label="caller"),
+        Patch(color=SENT, label="audio sent"),
+        Patch(color=HEARD, label="audio heard"),
+        Patch(color=UNHEARD, label="sent, never heard"),
+        Line2D([], [], color=WAIT, marker="|", label="wait for the first sound"),
+        Line2D([], [], marker="D", linestyle="", color=TOOL, label="tool call"),
+        Line2D([], [], color=CUT, label="interruption"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)

@@ -1,0 +1,414 @@
+"""The response gate: one request at a time, none into an active response, none while calls wait, and none lost."""
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from engine.protocol.response_gate import GateStatistics, ResponseGate
+from engine.protocol.states import Gate
+
+DEADLINE_S = 15.0
+
+
+@pytest.fixture
+def gate() -> ResponseGate:
+    return ResponseGate(DEADLINE_S)
+
+
+def ask(gate: ResponseGate, event_id: str = "client_1", now: float = 0.0) -> None:
+    """Send the owed request, as the conversation does."""
+    assert gate.ready()
+    gate.sent(event_id, now)
+
+
+def test_nothing_is_asked_for_until_something_is_wanted(gate):
+    assert not gate.ready()
+    gate.want()
+    assert gate.ready()
+
+
+def test_a_request_that_went_out_is_owed_no_longer(gate):
+    gate.want()
+    ask(gate)
+
+    assert not gate.ready()
+    assert gate.state is Gate.REQUESTED
+
+
+def test_what_is_wanted_while_a_request_is_outstanding_waits_for_the_end_of_its_response(gate):
+    gate.want()
+    ask(gate)
+    gate.want()
+    assert not gate.ready()
+    gate.created("resp_1")
+    assert not gate.ready()
+    gate.done("resp_1")
+    assert gate.ready()
+
+
+def test_several_wants_are_one_request(gate):
+    gate.created("resp_1")
+    gate.want()
+    gate.want()
+    gate.done("resp_1")
+    ask(gate)
+    gate.created("resp_2")
+    gate.done("resp_2")
+
+    assert not gate.ready()
+
+
+def test_a_response_of_the_services_own_is_waited_for_too(gate):
+    gate.created("resp_vad")
+    gate.want()
+
+    assert not gate.ready()
+    assert gate.active_id == "resp_vad"
+
+
+def test_the_end_of_another_response_does_not_free_the_gate(gate):
+    gate.created("resp_1")
+    gate.want()
+    gate.done("resp_0")
+
+    assert gate.state is Gate.ACTIVE
+    assert not gate.ready()
+
+
+def test_a_response_that_ends_without_having_begun_changes_nothing(gate):
+    gate.want()
+    ask(gate)
+    gate.done("resp_1")
+
+    assert gate.state is Gate.REQUESTED
+
+
+@pytest.mark.parametrize("event_id", ["client_1", None], ids=["named", "nameless"])
+def test_a_request_refused_because_a_response_is_active_goes_out_after_it(gate, event_id):
+    gate.want()
+    ask(gate)
+
+    assert gate.refused(event_id, because_active=True)
+    assert gate.state is Gate.ACTIVE
+    assert not gate.ready()
+    gate.done("resp_vad")
+    assert gate.ready()
+
+
+@pytest.mark.parametrize("event_id", ["client_1", None], ids=["named", "nameless"])
+def test_a_refusal_counts_when_the_winning_response_was_taken_for_the_answer(gate, event_id):
+    gate.want()
+    ask(gate)
+    gate.created("resp_vad")
+
+    assert gate.refused(event_id, because_active=True)
+    gate.done("resp_vad")
+    assert gate.ready()
+
+
+def test_a_nameless_refusal_is_not_ours_when_we_asked_for_nothing(gate):
+    gate.created("resp_vad")
+
+    assert not gate.refused(None, because_active=True)
+    gate.done("resp_vad")
+    assert not gate.ready()
+
+
+def test_a_nameless_refusal_is_taken_once(gate):
+    gate.want()
+    ask(gate)
+    gate.created("resp_vad")
+
+    assert gate.refused(None, because_active=True)
+    assert not gate.refused(None, because_active=True)
+
+
+def test_a_refusal_of_something_else_is_not_ours(gate):
+    gate.want()
+    ask(gate)
+
+    assert not gate.refused("client_7", because_active=True)
+    assert not gate.refused("client_7", because_active=False)
+    assert not gate.refused(None, because_active=False)
+    assert gate.state is Gate.REQUESTED
+
+
+def test_a_request_refused_for_good_frees_the_gate_and_is_not_repeated(gate):
+    gate.want()
+    ask(gate)
+
+    assert not gate.refused("client_1", because_active=False)
+    assert gate.state is Gate.FREE
+    assert not gate.ready()
+    assert gate.deadline is None
+
+
+def test_an_error_that_names_an_answered_request_changes_nothing(gate):
+    gate.want()
+    ask(gate)
+    gate.created("resp_1")
+
+    assert not gate.refused("client_1", because_active=False)
+    assert gate.state is Gate.ACTIVE
+
+
+def test_an_unanswered_request_expires_at_its_deadline_and_not_before(gate):
+    gate.want()
+    ask(gate, now=100.0)
+
+    assert gate.deadline == 115.0
+    assert not gate.expired(114.999)
+    assert gate.expired(115.0)
+    assert gate.state is Gate.FREE
+    assert not gate.expired(1000.0)
+
+
+def test_what_was_wanted_meanwhile_goes_out_when_a_request_has_expired(gate):
+    gate.want()
+    ask(gate)
+    gate.want()
+    gate.expired(DEADLINE_S)
+
+    assert gate.ready()
+
+
+def test_an_answered_request_has_no_deadline(gate):
+    gate.want()
+    ask(gate)
+    gate.created("resp_1")
+
+    assert gate.deadline is None
+    assert not gate.expired(1e9)
+
+
+def test_a_request_by_hand_stands_for_the_owed_one_when_the_way_is_free(gate):
+    gate.want()
+    gate.sent(None, 0.0)
+
+    assert gate.state is Gate.REQUESTED
+    gate.created("resp_1")
+    gate.done("resp_1")
+    assert not gate.ready()
+
+
+@pytest.mark.parametrize("event_id", ["by_hand", None], ids=["named", "nameless"])
+def test_a_request_by_hand_into_a_response_leaves_what_is_owed(gate, event_id):
+    gate.created("resp_1")
+    gate.want()
+    gate.sent(event_id, 0.0)
+    gate.refused(event_id, because_active=True)
+
+    assert gate.state is Gate.ACTIVE
+    assert gate.deadline is None
+    gate.done("resp_1")
+    assert gate.ready()
+
+
+def test_a_call_holds_the_way_until_it_is_answered(gate):
+    gate.created("resp_1")
+    gate.call_opened("call_1", "resp_1")
+    gate.done("resp_1")
+    gate.want()
+    assert not gate.ready()
+    assert gate.is_open("call_1")
+
+    gate.call_answered("call_1")
+
+    assert gate.ready()
+    assert gate.was_answered("call_1")
+    assert not gate.is_open("call_1")
+
+
+def test_sixteen_parallel_results_end_in_one_request(gate):
+    gate.created("resp_1")
+    for number in range(16):
+        gate.call_opened(f"call_{number}", "resp_1")
+    gate.done("resp_1")
+    for number in range(16):
+        assert not gate.ready()
+        gate.call_answered(f"call_{number}")
+    ask(gate)
+
+    assert not gate.ready()
+    assert gate.statistics().requested == 1
+
+
+def test_results_that_come_before_the_end_of_the_response_wait_for_it(gate):
+    gate.created("resp_1")
+    gate.call_opened("call_1", "resp_1")
+    gate.call_answered("call_1")
+    assert not gate.ready()
+
+    gate.done("resp_1")
+
+    assert gate.ready()
+
+
+def test_a_later_response_without_calls_lets_the_way_free(gate):
+    gate.created("resp_1")
+    gate.call_opened("call_1", "resp_1")
+    gate.done("resp_1")
+    gate.want()
+    gate.created("resp_2")
+    gate.done("resp_2")
+    gate.turn_passed("resp_2")
+
+    assert gate.ready()
+
+
+def test_a_later_response_with_calls_takes_over_the_way(gate):
+    gate.call_opened("call_1", "resp_1")
+    gate.call_opened("call_2", "resp_2")
+    gate.call_answered("call_2")
+
+    assert gate.ready()
+    assert gate.is_open("call_1")
+
+
+def test_a_response_does_not_release_its_own_calls(gate):
+    gate.call_opened("call_1", "resp_1")
+    gate.want()
+    gate.turn_passed("resp_1")
+
+    assert not gate.ready()
+
+
+def test_a_result_of_a_call_that_nobody_saw_is_asked_about(gate):
+    gate.call_answered("call_from_before")
+
+    assert gate.ready()
+
+
+def test_statistics_are_a_snapshot(gate):
+    gate.want()
+    before = gate.statistics()
+    ask(gate)
+    gate.call_opened("call_1", "resp_1")
+    gate.refused("client_1", because_active=True)
+
+    assert before == GateStatistics("free", owed=True, requested=0, refused=0, unanswered=0, open_calls=0)
+    assert gate.statistics() == GateStatistics("active", owed=True, requested=1, refused=1, unanswered=0, open_calls=1)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        before.owed = False  # type: ignore[misc]
+
+
+# --- any signals --------------------------------------------------------------------------------------------------
+
+response_ids = st.sampled_from(["resp_1", "resp_2", None])
+call_ids = st.sampled_from(["call_1", "call_2", "call_3"])
+seconds = st.floats(0, 2 * DEADLINE_S)
+
+
+class AnySignals(RuleBasedStateMachine):
+    """A gate under any signals, beside a model that knows only what went out, what began and what ended."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.gate = ResponseGate(DEADLINE_S)
+        self.now = 0.0
+        self.sent = 0
+        self.outstanding: str | None = None
+        self.active = False
+        self.calls: dict[str, str] = {}
+        self.newest: str | None = None
+
+    @rule()
+    def want(self) -> None:
+        self.gate.want()
+
+    @precondition(lambda self: self.gate.ready())
+    @rule()
+    def ask(self) -> None:
+        assert self.outstanding is None, "two requests outstanding"
+        assert not self.active, "asked into an active response"
+        assert not self._calls_wait(), "asked while calls of the newest calling response wait"
+        self.sent += 1
+        self.outstanding = f"client_{self.sent}"
+        self.gate.sent(self.outstanding, self.now)
+
+    @rule(response_id=response_ids)
+    def created(self, response_id: str | None) -> None:
+        self.gate.created(response_id)
+        self.outstanding, self.active = None, True
+
+    @rule(response_id=response_ids)
+    def done(self, response_id: str | None) -> None:
+        ours = self.gate.active_id is None or response_id == self.gate.active_id
+        self.gate.done(response_id)
+        self.active = self.active and not ours
+
+    @rule(data=st.data(), because_active=st.booleans())
+    def refused(self, data: st.DataObject, because_active: bool) -> None:
+        event_id = data.draw(st.sampled_from([None, self.outstanding, "client_0"]))
+        was_outstanding = self.outstanding is not None
+        ours = self.gate.refused(event_id, because_active=because_active)
+        if was_outstanding and (ours or (event_id == self.outstanding and event_id is not None)):
+            self.outstanding = None
+            self.active = self.active or because_active
+        if ours:
+            assert self.gate.statistics().owed, "a request refused by a race is lost"
+
+    @rule(passed_s=seconds)
+    def wait(self, passed_s: float) -> None:
+        self.now += passed_s
+        if self.gate.expired(self.now):
+            assert self.outstanding is not None
+            self.outstanding = None
+
+    @rule(call_id=call_ids, response_id=st.sampled_from(["resp_1", "resp_2"]))
+    def call_opened(self, call_id: str, response_id: str) -> None:
+        self.gate.call_opened(call_id, response_id)
+        self.calls[call_id], self.newest = response_id, response_id
+
+    @rule(call_id=call_ids)
+    def call_answered(self, call_id: str) -> None:
+        self.gate.call_answered(call_id)
+        self.calls.pop(call_id, None)
+
+    @rule(response_id=response_ids)
+    def turn_passed(self, response_id: str | None) -> None:
+        self.gate.turn_passed(response_id)
+        self.newest = self.newest if response_id == self.newest else None
+
+    @rule()
+    def all_is_done(self) -> None:
+        """When nothing is outstanding, active or open any more, what is owed is ready to go."""
+        for call_id in list(self.calls):
+            self.call_answered(call_id)
+        self.wait(DEADLINE_S)
+        self.done(self.gate.active_id)
+        assert self.gate.state is Gate.FREE
+        assert self.gate.ready() == self.gate.statistics().owed
+
+    @invariant()
+    def the_state_is_the_models(self) -> None:
+        expected = Gate.ACTIVE if self.active else Gate.REQUESTED if self.outstanding else Gate.FREE
+        assert self.gate.state is expected
+        assert (self.gate.deadline is not None) == (self.outstanding is not None)
+        assert self.gate.statistics().open_calls == len(self.calls)
+        assert self.gate.statistics().requested == self.sent
+
+    def _calls_wait(self) -> bool:
+        return self.newest is not None and self.newest in self.calls.values()
+
+
+TestAnySignals = AnySignals.TestCase
+
+
+@given(st.integers(1, 20), st.randoms(use_true_random=False))
+def test_results_in_any_order_end_in_one_request(number, random):
+    gate = ResponseGate(DEADLINE_S)
+    calls = [f"call_{index}" for index in range(number)]
+    gate.created("resp_1")
+    for call_id in calls:
+        gate.call_opened(call_id, "resp_1")
+    gate.done("resp_1")
+    random.shuffle(calls)
+    ready = []
+    for call_id in calls:
+        gate.call_answered(call_id)
+        ready.append(gate.ready())
+
+    assert ready == [False] * (number - 1) + [True]

@@ -1,0 +1,155 @@
+"""What is said: deltas with the text so far, finals, blanks dropped, failures told."""
+
+from functools import reduce
+
+from hypothesis import given
+from hypothesis import strategies as st
+from transcripts import Talk, place, server
+
+from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent
+from engine.protocol.history import History
+from engine.protocol.utterances import Utterances
+
+
+def test_each_delta_of_the_model_carries_the_text_so_far():
+    Talk().plays("""
+        >> spoken resp_1 item_1 Hel
+        << Transcript assistant 'Hel' of 'Hel'
+        >> spoken resp_1 item_1 lo
+        << Transcript assistant 'lo' of 'Hello'
+        >> spoken_done resp_1 item_1 Hello
+        << Transcript assistant final 'Hello' of 'Hello'
+    """)
+
+
+def test_written_answers_are_told_like_spoken_ones():
+    Talk().plays("""
+        >> written resp_1 item_1 Hel
+        << Transcript assistant 'Hel' of 'Hel'
+        >> written resp_1 item_1 lo
+        << Transcript assistant 'lo' of 'Hello'
+        >> written_done resp_1 item_1 Hello
+        << Transcript assistant final 'Hello' of 'Hello'
+    """)
+
+
+def test_what_the_user_says_is_told_piece_by_piece_and_whole():
+    Talk().plays("""
+        >> heard_piece item_1 Good
+        << Transcript user 'Good' of 'Good'
+        >> heard_piece item_1 " morning"
+        << Transcript user ' morning' of 'Good morning'
+        >> heard item_1 "Good morning."
+        << Transcript user final 'Good morning.' of 'Good morning.'
+    """)
+
+
+def test_a_segment_is_final():
+    Talk().plays("""
+        >> heard_segment item_1 "first speaker"
+        << Transcript user final 'first speaker' of 'first speaker'
+    """)
+
+
+def test_blank_words_of_the_user_are_dropped():
+    Talk().plays("""
+        >> heard_piece item_1 " "
+        >> heard_nothing_yet item_1
+        >> heard_segment item_1 "  "
+        >> heard item_1 ""
+    """)
+
+
+def test_a_blank_piece_still_stands_in_the_text_so_far():
+    Talk().plays("""
+        >> heard_piece item_1 Good
+        << Transcript user 'Good' of 'Good'
+        >> heard_piece item_1 " "
+        >> heard_piece item_1 morning
+        << Transcript user 'morning' of 'Good morning'
+    """)
+
+
+def test_utterances_that_interleave_do_not_mix():
+    """The service orders transcriptions against responses in no way."""
+    Talk().plays("""
+        >> heard_piece item_user Yes
+        << Transcript user 'Yes' of 'Yes'
+        >> spoken resp_1 item_model Fi
+        << Transcript assistant 'Fi' of 'Fi'
+        >> heard_piece item_user ", please"
+        << Transcript user ', please' of 'Yes, please'
+        >> spoken resp_1 item_model ne
+        << Transcript assistant 'ne' of 'Fine'
+    """)
+
+
+def test_after_the_final_an_utterance_begins_anew():
+    Talk().plays("""
+        >> spoken resp_1 item_1 One
+        << Transcript assistant 'One' of 'One'
+        >> spoken_done resp_1 item_1 One
+        << Transcript assistant final 'One' of 'One'
+        >> spoken resp_1 item_1 Two
+        << Transcript assistant 'Two' of 'Two'
+    """)
+
+
+def test_a_failed_transcription_is_told_with_its_item():
+    talk = Talk().plays("""
+        >> heard_piece item_1 Goo
+        << Transcript user 'Goo' of 'Goo'
+        >> not_heard item_1
+        << Error asr_failed
+        >> heard_piece item_1 Again
+        << Transcript user 'Again' of 'Again'
+    """)
+    (told,) = talk.says("not_heard item_1")
+
+    assert isinstance(told, BidiErrorEvent)
+    assert told.item_id == "item_1"
+    assert told.details == {"type": "server_error", "param": None, "client_event_id": None}
+    assert told.message == "not understood"
+
+
+def test_a_transcript_says_whose_it_is():
+    talk = Talk()
+    (told,) = talk.says("spoken resp_1 item_7 Hello")
+
+    assert isinstance(told, BidiTranscriptStreamEvent)
+    identity = (told.response_id, told.item_id, told.content_index, told.event_id, told.received_at)
+    assert identity == ("resp_1", "item_7", 0, "event_1", talk.now)
+
+
+def test_a_users_transcript_belongs_to_no_response():
+    (told,) = Talk().says("heard_piece item_7 Hello")
+
+    assert isinstance(told, BidiTranscriptStreamEvent)
+    assert (told.response_id, told.item_id, told.content_index) == (None, "item_7", 0)
+
+
+def test_the_history_keeps_what_both_sides_said():
+    talk = Talk().plays("""
+        >> item_added item_1 ""
+        >> heard item_1 "Good morning."
+        << Transcript user final 'Good morning.' of 'Good morning.'
+        >> item_added item_2 "" after=item_1
+        >> spoken_done resp_1 item_2 Hello.
+        << Transcript assistant final 'Hello.' of 'Hello.'
+    """)
+
+    assert [each.transcript for each in talk.conversation.history] == ["Good morning.", "Hello."]
+
+
+@given(st.lists(st.text(), max_size=10))
+def test_the_text_so_far_is_always_the_deltas_joined(deltas):
+    utterances = Utterances(History(4))
+    told = []
+    for delta in deltas:
+        event = server("response.output_text.delta", **place("resp_1"), delta=delta)
+        told += utterances.handlers[type(event)](event, 0.0)
+
+    assert [event.current_transcript for event in told] == [
+        reduce(str.__add__, deltas[: number + 1], "") for number in range(len(deltas))
+    ]
+    assert [event.text for event in told] == deltas

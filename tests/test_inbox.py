@@ -1,0 +1,278 @@
+"""The inbox: order, cancellation, purge, and each policy at the bound and one past it."""
+
+import pytest
+import trio
+import trio.testing
+from rooms import audio_event, text_event
+
+from engine.errors import ConnectionLost, LimitExceeded
+from engine.events import BidiConnectionCloseEvent, BidiErrorEvent, BidiInterruptionEvent, ToolUseStreamEvent
+from engine.inbox import Inbox, weight
+from engine.limits import INBOX_EVENT_BYTES
+
+CLOSE = BidiConnectionCloseEvent("c", "complete")
+
+
+def drain(inbox):
+    """Give what waits, without a hop."""
+    return [inbox._events.popleft() for _ in range(len(inbox._events))]
+
+
+def audio_of(total):
+    """An audio event that weighs this much."""
+    event = audio_event(total - INBOX_EVENT_BYTES)
+    assert weight(event) == total
+    return event
+
+
+def test_events_weigh_what_they_hold():
+    assert weight(audio_event(1000)) == 1000 + INBOX_EVENT_BYTES
+    assert weight(text_event("four")) == 4 + INBOX_EVENT_BYTES
+    assert weight(BidiInterruptionEvent("user_speech")) == INBOX_EVENT_BYTES
+    call = ToolUseStreamEvent(delta={}, current_tool_use={})
+    assert weight(call) == INBOX_EVENT_BYTES
+
+
+async def test_events_come_in_order_and_statistics_count_them():
+    inbox = Inbox(10**6, "fail")
+    events = [text_event(str(n)) for n in range(200)]
+    for event in events:
+        inbox.put(event)
+    weighs = sum(map(weight, events))
+    before = inbox.statistics()
+    assert (before.events, before.bytes, before.most_bytes, before.delivered) == (200, weighs, weighs, 0)
+    assert [await inbox.get() for _ in events] == events
+    after = inbox.statistics()
+    assert (after.events, after.bytes, after.most_bytes, after.delivered) == (0, 0, weighs, 200)
+    assert (before.events, before.delivered) == (200, 0), "a snapshot does not change"
+
+
+async def test_a_cancelled_get_takes_nothing():
+    inbox = Inbox(10**6, "fail")
+    inbox.put(text_event("kept"))
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await inbox.get()
+    assert scope.cancelled_caught
+    assert inbox.statistics().events == 1
+    assert (await inbox.get()).text == "kept"
+
+
+async def test_an_event_put_as_the_reader_is_cancelled_is_not_lost():
+    inbox = Inbox(10**6, "fail")
+    got = []
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+
+            async def read():
+                got.append(await inbox.get())
+
+            nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            inbox.put(text_event("one"))
+            scope.cancel()
+    assert len(got) + inbox.statistics().events == 1
+
+
+async def test_two_readers_share_the_events_and_none_sleeps_over_one():
+    inbox = Inbox(10**6, "fail")
+    got = []
+
+    async def read():
+        while (event := await inbox.get()) is not None:
+            got.append(event.text)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        for n in range(300):
+            inbox.put(text_event(str(n)))
+            if n % 7 == 0:
+                await trio.testing.wait_all_tasks_blocked()
+        inbox.close()
+    assert sorted(map(int, got)) == list(range(300))
+
+
+async def test_a_reader_that_always_finds_events_lets_others_run():
+    inbox = Inbox(10**8, "fail")
+    for _ in range(1000):
+        inbox.put(text_event())
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        for _ in range(1000):
+            await inbox.get()
+        nursery.cancel_scope.cancel()
+    assert turns >= 10
+
+
+async def test_a_closed_inbox_gives_what_it_has_then_the_end():
+    inbox = Inbox(10**6, "fail")
+    inbox.put(text_event())
+    inbox.close(last=CLOSE)
+    inbox.put(text_event("late"))
+    inbox.close(ConnectionLost("late"))
+    assert [await inbox.get(), await inbox.get()] == [text_event(), CLOSE]
+    assert await inbox.get() is None
+    assert await inbox.get() is None
+
+
+async def test_a_closed_inbox_gives_the_error_to_everybody_without_the_frames_of_the_others():
+    inbox = Inbox(10**6, "fail")
+    inbox.close(ConnectionLost("gone"))
+    lengths = []
+    for _ in range(3):
+        with pytest.raises(ConnectionLost, match="gone") as caught:
+            await inbox.get()
+        lengths.append(len(caught.traceback))
+    assert lengths[0] == lengths[2]
+
+
+@pytest.mark.parametrize("policy", ["drop_oldest_audio", "wait", "fail"])
+async def test_the_last_event_is_in_though_the_inbox_is_full(policy):
+    inbox = Inbox(2 * INBOX_EVENT_BYTES, policy)
+    inbox.put(BidiInterruptionEvent("user_speech"))
+    inbox.put(BidiInterruptionEvent("user_speech"))
+    inbox.close(last=CLOSE)
+    assert drain(inbox)[-1] == CLOSE
+
+
+async def test_readers_and_writers_wake_when_it_closes():
+    inbox = Inbox(1, "wait")
+    inbox.put(text_event())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inbox.room)
+        await trio.testing.wait_all_tasks_blocked()
+        inbox.close()
+    assert inbox.has_room()
+
+
+# --- policies -------------------------------------------------------------------------------------------------------
+
+
+async def test_drop_oldest_audio_at_the_bound_keeps_all():
+    inbox = Inbox(4000, "drop_oldest_audio")
+    for _ in range(4):
+        inbox.put(audio_of(1000))
+    assert inbox.statistics() == type(inbox.statistics())(4, 4000, 4000, 0, 0, 0)
+
+
+async def test_drop_oldest_audio_one_past_the_bound_drops_the_oldest_audio_and_tells_once():
+    inbox = Inbox(4000, "drop_oldest_audio")
+    first = [BidiInterruptionEvent("user_speech"), audio_of(1000), text_event(), audio_of(1000), audio_of(1000)]
+    for event in first:
+        inbox.put(event)
+    room = 4000 - inbox.statistics().bytes
+    inbox.put(audio_of(room + 1))
+    assert inbox.statistics().dropped_audio == 1
+    events = drain(inbox)
+    assert [type(event).__name__ for event in events] == [
+        "BidiInterruptionEvent",
+        "BidiTranscriptStreamEvent",
+        "BidiAudioStreamEvent",
+        "BidiAudioStreamEvent",
+        "BidiAudioStreamEvent",
+        "BidiErrorEvent",
+    ]
+    told = events[-1]
+    assert isinstance(told.error, LimitExceeded)
+    assert (told.error.limit, told.error.bound, told.error.value) == ("inbox_max_bytes", 4000, 4001)
+    assert told.details == {"policy": "drop_oldest_audio"}
+
+
+async def test_an_overflow_is_told_once_until_the_reader_has_caught_up():
+    inbox = Inbox(10_000, "drop_oldest_audio")
+
+    def fill(count):
+        for _ in range(count):
+            inbox.put(audio_of(1000))
+
+    fill(50)
+    told = [event for event in inbox._events if isinstance(event, BidiErrorEvent)]
+    assert len(told) == 1
+    assert inbox.statistics().bytes <= 10_000
+    assert inbox.statistics().events + inbox.statistics().dropped_audio == 51
+    while inbox.statistics().bytes > 4_000:
+        await inbox.get()
+    fill(20)
+    told = [event for event in drain(inbox) if isinstance(event, BidiErrorEvent)]
+    assert len(told) == 1, "the second overflow; the first was read"
+
+
+async def test_control_events_are_kept_and_past_their_own_bound_the_session_has_to_end():
+    inbox = Inbox(4 * INBOX_EVENT_BYTES, "drop_oldest_audio")
+    for _ in range(4):
+        inbox.put(BidiInterruptionEvent("user_speech"))
+    with pytest.raises(LimitExceeded, match="receive"):
+        inbox.put(BidiInterruptionEvent("user_speech"))
+    assert len(drain(inbox)) == 5
+
+
+async def test_fail_raises_one_past_the_bound():
+    inbox = Inbox(2000, "fail")
+    inbox.put(audio_of(2000))
+    with pytest.raises(LimitExceeded, match="2256 is over the bound of 2000"):
+        inbox.put(BidiInterruptionEvent("user_speech"))
+
+
+async def test_wait_has_room_up_to_the_bound_and_again_when_something_was_read():
+    inbox = Inbox(2000, "wait")
+    inbox.put(audio_of(2000))
+    assert inbox.has_room()
+    inbox.put(audio_of(300))
+    assert not inbox.has_room()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inbox.room)
+        await trio.testing.wait_all_tasks_blocked()
+        assert nursery.child_tasks
+        await inbox.get()
+    assert inbox.has_room()
+
+
+async def test_other_policies_always_have_room():
+    inbox = Inbox(1, "drop_oldest_audio")
+    inbox.put(audio_event())
+    assert inbox.has_room()
+
+
+# --- purge ----------------------------------------------------------------------------------------------------------
+
+
+async def test_purge_drops_stale_audio_only_and_makes_room():
+    inbox = Inbox(5000, "wait")
+    for event in (audio_event(2000), text_event(), audio_event(3000, "aside"), audio_event(2000)):
+        inbox.put(event)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inbox.room)
+        await trio.testing.wait_all_tasks_blocked()
+        assert inbox.purge_audio(frozenset({"aside"})) == 2
+    assert inbox.purge_audio(frozenset({"aside"})) == 0
+    left = [text_event(), audio_event(3000, "aside")]
+    assert (inbox.statistics().purged_audio, inbox.statistics().bytes) == (2, sum(map(weight, left)))
+    assert drain(inbox) == left
+
+
+async def test_a_reader_woken_for_audio_that_is_purged_gets_the_next_event():
+    inbox = Inbox(10**6, "fail")
+    got = []
+    async with trio.open_nursery() as nursery:
+
+        async def read():
+            got.append(await inbox.get())
+
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        inbox.put(audio_event())
+        inbox.purge_audio()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not got
+        inbox.put(BidiInterruptionEvent("user_speech"))
+    assert got == [BidiInterruptionEvent("user_speech")]

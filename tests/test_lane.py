@@ -1,0 +1,122 @@
+"""The lane: its bound is asked for before a message goes in, and it is empty when all is on the socket."""
+
+import pytest
+import trio
+import trio.testing
+
+from engine.lane import Lane
+
+
+async def test_messages_go_in_order_and_count_until_they_are_sent():
+    lane = Lane(100)
+    lane.put("a", 40)
+    lane.put("b", 40)
+    assert await lane.next() == ("a", 40)
+    assert lane.statistics().waiting == 80
+    lane.sent(40)
+    assert await lane.next() == ("b", 40)
+    lane.sent(40)
+    statistics = lane.statistics()
+    assert (statistics.waiting, statistics.most, statistics.dropped) == (0, 80, 0)
+
+
+async def test_room_waits_at_the_bound_and_no_earlier():
+    lane = Lane(3)
+    for _ in range(2):
+        lane.put("m", 1)
+    assert lane.has_room()
+    with trio.fail_after(0):
+        await lane.room()
+    lane.put("m", 1)
+    assert not lane.has_room()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lane.room)
+        await trio.testing.wait_all_tasks_blocked()
+        assert nursery.child_tasks
+        await lane.next()
+        lane.sent(1)
+
+
+async def test_whoever_waits_for_room_goes_one_after_the_other():
+    lane = Lane(2)
+    most = 0
+
+    async def put(text):
+        nonlocal most
+        await lane.room()
+        lane.put(text, 1)
+        most = max(most, lane.statistics().waiting)
+
+    async with trio.open_nursery() as nursery:
+        for n in range(20):
+            nursery.start_soon(put, str(n))
+        got = []
+        for _ in range(20):
+            text, weight = await lane.next()
+            got.append(text)
+            lane.sent(weight)
+            await trio.testing.wait_all_tasks_blocked()
+    assert most == 2
+    assert sorted(map(int, got)) == list(range(20))
+
+
+async def test_it_is_emptied_when_the_last_message_is_on_the_socket():
+    lane = Lane(100)
+    await lane.emptied()
+    lane.put("a", 1)
+    await lane.next()
+    with trio.move_on_after(0) as scope:
+        await lane.emptied()
+    assert scope.cancelled_caught, "it is in hand, and not sent"
+    lane.sent(1)
+    await lane.emptied()
+
+
+async def test_dropping_what_waits_does_not_hide_what_is_in_hand():
+    lane = Lane(100)
+    lane.put("in hand", 1)
+    await lane.next()
+    lane.put("waits", 1)
+    assert lane.drop_oldest()
+    assert not lane.drop_oldest()
+    with trio.move_on_after(0) as scope:
+        await lane.emptied()
+    assert scope.cancelled_caught
+    lane.sent(1)
+    await lane.emptied()
+    assert lane.statistics().dropped == 1
+
+
+async def test_an_empty_lane_weighs_nothing_after_any_sum_of_floats():
+    lane = Lane(1e9)
+    for n in range(1, 1000):
+        lane.put("m", n / 3)
+    for n in range(1, 1000):
+        await lane.next()
+        lane.sent(n / 3)
+    assert lane.statistics().waiting == 0
+
+
+async def test_a_closed_lane_gives_what_it_has_and_takes_nothing():
+    lane = Lane(1)
+    lane.put("a", 1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lane.room)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not lane.closed
+        lane.close()
+    assert lane.closed
+    with pytest.raises(trio.ClosedResourceError):
+        lane.put("b", 1)
+    assert await lane.next() == ("a", 1)
+    with pytest.raises(trio.EndOfChannel):
+        await lane.next()
+    assert not lane.drop_oldest()
+
+
+async def test_a_cancelled_next_takes_nothing():
+    lane = Lane(1)
+    lane.put("a", 1)
+    with trio.move_on_after(0):
+        await lane.next()
+    assert await lane.next() == ("a", 1)
