@@ -89,8 +89,6 @@ class Inbox:
         self._append(event)
         if self._bytes > self._max_bytes and self._overflow != "wait":
             self._overflowed()
-        elif self._bytes < self._max_bytes // 2:
-            self._overflowing = False
 
     def has_room(self) -> bool:
         """Tell whether the receiver may go on reading, by the policy `wait`."""
@@ -108,9 +106,8 @@ class Inbox:
         if stale:
             gone = set(map(id, stale))
             self._events = deque(event for event in self._events if id(event) not in gone)
-            self._bytes -= sum(map(weight, stale))
             self._purged += len(stale)
-            self._writers.unpark_all()
+            self._took(sum(map(weight, stale)))
         return len(stale)
 
     def close(self, error: BaseException | None = None, last: BidiOutputEvent | None = None) -> None:
@@ -145,10 +142,15 @@ class Inbox:
                 return None
             await self._readers.park()
         event = self._events.popleft()
-        self._bytes -= weight(event)
         self._delivered += 1
-        self._writers.unpark_all()
+        self._took(weight(event))
         return event
+
+    def _took(self, size: int) -> None:
+        self._bytes -= size
+        if self._bytes <= self._max_bytes // 2:
+            self._overflowing = False  # The next overflow is another one, and is told.
+        self._writers.unpark_all()
 
     def _append(self, event: BidiOutputEvent) -> None:
         self._events.append(event)

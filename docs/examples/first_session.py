@@ -32,7 +32,9 @@ SCRIPT = Script(
     turns=[
         Turn([Call("score_hand", '{"cards": ["eight", "four", "seven"]}')], when="eight of spades"),
         Turn([Say("Your hand is worth nineteen points.")], when="points"),
-        Turn([Say("Cards came to Europe in the fourteenth century, and nobody knows from where. " * 5)], when="history"),
+        Turn(
+            [Say("Cards came to Europe in the fourteenth century, and nobody knows from where. " * 5)], when="history"
+        ),
         Turn([Say("That is ten points more.")], when="ten of clubs"),
     ],
 )

@@ -36,7 +36,7 @@ async def main() -> None:
                     case _:
                         print(event.type)
 
-            seconds = len(speech) / 2 / 24_000  # two bytes a sample, 24,000 samples a second
+            seconds = len(speech) / 2 / 24_000  # 2 bytes a sample, 24,000 samples a second
             print(f"{seconds:.2f} s of speech")
 
 

@@ -12,6 +12,7 @@ from engine.config import DEFAULT_MODEL
 from engine.errors import ConfigError
 
 Voice = Literal["tone", "local"]
+Switch = Annotated[bool, Parameter(negative="")]
 
 _CODES: Final = "  \n".join(f"{code}: {meaning}" for code, meaning in exits.MEANINGS.items())
 _EPILOGUE: Final = f"""**Exit codes**
@@ -31,7 +32,7 @@ app = App(
 
 
 @app.command(name="demo")
-def _demo(*, fast: bool = False, out: Path = Path("demo-run")) -> None:
+def _demo(*, fast: Switch = False, out: Path = Path("demo-run")) -> None:
     """Hear, read and see a spoken conversation, without a network or a key.
 
     A caller reads out cards, and a tool scores them; reads a sentence, and the agent goes on about its book until the
@@ -64,7 +65,7 @@ def _talk(
     model: str = DEFAULT_MODEL,
     voice: str = "alloy",
     instructions: str | None = None,
-    text: bool = False,
+    text: Switch = False,
     base_url: str | None = None,
 ) -> None:
     """Talk with a model: type lines, or let it hear a recording.

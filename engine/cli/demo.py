@@ -20,7 +20,7 @@ def play(*, fast: bool, out: Path) -> None:
         out: The folder for the files; made where it is missing.
     """
     _check_installed()
-    out.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
     # What these load takes half a second, and is not there without the extra.
     from rich.console import Console  # noqa: PLC0415
 
@@ -31,14 +31,14 @@ def play(*, fast: bool, out: Path) -> None:
     console = Console(highlight=False)
     pace = "virtual time over streams in memory" if fast else "real time over TCP on this machine"
     console.print(f"A caller and an agent, in {pace}. Nothing leaves this machine.\n")
-    with Screen(console) as screen:
-        production = Production(screen, fast=fast)
-        try:
+    production = Production(screen := Screen(console), fast=fast)
+    try:
+        with screen:
             run(production.run, MockClock(autojump_threshold=0) if fast else None)
-        finally:
-            files = write_files(production, out)
-    console.print()
-    console.print(summary.table(production, files))
+    finally:
+        # What there is, also when it was stopped or failed.
+        if files := write_files(production, out):
+            console.print(summary.table(production, files))
 
 
 def _check_installed() -> None:
@@ -46,3 +46,11 @@ def _check_installed() -> None:
     if missing:
         way_out = "pip install 'realtime-engine[demo]'"
         raise ConfigError("extra", "demo", way_out, message=f"{missing[0]} is not installed | {way_out}")
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the folder {out} can't be made: {error.strerror} | give another with --out"
+        raise ConfigError("--out", str(out), "a folder", message=message) from error

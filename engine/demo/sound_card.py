@@ -101,6 +101,12 @@ class Loudspeaker:
         self._waiting.clear()
         return unfinished
 
+    def rest(self) -> bytes:
+        """Give what was not played yet, for a listener who is in a hurry."""
+        rest = b"".join(pcm for _, pcm in self._waiting)
+        self._waiting.clear()
+        return rest
+
     def frame(self, now_s: float) -> bytes:
         """Play the next 20 ms, which begin at `now_s` of the tape."""
         frame = bytearray()

@@ -16,7 +16,7 @@ NONE: Final = "none"
 
 def table(production: Production, files: Sequence[Path]) -> Table:
     """Make the table."""
-    shown = Table(box=box.ROUNDED, show_header=False, title="What happened", title_justify="left", pad_edge=True)
+    shown = Table(box=box.ROUNDED, show_header=False)
     shown.add_column(style="bold", no_wrap=True)
     shown.add_column(overflow="fold")
     for name, value in _rows(production):

@@ -4,9 +4,9 @@ from contextlib import asynccontextmanager
 
 import trio
 import trio.testing
-from benchmarks.fault_server import LoadServer
 
 import engine
+from benchmarks.fault_server import LoadServer
 from engine.transport import trio_ws
 
 

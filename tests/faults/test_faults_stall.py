@@ -1,10 +1,10 @@
 """Peers' fault: a consumer that stalls loses its connection, or fills the memory. Ours keeps both."""
 
 import trio
-from benchmarks.fault_server import Load
 from load_clients import over_memory, over_sockets, read_to_the_end_of
 
 import engine
+from benchmarks.fault_server import Load
 from engine.inbox import weight
 
 BOUND_BYTES = 2**17

@@ -1,10 +1,10 @@
 """Peers' fault: `stop()` hangs behind audio that nobody has read. Ours drops it and goes."""
 
 import trio
-from benchmarks.fault_server import Load
 from load_clients import over_memory, over_sockets, read_audio
 
 import engine
+from benchmarks.fault_server import Load
 
 STOP_WITHIN_S = 0.1
 

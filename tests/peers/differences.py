@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from difflib import unified_diff
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from scenarios import SEGMENT
@@ -180,8 +180,7 @@ def frames_joined(pair: Pair) -> None:
 def default_instructions(pair: Pair) -> None:
     starts = [step for step in pair.steps if step["do"] == "start"]
     updates = [
-        [message for message in side.messages if message["type"] == "session.update"]
-        for side in (pair.seed, pair.ours)
+        [message for message in side.messages if message["type"] == "session.update"] for side in (pair.seed, pair.ours)
     ]
     for step, theirs, ours in zip(starts, *updates, strict=False):
         words = ours["session"]["instructions"]

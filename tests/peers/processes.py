@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import trio
 from environments import Peer, python_of
@@ -32,9 +32,9 @@ class PeerProcess:
         self._peer = peer
         self._deadline_s = deadline_s
         self._process: subprocess.Popen[str] | None = None
-        self._errors: IO[str] = tempfile.TemporaryFile("w+")
+        self._errors: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
 
-    def __enter__(self) -> "PeerProcess":
+    def __enter__(self) -> Self:
         python_of(self._peer)
         return self
 

@@ -6,7 +6,6 @@ import attrs
 from service_events import (
     Json,
     Spoken,
-    added_and_done,
     audio,
     call_output,
     calls_answer,
@@ -277,7 +276,11 @@ def usage_of_every_kind() -> Scenario:
     for number, used in enumerate(kinds):
         spoken = Spoken(f"resp_{number}", f"item_{number}", "Yes.")
         answers.append([*spoken.beginning(), *spoken.deltas(), *spoken.ending(usage=used)])
-    turns = [step for n in range(len(kinds)) for step in (do("send", text=f"Turn {n}."), do("await", type="bidi_response_complete", count=n + 1))]
+    turns = [
+        step
+        for n in range(len(kinds))
+        for step in (do("send", text=f"Turn {n}."), do("await", type="bidi_response_complete", count=n + 1))
+    ]
     turns.append(completed(3))
     return Scenario("usage_of_every_kind", [*opened(), *turns], [connection(response=answers)])
 
@@ -355,7 +358,11 @@ def lifetime_over() -> Scenario:
     # The seed counts whole seconds and looks when a message comes, so one comes after the time is over.
     script = connection()
     script["on"]["session.update"] = [
-        [event("session.updated", session=session()), {"wait_s": 2.3}, *Spoken("resp_1", "item_1", "Too", " late").whole()]
+        [
+            event("session.updated", session=session()),
+            {"wait_s": 2.3},
+            *Spoken("resp_1", "item_1", "Too", " late").whole(),
+        ]
     ]
     config = {"api_key": "sk-test", "timeout_s": 2}
     steps = [make(client_config=config), do("start", system_prompt=INSTRUCTIONS), do("receive"), do("await_end")]

@@ -52,6 +52,7 @@ class ScriptedServer:
         self._script = list(script)
         self.base_url = ""
         self.ledger = Ledger()
+        self._ends = trio.lowlevel.ParkingLot()
 
     async def handle(self, request: trio_websocket.WebSocketRequest) -> None:
         connection = self._script.pop(0) if self._script else {"refuse": 503}
@@ -66,6 +67,7 @@ class ScriptedServer:
             pass
         finally:
             self.ledger.ended += 1
+            self._ends.unpark_all()
 
     def _note_handshake(self, request: trio_websocket.WebSocketRequest) -> None:
         url = urlsplit(request.path)
@@ -76,7 +78,7 @@ class ScriptedServer:
     async def all_ended(self) -> None:
         """Wait until every connection that began is over."""
         while self.ledger.ended < len(self.ledger.handshakes):
-            await trio.sleep(0.005)
+            await self._ends.park()
 
 
 class _Conversation:

@@ -28,7 +28,10 @@ ALLOWED = [
     Row("service errors are only logged -> ... BidiErrorEvent with code, message, param", differences.errors_told),
     Row("service errors are only logged -> fatal ones end the session", differences.refused_session),
     Row("service errors are only logged -> fatal ones with a typed exception", differences.expiry_typed),
-    Row("several tool results of one response each ask -> one `response.create`", differences.one_request_for_all_results),
+    Row(
+        "several tool results of one response each ask -> one `response.create`",
+        differences.one_request_for_all_results,
+    ),
     Row("sends `response.create` at once, while a response is active -> one gate", differences.request_waits),
     Row("a response that ends in tool calls as complete -> stop reason `tool_use`", differences.stop_reasons),
     Row("arguments that are not JSON: waits for ever -> both are told", differences.arguments_refused),
@@ -99,7 +102,7 @@ class Comparisons:
             async with simulator.serve(settings, scenario.script.responder) as server:
                 played = await self._play(side, server.base_url, scenario.steps, 10.0)
                 with trio.fail_after(5):
-                    while server.active_sessions:
+                    while server.active_sessions:  # noqa: ASYNC110 - it has no event for this
                         await trio.sleep(0.005)
                 (ledger,) = server.sessions
             assert ledger.crash is None

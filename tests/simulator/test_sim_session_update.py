@@ -186,7 +186,8 @@ async def test_updates_that_are_refused_change_nothing(session, code, param, aut
 async def test_a_transcription_session_hears_and_never_answers(autojump_clock):
     async with talk(url=TRANSCRIPTION) as client:
         created = client.events[0]["session"]
-        change = {"type": "transcription", "audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}}}
+        heard = {"transcription": {"model": "gpt-4o-mini-transcribe"}, "turn_detection": {"type": "server_vad"}}
+        change = {"type": "transcription", "audio": {"input": heard}}
         await client.send("session.update", session=change)
         updated = (await client.until("session.updated"))["session"]
         await client.hear(speech(500))

@@ -1,8 +1,9 @@
 """`actor-diagram`: the tasks of a session, the plain objects between them, and the channels that join them."""
 
 from docutils import nodes
-from engine_docs.svg import Drawing
 from sphinx.util.docutils import SphinxDirective
+
+from engine_docs.svg import Drawing
 
 
 class ActorDiagram(SphinxDirective):

@@ -31,4 +31,4 @@ class EventTable(SphinxDirective):
 def _row(tag: str, cls: type) -> str:
     named = [f"`{field.name}`" for field in attrs.fields(cls) if field.name not in UNTOLD]
     told = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
-    return f"| `{tag}` | `{cls.__name__}` | {', '.join(named) or '–'} | {told} |"
+    return f"| `{tag}` | `{cls.__name__}` | {', '.join(named) or '-'} | {told} |"

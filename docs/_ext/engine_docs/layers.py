@@ -5,11 +5,14 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import attrs
 from docutils import nodes
-from engine_docs.svg import Drawing
 from sphinx.util.docutils import SphinxDirective
 
+from engine_docs.svg import Drawing
+
 RULES = Path(__file__).parents[3] / "tests" / "test_layers.py"
+NEEDED = {"Room", "rooms", "WORDS", "SIDE", "ROOMS", *(f"L{number}" for number in range(10))}
 TITLES = {
     0: "errors and bounds",
     1: "words",
@@ -24,14 +27,17 @@ TITLES = {
 
 def read_rooms() -> dict[str, Any]:
     """Take the table out of the test without running the test's other imports."""
-    tree = ast.parse(RULES.read_text("utf-8"))
-    wanted = [node for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign))]
-    names: dict[str, Any] = {"attrs": __import__("attrs")}
-    for node in wanted:
-        defined = getattr(node, "name", None) or ast.unparse(getattr(node, "targets", [getattr(node, "target", None)])[0])
-        if defined in {"Room", "rooms", "WORDS", "SIDE", "ROOMS"} or (defined[0] == "L" and defined[1:].isdigit()):
+    names: dict[str, Any] = {"attrs": attrs}
+    for node in ast.parse(RULES.read_text("utf-8")).body:
+        if _defined(node) in NEEDED:
             exec(compile(ast.Module([node], []), str(RULES), "exec"), names)
     return {name: room for name, room in names["ROOMS"].items() if purpose(name) is not None}
+
+
+def _defined(node: ast.stmt) -> str | None:
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        return node.name
+    return ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else None
 
 
 def purpose(room: str) -> str | None:
@@ -55,12 +61,14 @@ class LayerDiagram(SphinxDirective):
             y = 4 + row * 52
             drawing.text((0, y + 27), [f"L{layer}  {TITLES.get(layer, '')}"], anchor="start")
             inside = [name for name, room in found.items() if room.layer == layer]
-            width = min(110, 600 / len(inside) - 8)
-            for place, name in enumerate(inside):
+            x = 160.0
+            for name in inside:
                 side = name in {"simulator", "testing"}
                 kind = "pure" if found[name].pure else "channel" if side else "object"
                 shown = "engine" if name == "__init__" else name
-                drawing.box((160 + place * (width + 8), y), (width, 40), [shown], kind)
+                width = 26 + 7.6 * len(shown)
+                drawing.box((x, y), (width, 40), [shown], kind)
+                x += width + 8
         return [drawing.node()]
 
 

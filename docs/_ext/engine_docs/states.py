@@ -5,16 +5,17 @@ from enum import Enum
 from itertools import groupby
 from typing import Any
 
+import attrs
 from docutils import nodes
-from engine_docs.svg import LINE_PX, Drawing
 from sphinx.util.docutils import SphinxDirective
 
 from engine.protocol import states
+from engine_docs.svg import LINE_PX, Drawing
 
 BOX = (132, 46)
 GAP = 158
 MARGIN = 44
-RISE = 52
+RISE = 50
 """How high the arc between neighbours rises; farther states get higher ones."""
 
 Table = Mapping[tuple[Enum, Enum], Enum]
@@ -36,51 +37,87 @@ class StateDiagram(SphinxDirective):
         return [draw(name, table), *self.parse_text_to_nodes(as_markdown(table))]
 
 
+@attrs.frozen
+class Edge:
+    """All transitions from one state to another.
+
+    Attributes:
+        start: Place of the first state.
+        end: Place of the second.
+        labels: Their signals.
+    """
+
+    start: int
+    end: int
+    labels: list[str]
+
+    @property
+    def span(self) -> int:
+        return abs(self.end - self.start)
+
+    @property
+    def is_straight(self) -> bool:
+        return self.end == self.start + 1
+
+
 def draw(name: str, table: Table) -> nodes.raw:
     members = list(type(next(iter(table))[0]))
     edges = _edges(table)
-    above = max((b - a for a, b, _ in edges if b > a + 1), default=0)
-    below = max((a - b for a, b, _ in edges if b < a), default=0)
-    most = max(len(labels) for *_, labels in edges)
-    top = MARGIN / 2 + (RISE * above / 1.4 + most * LINE_PX if above else LINE_PX)
+    above = _rises([edge for edge in edges if edge.end > edge.start + 1])
+    below = _rises([edge for edge in edges if edge.end < edge.start])
+    top = max(above.values(), default=0) + 3 * LINE_PX
     width = 2 * MARGIN + len(members) * BOX[0] + (len(members) - 1) * GAP
-    height = top + BOX[1] + MARGIN / 2 + (RISE * below / 1.4 + most * LINE_PX if below else 0)
+    height = top + BOX[1] + max(below.values(), default=0) + 2.5 * LINE_PX
     drawing = Drawing(width, height, f"States and transitions of {name}", name.lower())
 
     left = [MARGIN + place * (BOX[0] + GAP) for place in range(len(members))]
-    final = [member for member in members if not any(state is member for state, _ in table)]
     drawing.dot((12, top + BOX[1] / 2))
     drawing.arrow((12, top + BOX[1] / 2), (left[0], top + BOX[1] / 2))
     for place, member in enumerate(members):
-        drawing.box((left[place], top), BOX, [words(member)], "end" if member in final else "state", radius=23)
-    for start, end, labels in edges:
-        _draw_edge(drawing, left, top, start, end, labels)
+        final = not any(state is member for state, _ in table)
+        drawing.box((left[place], top), BOX, [words(member)], "end" if final else "state", radius=23)
+    for edge in edges:
+        rise = above.get(edge.span, 0) if edge.end > edge.start else -below[edge.span]
+        _draw_edge(drawing, left, top, edge, rise)
     return drawing.node()
 
 
-def _edges(table: Table) -> list[tuple[int, int, list[str]]]:
+def _edges(table: Table) -> list[Edge]:
     """Join the transitions between the same two states."""
-    moves = sorted((state.value - 1, after.value - 1, signal.value, words(signal)) for (state, signal), after in table.items())
-    return [(*pair, [label for *_, label in group]) for pair, group in groupby(moves, key=lambda move: move[:2])]
+    moves = sorted(
+        (state.value - 1, after.value - 1, signal.value, words(signal)) for (state, signal), after in table.items()
+    )
+    groups = groupby(moves, key=lambda move: move[:2])
+    return [Edge(*pair, [label for *_, label in group]) for pair, group in groups]
 
 
-def _draw_edge(drawing: Drawing, left: list[float], top: float, start: int, end: int, labels: list[str]) -> None:
+def _rises(edges: list[Edge]) -> dict[int, float]:
+    """Give each span's arcs a height that clears the shorter ones and their labels."""
+    rises: dict[int, float] = {}
+    height = 0.0
+    for span, group in groupby(sorted(edges, key=lambda edge: edge.span), key=lambda edge: edge.span):
+        rises[span] = height + RISE
+        height = rises[span] + LINE_PX * max(len(edge.labels) for edge in group) - LINE_PX
+    return rises
+
+
+def _draw_edge(drawing: Drawing, left: list[float], top: float, edge: Edge, rise: float) -> None:
     width, height = BOX
-    middle = (left[start] + left[end] + width) / 2
-    if end == start + 1:
+    start, end = left[edge.start], left[edge.end]
+    middle = (start + end + width) / 2
+    extra = (len(edge.labels) - 1) * LINE_PX
+    if edge.is_straight:
         y = top + height / 2
-        drawing.arrow((left[start] + width, y), (left[end], y))
-        drawing.text((middle, y - 8 - (len(labels) - 1) * LINE_PX), labels)
-    elif end > start:
-        rise = RISE * (end - start) / 1.4
-        drawing.arc((left[start] + width * 0.65, top), (left[end] + width * 0.35, top), rise)
-        drawing.text((middle, top - rise - 8 - (len(labels) - 1) * LINE_PX), labels)
+        drawing.arrow((start + width, y), (end, y))
+        drawing.text((middle, y - 8 - extra), edge.labels)
+    elif rise > 0:
+        drawing.arc((start + width * 0.65, top), (end + width * 0.35, top), rise)
+        drawing.text((middle, top - rise - 8 - extra), edge.labels)
     else:
-        rise = RISE * (start - end) / 1.4
         foot = top + height
-        inset = 0.62 if start - end == 1 else 0.3
-        drawing.arc((left[start] + width * (1 - inset), foot), (left[end] + width * inset, foot), -rise)
-        drawing.text((middle, foot + rise + LINE_PX), labels)
+        inset = 0.62 if edge.span == 1 else 0.3
+        drawing.arc((start + width * (1 - inset), foot), (end + width * inset, foot), rise)
+        drawing.text((middle, foot - rise + LINE_PX), edge.labels)
 
 
 def as_markdown(table: Table) -> str:
@@ -91,5 +128,5 @@ def as_markdown(table: Table) -> str:
     rows.append("|---" * (len(members) + 1) + "|")
     for signal in signals:
         cells = [table.get((member, signal)) for member in members]
-        rows.append(f"| {words(signal)} | " + " | ".join(words(cell) if cell else "–" for cell in cells) + " |")
+        rows.append(f"| {words(signal)} | " + " | ".join(words(cell) if cell else "-" for cell in cells) + " |")
     return "\n".join(rows)

@@ -35,7 +35,9 @@ class Drawing:
         """Write lines downwards from a first baseline."""
         for row, line in enumerate(lines):
             x, y = at[0], at[1] + row * LINE_PX
-            self._shapes.append(f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(line)}</text>')
+            self._shapes.append(
+                f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(line)}</text>'
+            )
 
     def box(self, at: Point, size: Point, lines: Sequence[str], kind: str, radius: float = 6) -> None:
         """Draw a box around lines of text; the first is its name."""

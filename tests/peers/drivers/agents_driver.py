@@ -32,7 +32,11 @@ class Talk:
 
     async def hold(self, job):
         settings = {"tracing": None, "turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
-        config = {"url": job["url"] + "/realtime?model=gpt-realtime", "api_key": "sk-test", "initial_model_settings": settings}
+        config = {
+            "url": job["url"] + "/realtime?model=gpt-realtime",
+            "api_key": "sk-test",
+            "initial_model_settings": settings,
+        }
         async with await RealtimeRunner(self._agent).run(model_config=config) as session:
             self._session, self._events = session, aiter(session)
             for words in job["texts"]:

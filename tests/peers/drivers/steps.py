@@ -44,7 +44,7 @@ class Play:
             outcome = {"do": step["do"], "raised": None}
             try:
                 outcome |= await getattr(self, "_" + step["do"])(step) or {}
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it raises is compared
                 outcome["raised"] = told(error)
             self.outcomes.append(outcome)
 
@@ -73,7 +73,7 @@ class Play:
                 async for event in self._model.receive():
                     self.events.append(dict(event))
                     self._tell()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it raises is compared
                 end = {"raised": told(error)}
             self.end = end
             self._tell()

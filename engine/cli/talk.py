@@ -1,0 +1,108 @@
+"""`realtime-engine talk`: one session from the terminal, by typed lines or a recording."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+import attrs
+
+from engine.audio.files import read_pcm16, write_wav
+from engine.cli import talk_text, talk_wav
+from engine.cli.running import run
+from engine.config import DEFAULT_INSTRUCTIONS, AudioSettings, ClientSettings, SessionConfig, is_loopback
+from engine.demo.service import ANY_KEY, Service, local_voice, simulated
+from engine.errors import ConfigError
+from engine.session import open_session
+from engine.transport import trio_ws
+
+NO_KEY: Final = (
+    "there is no key | set OPENAI_API_KEY, or add --simulator to talk with a simulator on this machine, without a key"
+)
+
+
+@attrs.frozen(kw_only=True)
+class Talk:
+    """What the command was asked for; see `realtime-engine talk --help`."""
+
+    wav: Path | None
+    out: Path | None
+    simulator: Literal["tone", "local"] | None
+    model: str
+    voice: str
+    instructions: str | None
+    text: bool
+    base_url: str | None
+
+
+def talk(asked: Talk) -> None:
+    """Hold the session, and write the agent's voice.
+
+    Raises:
+        ConfigError: What was asked for can't be; nothing was connected.
+        EngineError: The session failed.
+    """
+    _check(asked)
+    # Read before anything is connected: what is wrong with the file is told at once.
+    pcm = None if asked.wav is None else read_pcm16(asked.wav)
+    client = None if asked.simulator else _client(asked.base_url)
+    heard = bytearray()
+
+    async def command() -> None:
+        async with _service(asked, client) as service:
+            config = _config(asked, service.client)
+            async with open_session(config, connector=service.connector) as session:
+                if pcm is None:
+                    await talk_text.hold(session, heard)
+                else:
+                    await talk_wav.hold(session, pcm, heard)
+
+    try:
+        run(command)
+    finally:
+        if asked.out is not None:
+            write_wav(asked.out, bytes(heard))
+            print(f"{asked.out}: {len(heard) / 48_000:.1f} s of the agent's voice")
+
+
+def _check(asked: Talk) -> None:
+    if asked.text and asked.out is not None:
+        message = "--text answers in writing, so there is nothing for --out | leave out one of them"
+        raise ConfigError("--out", str(asked.out), "nothing with --text", message=message)
+    if asked.simulator and asked.base_url:
+        message = "--simulator and --base-url name two services | leave out one of them"
+        raise ConfigError("--base-url", asked.base_url, "nothing with --simulator", message=message)
+    if asked.out is not None and not asked.out.parent.is_dir():
+        message = f"{asked.out.parent} is no folder | make it, or give another file with --out"
+        raise ConfigError("--out", str(asked.out), "a file in a folder that exists", message=message)
+
+
+def _client(base_url: str | None) -> ClientSettings:
+    """Say whom to talk to. A server on this machine gets a key that means nothing when there is none."""
+    key = os.environ.get("OPENAI_API_KEY")
+    client = ClientSettings(api_key=key or ANY_KEY, base_url=base_url)
+    if not key and not is_loopback(urlsplit(client.base_url).hostname or ""):
+        raise ConfigError("OPENAI_API_KEY", None, "a key", message=NO_KEY)
+    return client
+
+
+@asynccontextmanager
+async def _service(asked: Talk, client: ClientSettings | None) -> AsyncIterator[Service]:
+    if client is not None:
+        yield Service(client, trio_ws.connect)
+        return
+    responders = await local_voice() if asked.simulator == "local" else None
+    async with simulated(responders, in_memory=True) as service:
+        yield service
+
+
+def _config(asked: Talk, client: ClientSettings) -> SessionConfig:
+    return SessionConfig(
+        model=asked.model,
+        instructions=asked.instructions or DEFAULT_INSTRUCTIONS,
+        audio=AudioSettings(voice=asked.voice),
+        output_modalities=("text",) if asked.text else ("audio",),
+        client=client,
+    )

@@ -1,0 +1,135 @@
+"""A conversation by typed lines: each line of the standard input is a turn, and waits for the answer to the last."""
+
+import codecs
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Final
+
+import attrs
+import trio
+
+from engine.errors import DeadlinePassed, ServerReported
+from engine.events import (
+    BidiAudioStreamEvent,
+    BidiErrorEvent,
+    BidiResponseCompleteEvent,
+    BidiTextInputEvent,
+    BidiTranscriptStreamEvent,
+)
+from engine.session import Session
+
+ANSWER_DEADLINE_S: Final = 120.0
+"""From a line to the end of its answer."""
+
+PROMPT: Final = "you    "
+ANSWER: Final = "agent  "
+
+
+async def hold(session: Session, heard: bytearray) -> None:
+    """Talk until the standard input ends.
+
+    Args:
+        session: The session.
+        heard: Takes the agent's voice.
+
+    Raises:
+        DeadlinePassed: An answer took too long.
+        ServerReported: The service refused a turn.
+    """
+    typed = sys.stdin.isatty()
+    talk = _TextTalk(session, heard)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(talk.listen, name="talk listener")
+        _prompt(typed=typed)
+        async for line in _lines():
+            if line:
+                _echo(line, typed=typed)
+                await talk.ask(line)
+            _prompt(typed=typed)
+        nursery.cancel_scope.cancel()
+    if typed:
+        _write("\n")
+
+
+class _TextTalk:
+    def __init__(self, session: Session, heard: bytearray) -> None:
+        self._session = session
+        self._heard = heard
+        self._answered = trio.Event()
+        self._begun = False
+
+    async def ask(self, line: str) -> None:
+        """Send a turn and wait for the end of its answer."""
+        self._answered = trio.Event()
+        await self._session.send(BidiTextInputEvent(line))
+        try:
+            with trio.fail_after(ANSWER_DEADLINE_S):
+                await self._answered.wait()
+        except trio.TooSlowError as error:
+            raise DeadlinePassed("answer", ANSWER_DEADLINE_S) from error
+
+    async def listen(self) -> None:
+        """Show what the session says."""
+        async with aclosing(self._session.receive()) as events:
+            async for event in events:
+                self._take(event)
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, BidiAudioStreamEvent):
+            self._heard += event.pcm
+        elif isinstance(event, BidiTranscriptStreamEvent) and not event.is_final:
+            _write(event.text if self._begun else ANSWER + event.text)
+            self._begun = True
+        elif isinstance(event, BidiResponseCompleteEvent):
+            self._end(event)
+        elif isinstance(event, BidiErrorEvent) and isinstance(event.error, ServerReported):
+            raise event.error
+
+    def _end(self, event: BidiResponseCompleteEvent) -> None:
+        error = (event.details or {}).get("error") or {}
+        if event.stop_reason == "error":
+            raise ServerReported(error.get("message") or "the response failed", code=error.get("code"))
+        _write("\n" if self._begun else f"{ANSWER}(nothing)\n")
+        self._begun = False
+        self._answered.set()
+
+
+@attrs.define
+class _Splitter:
+    """Makes lines of bytes that come in any pieces."""
+
+    decoder: codecs.IncrementalDecoder = attrs.field(factory=codecs.getincrementaldecoder("utf-8"))
+    rest: str = ""
+
+    def push(self, data: bytes) -> list[str]:
+        """Give the lines that are whole; all that is left at the end, which is no data."""
+        *lines, self.rest = (self.rest + self.decoder.decode(data, final=not data)).split("\n")
+        if not data:
+            lines, self.rest = [*lines, self.rest], ""
+        return [line.strip() for line in lines]
+
+
+async def _lines() -> AsyncIterator[str]:
+    # A thread that waits in `sys.stdin` would hold its lock when the program ends; `os.read` holds nothing.
+    descriptor, splitter, data = sys.stdin.fileno(), _Splitter(), b"\n"
+    while data:
+        data = await trio.to_thread.run_sync(os.read, descriptor, 65_536, abandon_on_cancel=True)
+        for line in splitter.push(data):
+            yield line
+
+
+def _prompt(*, typed: bool) -> None:
+    if typed:
+        _write(PROMPT)
+
+
+def _echo(line: str, *, typed: bool) -> None:
+    if not typed:
+        _write(f"{PROMPT}{line}\n")
+
+
+def _write(words: str) -> None:
+    sys.stdout.write(words)
+    sys.stdout.flush()

@@ -1,0 +1,66 @@
+"""A conversation with a recording: it is sent as a microphone would, and its turns are answered."""
+
+from typing import Final
+
+import trio
+from rich.console import Console
+
+from engine.audio.pcm import SAMPLE_BYTES, PCM_RATE_HZ
+from engine.demo.call import Call
+from engine.demo.event_log import EventLog
+from engine.demo.recording import Recording
+from engine.demo.screen import Screen
+from engine.demo.sound_card import FRAME_MS, SoundCard
+from engine.errors import DeadlinePassed, ServerReported, UnsupportedContent
+from engine.session import Session
+
+HEARING_S: Final = 3.0
+"""Silence after the recording in which the service must have found speech in it."""
+
+TURN_END_S: Final = 1.5
+"""Silence after the recording in which the service has found the last turn's end."""
+
+ANSWER_DEADLINE_S: Final = 120.0
+"""From the end of the recording to the end of the last answer."""
+
+
+async def hold(session: Session, pcm: bytes, heard: bytearray) -> None:
+    """Talk until the recording is over and answered.
+
+    Args:
+        session: The session.
+        pcm: What to say.
+        heard: Takes the agent's voice, in step with the recording.
+
+    Raises:
+        UnsupportedContent: The service heard no speech.
+        DeadlinePassed: The answer took too long.
+        ServerReported: The service refused to answer.
+    """
+    card, recording = SoundCard(), Recording()
+    card.microphone.say(pcm)
+    try:
+        with Screen(Console(highlight=False)) as screen:
+            call = Call(session, card, EventLog(), screen, recording)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(call.listen, name="talk listener")
+                nursery.start_soon(call.follow_playback, name="talk playback")
+                nursery.start_soon(card.run, session.send_audio, name="talk sound card")
+                await _answered(card, call, recording, len(pcm) / (PCM_RATE_HZ * SAMPLE_BYTES))
+                nursery.cancel_scope.cancel()
+    finally:
+        heard += card.tape.agent + card.loudspeaker.rest()
+
+
+async def _answered(card: SoundCard, call: Call, recording: Recording, length_s: float) -> None:
+    await trio.sleep(length_s + TURN_END_S)
+    try:
+        with trio.fail_after(ANSWER_DEADLINE_S):
+            while not (recording.turns and call.told(recording.turns[-1])):
+                if not recording.turns and card.tape.caller_s > length_s + HEARING_S:
+                    raise UnsupportedContent("the service heard no speech in the recording | listen to it yourself")
+                if recording.errors:
+                    raise ServerReported(recording.errors[0])
+                await trio.sleep(FRAME_MS / 1000)
+    except trio.TooSlowError as error:
+        raise DeadlinePassed("answer", ANSWER_DEADLINE_S) from error

@@ -1,0 +1,125 @@
+"""The receiver: whatever comes, the next message is read; nothing of what it dropped is in a log or an error."""
+
+import json
+import logging
+
+import pytest
+import trio
+import trio.testing
+from rooms import said, text_delta
+
+from engine.actors.receiver import receiver
+from engine.errors import ConnectionLost, LimitExceeded, RemoteViolation
+from engine.transport.memory import memory_pair
+
+CANARY = "canary-4711"
+
+
+class Listener:
+    def __init__(self):
+        self.events = []
+        self.violations = []
+
+    def receive(self, event, now, size):
+        self.events.append((event, size))
+        return [event]
+
+    def violated(self, error, problem, now):
+        self.violations.append((problem, error))
+        return [error]
+
+
+async def run(messages, *, message_max_bytes=2000, room=lambda: True, wait_for_room=None, applied=None, code=1000):
+    """Let the receiver read these messages to the end."""
+    here, there = memory_pair()
+    listener, lost = Listener(), []
+    for message in messages:
+        await there.send(message)
+    there.hang_up(code, "over")
+    await receiver(
+        here,
+        listener,
+        (applied if applied is not None else []).extend,
+        room=room,
+        wait_for_room=wait_for_room,
+        message_max_bytes=message_max_bytes,
+        on_lost=lost.append,
+    )
+    return listener, lost
+
+
+BAD = {
+    "invalid_json": ['{"type": "canary-4711', "", "canary-4711", "\0"],
+    "not_an_object": ['["canary-4711"]', '"canary-4711"', "5", "null"],
+    "missing_type": ['{"canary-4711": 1}', '{"type": 5, "x": "canary-4711"}', '{"type": null}'],
+    "invalid_field": [
+        said("response.output_text.delta", delta=CANARY),
+        said("response.output_text.delta", response_id=[CANARY], item_id=CANARY, output_index=0, content_index=0),
+        said("response.done", response=CANARY),
+        said("session.created"),
+        said("error", error=[CANARY]),
+        json.dumps({"type": "input_audio_buffer.speech_started", "event_id": {"x": CANARY}}),
+    ],
+    "binary_frame": [b"canary-4711", b""],
+    "over_bound": [text_delta(CANARY * 200), CANARY.encode() * 200],
+}
+
+
+@pytest.mark.parametrize(("problem", "messages"), BAD.items(), ids=BAD)
+async def test_a_bad_message_is_told_counted_and_logged_without_its_content(problem, messages, caplog):
+    caplog.set_level(logging.DEBUG)
+    for bad in messages:
+        caplog.clear()
+        listener, lost = await run([text_delta("before"), bad, text_delta("after")])
+        assert [event.delta for event, _ in listener.events] == ["before", "after"]
+        [(what, error)] = listener.violations
+        assert what == problem
+        assert isinstance(error, LimitExceeded if problem == "over_bound" else RemoteViolation)
+        assert CANARY not in f"{error!r}{error}"
+        assert len(caplog.records) == 1
+        assert CANARY not in caplog.text
+        assert problem in caplog.text
+        assert str(len(bad)) in caplog.text
+        assert len(lost) == 1
+
+
+async def test_the_bound_and_one_past_it():
+    message = text_delta("x")
+    at_bound, _ = await run([message], message_max_bytes=len(message))
+    past, _ = await run([message], message_max_bytes=len(message) - 1)
+    assert len(at_bound.events) == 1
+    assert [problem for problem, _ in past.violations] == ["over_bound"]
+    error = past.violations[0][1]
+    assert (error.limit, error.bound, error.value) == ("message_max_bytes", len(message) - 1, len(message))
+
+
+async def test_events_come_with_the_size_of_their_message():
+    message = text_delta("word")
+    listener, _ = await run([message])
+    assert [size for _, size in listener.events] == [len(message)]
+
+
+async def test_a_batch_is_applied_in_order_with_one_time(autojump_clock):
+    applied = []
+    await run([text_delta(str(n)) for n in range(100)], applied=applied)
+    assert [event.delta for event in applied] == [str(n) for n in range(100)]
+
+
+async def test_it_says_how_the_connection_ended():
+    _, [lost] = await run([], code=1011)
+    assert isinstance(lost, ConnectionLost)
+    assert (lost.code, lost.reason) == (1011, "over")
+
+
+async def test_it_waits_for_room_before_it_reads_on():
+    left = [False, False, True, True]
+    waits = 0
+
+    async def wait():
+        nonlocal waits
+        waits += 1
+        await trio.lowlevel.checkpoint()
+
+    listener, _ = await run([text_delta("x")], room=lambda: left.pop(0) if left else True, wait_for_room=wait)
+    assert waits == 2
+    assert len(listener.events) == 1

@@ -1,0 +1,93 @@
+"""The sender: control does not wait behind audio; a broken connection is told, and nothing is written twice."""
+
+import trio
+import trio.testing
+
+from engine.actors.sender import sender
+from engine.errors import ConnectionLost
+from engine.lane import Lane
+from engine.transport.memory import memory_pair
+
+
+async def never(_):
+    raise AssertionError("the connection is not lost")
+
+
+class Slow:
+    """A transport that takes a second a frame, as a thin network does."""
+
+    def __init__(self):
+        self.lock = trio.StrictFIFOLock()
+        self.sent = []
+
+    async def send(self, text):
+        async with self.lock:
+            await trio.sleep(1)
+            self.sent.append(text)
+
+
+async def test_it_writes_both_lanes_until_they_are_closed_and_empty():
+    here, there = memory_pair()
+    control, audio = Lane(10), Lane(10)
+    told = []
+    for n in range(3):
+        control.put(f"c{n}", 1)
+        audio.put(f"a{n}", 1)
+    control.close()
+    audio.close()
+    await sender(here, control, audio, on_sent=told.append, on_lost=never)
+    got = await there.receive()
+    assert [text for text in got if text[0] == "c"] == ["c0", "c1", "c2"]
+    assert [text for text in got if text[0] == "a"] == ["a0", "a1", "a2"]
+    assert sorted(told) == sorted(got)
+    assert control.statistics().waiting == audio.statistics().waiting == 0
+
+
+async def test_control_waits_for_one_audio_frame_at_most(autojump_clock):
+    slow, control, audio = Slow(), Lane(10), Lane(1e9)
+    for n in range(100):
+        audio.put(f"a{n}", 40)
+    async with trio.open_nursery() as nursery:
+
+        async def run():
+            await sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+
+        nursery.start_soon(run)
+        await trio.sleep(10.5)
+        control.put("control", 1)
+        await trio.sleep(2.5)
+        assert "control" in slow.sent
+        assert len(slow.sent) == 13
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_in_hand_counts_as_waiting(autojump_clock):
+    slow, control, audio = Slow(), Lane(10), Lane(100)
+    audio.put("a", 40)
+    async with trio.open_nursery() as nursery:
+
+        async def run():
+            await sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+
+        nursery.start_soon(run)
+        await trio.sleep(0.5)
+        assert audio.statistics().waiting == 40
+        await audio.emptied()
+        assert trio.current_time() == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_lost_connection_is_told_and_ends_it():
+    here, there = memory_pair()
+    there.hang_up(1001, "going away")
+    control, audio = Lane(10), Lane(10)
+    lost = []
+
+    async def on_lost(error):
+        lost.append(error)
+
+    control.put("c", 1)
+    audio.put("a", 1)
+    await sender(here, control, audio, on_sent=lambda _: None, on_lost=on_lost)
+    assert [type(error) for error in lost] == [ConnectionLost, ConnectionLost]
+    assert (lost[0].code, lost[0].reason) == (1001, "going away")

@@ -1,0 +1,509 @@
+"""The session in words: opening, what is sent, what comes back, errors, ends, and what is counted."""
+
+import attrs
+import pytest
+from transcripts import Talk, config
+
+from engine.errors import (
+    BidiModelTimeoutError,
+    ConnectionLost,
+    DeadlinePassed,
+    LocalMisuse,
+    RemoteViolation,
+    ServerReported,
+    SessionEnded,
+    UnsupportedContent,
+)
+from engine.events import BidiConnectionStartEvent, BidiErrorEvent, BidiImageInputEvent, BidiTextInputEvent
+from engine.protocol.conversation import Conversation, ConversationStatistics
+from engine.protocol.effects import End, Transmit
+from engine.protocol.states import Phase
+from engine.wire.session import TurnDetection
+
+# --- opening ------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_event_of_a_session_is_its_start():
+    talk = Talk(opening=True).plays("""
+        >> session_created
+        << Opened
+        << ConnectionStart connection_1 gpt-realtime
+        >> session_updated
+    """)
+
+    assert talk.conversation.phase is Phase.LIVE
+
+
+def test_a_sideband_session_opens_with_whatever_comes_first():
+    Talk(opening=True).plays("""
+        >> session_updated
+        << Opened
+        << ConnectionStart connection_1 gpt-realtime
+    """)
+
+
+def test_an_event_that_opens_the_session_is_heeded_as_well():
+    Talk(opening=True).plays("""
+        >> created resp_1
+        << Opened
+        << ConnectionStart connection_1 gpt-realtime
+        << ResponseStart resp_1
+    """)
+
+
+def test_an_event_of_tomorrow_opens_a_session_too():
+    talk = Talk(opening=True).plays("""
+        >> novelty
+        << Opened
+        << ConnectionStart connection_1 gpt-realtime
+    """)
+
+    assert talk.conversation.statistics().unknown_events == {"response.hologram.delta": 1}
+
+
+def test_the_start_says_when_it_was_read():
+    talk = Talk(opening=True)
+    start = talk.says("session_created")[1]
+
+    assert isinstance(start, BidiConnectionStartEvent)
+    assert start.received_at == talk.now
+
+
+@pytest.mark.parametrize("code", ["invalid_api_key", "beta_api_shape_disabled", "missing_model", "invalid_model"])
+def test_a_refused_session_never_starts(code):
+    """The service takes the upgrade and says then why there will be no session."""
+    talk = Talk(opening=True).plays(f"""
+        >> error {code}
+        << Error {code}
+        << End error ServerReported
+        >> link_ended code=3000 reason=invalid_request_error.{code}
+    """)
+
+    assert talk.conversation.phase is Phase.ENDED
+
+
+def test_an_error_that_is_not_fatal_leaves_the_session_to_open():
+    Talk(opening=True).plays("""
+        >> error server_error
+        << Error server_error
+        >> error response_cancel_not_active
+        >> session_created
+        << Opened
+        << ConnectionStart connection_1 gpt-realtime
+    """)
+
+
+def test_a_connection_that_ends_before_it_opened_is_lost():
+    Talk(opening=True).plays("""
+        >> link_ended code=1006
+        << End error ConnectionLost
+    """)
+
+
+# --- what is sent first -------------------------------------------------------------------------------------------
+
+HISTORY = (
+    {"role": "user", "content": [{"text": "What is 1 + 1?"}]},
+    {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t" * 40, "name": "add", "input": {"a": 1}}}]},
+    {"role": "user", "content": [{"toolResult": {"toolUseId": "t" * 40, "content": [{"json": 2}]}}]},
+    {"role": "user", "content": [{"toolResult": {"toolUseId": "orphan", "content": [{"text": "3"}]}}]},
+    {"role": "assistant", "content": [{"text": "Two."}]},
+)
+
+
+def test_the_session_is_configured_first_and_its_history_replayed_in_order():
+    talk = Talk(opening=True, history=HISTORY)
+    configure, *items = talk.says("app begins")
+    words, call, output, answer = [effect.event.item for effect in items]
+
+    assert configure.event.session == config(history=HISTORY).to_wire()
+    assert (words.role, words.content[0].type, words.content[0].text) == ("user", "input_text", "What is 1 + 1?")
+    assert (call.name, call.arguments) == ("add", '{"a": 1}')
+    assert call.call_id == output.call_id
+    assert len(call.call_id) <= 32
+    assert output.output == '[{"json": 2}]'
+    assert (answer.role, answer.content[0].type, answer.content[0].text) == ("assistant", "output_text", "Two.")
+
+
+def test_replayed_history_asks_for_no_response():
+    talk = Talk(opening=True, history=HISTORY)
+    talk.says("app begins")
+
+    talk.plays("""
+        >> session_created
+        << Opened
+        << ConnectionStart connection_1 gpt-realtime
+    """)
+    assert talk.conversation.statistics().gate.owed is False
+
+
+def test_a_call_of_the_history_keeps_its_id_when_the_model_names_it_again():
+    talk = Talk(opening=True, history=HISTORY)
+    wire_id = talk.says("app begins")[2].event.item.call_id
+    talk.says("session_created")
+
+    told = talk.says(f"call resp_1 {wire_id}")[0]
+
+    assert told["current_tool_use"]["toolUseId"] == "t" * 40
+
+
+def test_history_that_the_service_cannot_take_is_refused_before_anything_is_sent():
+    block = {"toolResult": {"toolUseId": "t1", "content": [{"image": {}}]}}
+    talk = Talk(opening=True, history=[{"role": "user", "content": [block]}])
+
+    with pytest.raises(UnsupportedContent, match="Content type not supported by OpenAI Realtime API"):
+        talk.says("app begins")
+
+
+def test_every_message_has_an_event_id_of_its_own():
+    talk = Talk(opening=True, history=HISTORY)
+    sent = [*talk.says("app begins"), *talk.says("app text hello"), *talk.says("app result call_1 a")]
+    ids = [effect.event.event_id for effect in sent if isinstance(effect, Transmit)]
+
+    assert len(ids) == len(sent) == len(set(ids))
+    assert all(one and len(one) <= 512 for one in ids)
+
+
+# --- what the application sends -----------------------------------------------------------------------------------
+
+
+def test_words_of_the_assistant_are_put_into_its_mouth_and_not_asked_about():
+    """The seed ignores the role."""
+    Talk().plays("""
+        >> app text "I am Ada." role=assistant
+        << send conversation.item.create assistant output_text I am Ada.
+    """)
+
+
+def test_another_role_is_unsupported_and_the_error_says_which_are():
+    with pytest.raises(UnsupportedContent, match=r"role='system' \| content not supported; use 'user' or 'assistant'"):
+        Talk().conversation.submit(BidiTextInputEvent("hi", "system"), 0.0)
+
+
+def test_an_image_is_unsupported_unless_it_is_opted_in():
+    with pytest.raises(UnsupportedContent, match=r"content not supported; set .*'image_input': True"):
+        Talk().says("app image")
+
+
+@pytest.mark.parametrize("mime", ["image/png", "image/jpeg"])
+def test_an_image_that_was_opted_in_is_sent_and_not_asked_about(mime):
+    Talk(image_input=True).plays(f"""
+        >> app image mime={mime}
+        << send conversation.item.create user input_image data:{mime};base64,iVBO
+    """)
+
+
+def test_an_image_of_another_type_is_unsupported_and_the_error_says_which_are():
+    with pytest.raises(UnsupportedContent, match="image/gif.*content not supported; use one of image/png, image/jpeg"):
+        Talk(image_input=True).conversation.submit(BidiImageInputEvent("R0lG", "image/gif"), 0.0)
+
+
+# --- the user speaks ----------------------------------------------------------------------------------------------
+
+
+def test_stale_audio_is_purged_before_the_interruption_is_told():
+    talk = Talk().plays("""
+        >> speech_started item_1
+        << PurgeAudio
+        << Interruption user_speech
+        >> speech_stopped item_1
+    """)
+    told = talk.says("speech_started item_2")[1]
+
+    assert (told.item_id, told.event_id, told.received_at) == ("item_2", "event_1", talk.now)
+
+
+def test_where_the_user_may_not_interrupt_nothing_is_purged_or_silenced():
+    detection = TurnDetection(type="server_vad", interrupt_response=False)
+    Talk(turn_detection=detection).plays("""
+        >> session_updated interrupt=no
+        >> created resp_1
+        << ResponseStart resp_1
+        >> speech_started item_1
+        << Interruption user_speech
+        >> audio resp_1
+        << AudioStream resp_1 AAAA
+    """)
+
+
+@pytest.mark.parametrize("settings", ["interrupt=yes", "+push_to_talk", "+bare", ""])
+def test_what_the_service_says_of_interruption_counts_from_then_on(settings):
+    Talk().plays(f"""
+        >> session_updated interrupt=no
+        >> session_updated {settings}
+        >> speech_started item_1
+        << PurgeAudio
+        << Interruption user_speech
+    """)
+
+
+def test_whether_the_user_speaks_is_known():
+    talk = Talk()
+    heard = []
+    for line in ("speech_started item_1", "speech_stopped item_1", "speech_started item_2", "cleared"):
+        talk.says(line)
+        heard.append(talk.conversation.statistics().user_speaks)
+
+    assert heard == [True, False, True, False]
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_the_service_is_told_with_all_it_says():
+    """The seed only logs it."""
+    talk = Talk()
+    (told,) = talk.says('error unknown_parameter message="Unknown parameter: x" param=session.x answers=client_7')
+
+    assert isinstance(told, BidiErrorEvent)
+    assert told.as_dict() == {
+        "type": "bidi_error",
+        "message": "Unknown parameter: x",
+        "code": "unknown_parameter",
+        "details": {"type": "invalid_request_error", "param": "session.x", "client_event_id": "client_7"},
+    }
+    assert isinstance(told.error, ServerReported)
+    assert (told.error.param, told.error.client_event_id, told.error.fatal) == ("session.x", "client_7", False)
+    assert (told.event_id, told.received_at) == ("event_1", talk.now)
+
+
+def test_a_benign_error_is_not_told():
+    """pipecat 3755: a benign code was fatal."""
+    Talk().plays(">> error response_cancel_not_active")
+
+
+@pytest.mark.parametrize(
+    "code", ["input_audio_buffer_commit_empty", "item_truncate_invalid_item_id", "cannot_update_voice", "server_error"]
+)
+def test_errors_that_are_not_fatal_leave_the_session_live(code):
+    talk = Talk().plays(f"""
+        >> error {code}
+        << Error {code}
+        >> error {code}
+        << Error {code}
+        >> app text hello
+        << send conversation.item.create user input_text hello
+        << send response.create
+    """)
+
+    assert talk.conversation.phase is Phase.LIVE
+
+
+def test_a_conflict_that_is_not_ours_is_told():
+    Talk().plays("""
+        >> error conversation_already_has_active_response
+        << Error conversation_already_has_active_response
+    """)
+
+
+@pytest.mark.parametrize(
+    "code", ["insufficient_quota", "account_deactivated", "billing_hard_limit_reached", "invalid_api_key"]
+)
+def test_a_fatal_error_is_told_and_ends_the_session_with_it(code):
+    talk = Talk()
+    told, end = talk.says(f"error {code}")
+
+    assert isinstance(end, End)
+    assert isinstance(end.error, ServerReported)
+    assert (end.reason, end.error.code, end.error.fatal) == ("error", code, True)
+    assert told.error is end.error
+
+
+def test_a_response_that_fails_fatally_ends_the_session_after_it_was_told():
+    Talk().plays("""
+        >> created resp_1
+        << ResponseStart resp_1
+        >> done resp_1 status=failed code=insufficient_quota usage=0+0
+        << Complete resp_1 error because insufficient_quota
+        << Usage 0+0=0
+        << End error ServerReported
+    """)
+
+
+def test_a_response_that_fails_otherwise_does_not():
+    Talk().plays("""
+        >> created resp_1
+        << ResponseStart resp_1
+        >> done resp_1 status=failed code=rate_limit_exceeded
+        << Complete resp_1 error because rate_limit_exceeded
+        >> app text again
+        << send conversation.item.create user input_text again
+        << send response.create
+    """)
+
+
+def test_a_message_that_could_not_be_read_is_told_and_counted():
+    talk = Talk()
+    (told,) = talk.says("unreadable")
+
+    assert isinstance(told, BidiErrorEvent)
+    assert isinstance(told.error, RemoteViolation)
+    assert (told.code, told.details) == ("RemoteViolation", {"problem": "invalid_json"})
+    assert talk.conversation.statistics().violations == {"invalid_json": 1}
+
+
+def test_the_deadline_of_a_request_is_the_settings():
+    talk = Talk()
+    assert talk.conversation.deadline is None
+    talk.says("app text hello")
+    assert talk.conversation.deadline == talk.now + 15.0
+
+    (told,) = talk.says("wait 15")
+
+    assert isinstance(told.error, DeadlinePassed)
+    assert (told.error.deadline, told.error.limit_s) == ("response_request", 15.0)
+    assert talk.conversation.deadline is None
+
+
+# --- ends ---------------------------------------------------------------------------------------------------------
+
+EXPIRY = "Your session hit the maximum duration of 60 minutes."
+
+
+def test_an_expired_session_ends_with_the_contracts_timeout():
+    """As an error, then a clean 1001 (livekit 1073: openai and agents end as if all were well)."""
+    talk = Talk()
+    (end,) = talk.says(f'error session_expired message="{EXPIRY}"')
+
+    assert isinstance(end, End)
+    assert end.reason == "timeout"
+    assert isinstance(end.error, BidiModelTimeoutError)
+    assert str(end.error) == EXPIRY
+    assert end.error.restart_config == {}
+    assert isinstance(end.error.__cause__, ServerReported)
+    talk.plays(f'>> link_ended code=1001 reason="{EXPIRY}"')
+
+
+def test_the_expiry_is_known_by_the_close_reason_alone():
+    (end,) = Talk().says(f'link_ended code=1001 reason="{EXPIRY}"')
+
+    assert isinstance(end.error, BidiModelTimeoutError)
+    assert isinstance(end.error.__cause__, ConnectionLost)
+    assert (end.reason, end.error.__cause__.code) == ("timeout", 1001)
+
+
+def test_a_clean_close_of_the_server_is_complete():
+    Talk().plays("""
+        >> link_ended code=1000
+        << End complete
+    """)
+
+
+@pytest.mark.parametrize("code", [1001, 1006, 1009, 1011, 1012, 1013, 3000, 4000])
+def test_any_other_close_is_a_typed_error_with_code_and_reason(code):
+    (end,) = Talk().says(f"link_ended code={code} reason=because")
+
+    assert end.reason == "error"
+    assert isinstance(end.error, ConnectionLost)
+    assert (end.error.code, end.error.reason) == (code, "because")
+
+
+def test_a_connection_that_breaks_without_a_close_frame_is_lost():
+    Talk().plays("""
+        >> link_ended
+        << End error ConnectionLost
+    """)
+
+
+def test_nothing_comes_out_after_the_end():
+    talk = Talk().plays("""
+        >> app text hello
+        << send conversation.item.create user input_text hello
+        << send response.create
+        >> link_ended code=1006
+        << End error ConnectionLost
+        >> link_ended code=1000
+        >> created resp_1
+        >> novelty
+        >> error invalid_api_key
+        >> unreadable
+        >> wait 99
+    """)
+    statistics = talk.conversation.statistics()
+
+    assert talk.conversation.deadline is None
+    assert statistics.phase == "ended"
+    assert statistics.out_of_order == {"response.created": 1, "unknown": 1, "error": 1}
+    assert statistics.violations == {"invalid_json": 1}
+
+
+@pytest.mark.parametrize("line", ["app text hello", "app result call_1 a", "app image", "app asks_by_hand"])
+def test_to_a_session_that_is_over_nothing_can_be_sent(line):
+    talk = Talk()
+    (end,) = talk.says("link_ended code=1006")
+
+    with pytest.raises(SessionEnded, match="the session is over") as raised:
+        talk.says(line)
+    assert isinstance(raised.value, LocalMisuse)
+    assert raised.value.__cause__ is end.error
+
+
+# --- what is kept and counted -------------------------------------------------------------------------------------
+
+
+def test_the_history_mirrors_the_servers_items():
+    talk = Talk().plays("""
+        >> item_added item_1 one
+        >> item_added item_3 three after=item_1
+        >> item_created item_2 two after=item_1
+        >> item_done item_1 one
+        >> item_truncated item_3 700
+        >> item_deleted item_2
+    """)
+    history = talk.conversation.history
+
+    assert [(each.item.id, each.transcript, each.heard_ms) for each in history] == [
+        ("item_1", "one", None),
+        ("item_3", "three", 700),
+    ]
+    assert talk.conversation.statistics().history_items == 2
+
+
+def test_events_and_fields_of_tomorrow_are_counted_and_change_nothing():
+    """litellm 30581: an unknown event stalled the loop."""
+    talk = Talk().plays("""
+        >> novelty
+        >> novelty
+        >> rate_limits
+    """)
+    statistics = talk.conversation.statistics()
+
+    assert statistics.unknown_events == {"response.hologram.delta": 2}
+    assert statistics.unknown_fields == {"rate_limits.updated:rate_limits.surprise": 1}
+
+
+def test_events_that_need_nothing_done_bring_nothing():
+    Talk().plays("""
+        >> audio_done resp_1
+        >> rate_limits
+    """)
+
+
+def test_statistics_are_a_snapshot():
+    talk = Talk()
+    before = talk.conversation.statistics()
+    for line in ("created resp_1", "created resp_1", "novelty", "unreadable", "item_added item_1 one"):
+        talk.says(line)
+
+    assert before == ConversationStatistics(
+        phase="live",
+        user_speaks=False,
+        gate=before.gate,
+        history_items=0,
+        unknown_events={},
+        unknown_fields={},
+        out_of_order={},
+        violations={},
+        silenced_audio=0,
+    )
+    assert talk.conversation.statistics() != before
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        before.phase = "ended"  # type: ignore[misc]
+
+
+def test_conversations_share_nothing():
+    one, other = Conversation(config(), "one"), Conversation(config(), "other")
+    one.submit(BidiTextInputEvent("hello"), 0.0)
+
+    assert one.statistics().gate.state == "requested"
+    assert other.statistics().gate.state == "free"
