@@ -52,7 +52,7 @@ class LoadReport:
 
     Attributes:
         deltas_sent: How many of the load went out.
-        pings: Sent.
+        pings: Sent, and answered or given up.
         pongs: Received in time.
         slowest_pong_s: The longest wait for one.
         close_code: Of the end; None while it lasts.
@@ -117,13 +117,14 @@ class _Connection:
         while True:
             await trio.sleep(self._load.ping_interval_s)
             started = trio.current_time()
-            self._report.pings += 1
             with trio.move_on_after(self._load.pong_deadline_s), suppress(trio_websocket.ConnectionClosed):
                 await self._socket.ping()
+                self._report.pings += 1
                 self._report.pongs += 1
                 waited_s = trio.current_time() - started
                 self._report.slowest_pong_s = max(self._report.slowest_pong_s, waited_s)
                 continue
+            self._report.pings += 1
             with suppress(trio_websocket.ConnectionClosed):
                 await self._socket.aclose(KEEPALIVE_FAILED, "keepalive ping timeout")
             return

@@ -9,18 +9,18 @@ from engine.errors import ConfigError
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
-        for module in ("cyclopts", "rich"):
-            load(module, "cli")
+        sys.exit(_run())
     except ConfigError as error:
-        sys.exit(_refuse(error))
+        sys.stderr.write(f"realtime-engine: {error}\n")
+        sys.exit(2)
+
+
+def _run() -> int:
+    for module in ("cyclopts", "rich"):
+        load(module, "cli")
     from engine.cli.app import run  # noqa: PLC0415 - needs the extra
 
-    sys.exit(run(sys.argv[1:]))
-
-
-def _refuse(error: ConfigError) -> int:
-    print(f"realtime-engine: {error}", file=sys.stderr)  # noqa: T201 - the command line
-    return 2
+    return run(sys.argv[1:])
 
 
 if __name__ == "__main__":

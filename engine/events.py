@@ -201,7 +201,7 @@ class BidiConnectionRestartEvent(_OfResponse):
 
 @attrs.frozen
 class BidiConnectionCloseEvent(_OfResponse):
-    """The session is over. Always the last event."""
+    """The session ended in order: the last event. An end that is a fault is raised instead."""
 
     type: ClassVar[str] = "bidi_connection_close"
     connection_id: str

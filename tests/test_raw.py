@@ -66,7 +66,8 @@ async def test_a_server_event_counts_for_its_whole_message(autojump_clock):
     async with live() as (session, peer):
         with session.raw.listen() as tap:
             for _ in range(3):
-                await peer.say(text_delta("x" * (limits.RAW_LOG_MAX_BYTES // 2)))
+                words = "x" * (limits.RAW_LOG_MAX_BYTES // 2)
+                await peer.say(said("session.updated", session={"type": "realtime", "instructions": words}))
                 await trio.testing.wait_all_tasks_blocked()
             assert tap.dropped == 2
 

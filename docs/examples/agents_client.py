@@ -1,4 +1,4 @@
-"""Let openai-agents' realtime session talk with the simulator: python agents_client.py ws://127.0.0.1:8123/v1"""
+"""Let openai-agents' realtime session talk with the simulator: python agents_client.py ws://127.0.0.1:8765/v1"""
 
 import asyncio
 import sys

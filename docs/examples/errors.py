@@ -7,7 +7,6 @@ from engine import (
     BidiConnectionCloseEvent,
     BidiErrorEvent,
     BidiModelTimeoutError,
-    BidiTextInputEvent,
     ClientSettings,
     ConfigError,
     ConnectionLost,
@@ -69,18 +68,25 @@ async def while_it_lives() -> None:
                     print(f"BidiConnectionCloseEvent: {event.reason}")
 
 
-async def at_the_end(settings: SimulatorSettings, timeout_s: float = 3000) -> None:
+async def its_time_is_over(settings: SimulatorSettings, timeout_s: float) -> None:
     config = SessionConfig(client=ClientSettings(api_key="any-text", timeout_s=timeout_s))
-    async with serve(settings, host=None) as simulator, trio.open_nursery() as nursery:
+    async with serve(settings, host=None) as simulator:
         try:
             async with open_session(config, connector=in_memory(simulator)) as session:
-                if timeout_s == 3000 and settings.session_max_s == 3600:
-                    nursery.start_soon(simulator.disconnect_all)
-                await session.send(BidiTextInputEvent("Hello"))
                 async for _ in session.receive():
                     pass
         except BidiModelTimeoutError as error:
             print(f"BidiModelTimeoutError: {error}")
+
+
+async def the_server_goes_away() -> None:
+    config = SessionConfig(client=ClientSettings(api_key="any-text"))
+    async with serve(host=None) as simulator:
+        try:
+            async with open_session(config, connector=in_memory(simulator)) as session:
+                await simulator.disconnect_all()
+                async for _ in session.receive():
+                    pass
         except ConnectionLost as error:
             print(f"ConnectionLost: code {error.code}, {error.reason}")
 
@@ -89,9 +95,9 @@ async def main() -> None:
     a_wrong_setting()
     await a_wrong_key()
     await while_it_lives()
-    await at_the_end(SimulatorSettings(), timeout_s=60)
-    await at_the_end(SimulatorSettings(session_max_s=30))
-    await at_the_end(SimulatorSettings())
+    await its_time_is_over(SimulatorSettings(), timeout_s=60)
+    await its_time_is_over(SimulatorSettings(session_max_s=30), timeout_s=3000)
+    await the_server_goes_away()
 
 
 trio.run(nobody_there)

@@ -1,4 +1,4 @@
-"""Let openai-python's realtime client talk with the simulator: python openai_client.py ws://127.0.0.1:8123/v1"""
+"""Let openai-python's realtime client talk with the simulator: python openai_client.py ws://127.0.0.1:8765/v1"""
 
 import asyncio
 import sys

@@ -13,7 +13,7 @@ print(client.url("gpt-realtime"))
 print([name for name, _ in client.headers()])
 
 print(ClientSettings(base_url="https://gateway.example/openai/v1").url("gpt-realtime"))
-print(ClientSettings(base_url="ws://127.0.0.1:8123/v1").url("gpt-realtime"))
+print(ClientSettings(base_url="ws://127.0.0.1:8765/v1").url("gpt-realtime"))
 
 try:
     ClientSettings(base_url="ws://gateway.example/v1")

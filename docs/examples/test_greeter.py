@@ -1,6 +1,5 @@
 """Tests of `greeter.py`: no network, no key, and a minute passes in no time."""
 
-import pytest
 import trio
 from greeter import PATIENCE_S, greet
 
@@ -11,8 +10,7 @@ from engine.testing import in_memory
 CONFIG = SessionConfig(client=ClientSettings(api_key="any-text"))
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_it_gives_the_models_answer():
+async def test_it_gives_the_models_answer(autojump_clock):
     script = Script.of(Say("Good morning."))
     async with serve(responder_factory=script.responder, host=None) as simulator:
         assert await greet(CONFIG, in_memory(simulator)) == "Good morning."
@@ -21,8 +19,7 @@ async def test_it_gives_the_models_answer():
     assert received.types == ["session.update", "conversation.item.create", "response.create"]
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_it_gives_up_on_a_model_that_thinks_too_long():
+async def test_it_gives_up_on_a_model_that_thinks_too_long(autojump_clock):
     script = Script(turns=[Turn([Say("Good morning.")], think_ms=PATIENCE_S * 2000)])
     started = trio.current_time()
     async with serve(responder_factory=script.responder, host=None) as simulator:

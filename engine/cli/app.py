@@ -1,6 +1,8 @@
 """The commands as the shell sees them: names, options, help; what they do is in a module each, loaded when called."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -39,7 +41,7 @@ def _demo(*, fast: Switch = False, out: Path = Path("demo-run")) -> None:
     caller cuts in. The caller is recorded speech, the agent a local simulator with a voice. Leaves conversation.wav
     (left the caller, right the agent), events.jsonl and timeline.png.
 
-    Examples:
+    For example:
 
     - `realtime-engine demo` takes as long as the conversation, 40 s.
     - `realtime-engine demo --fast --out /tmp/demo` takes a few seconds and gives the same files.
@@ -73,7 +75,7 @@ def _talk(
     Each line of the standard input is a turn. With --in, the recording is sent as a microphone would send it, and the
     turns in it are answered. Ends after the last answer. The service takes its key from OPENAI_API_KEY.
 
-    Examples:
+    For example:
 
     - `echo "What is a fermata?" | realtime-engine talk --out answer.wav`
     - `realtime-engine talk --simulator` needs no key: it repeats what you type.
@@ -124,7 +126,7 @@ def _simulate(
 ) -> None:
     """Run a Realtime server on this machine, for any client, until Ctrl-C.
 
-    Examples:
+    For example:
 
     - `realtime-engine simulate --port 8765` repeats what it hears.
     - `realtime-engine simulate --port 0 --voice local` takes a free port, understands English and has a voice.
@@ -149,25 +151,23 @@ def _simulate(
 def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name, and give its exit code."""
     debug = "--debug" in arguments
-    tokens = [token for token in _with_default_simulator(arguments) if token != "--debug"]
+    words = [word for word in _with_default_simulator(arguments) if word != "--debug"]
     exits.set_up_logging(debug=debug)
-    return exits.guarded(lambda: _parse(tokens)(), debug=debug)
+    return exits.guarded(partial(_run, words), debug=debug)
 
 
 def _with_default_simulator(arguments: Sequence[str]) -> list[str]:
     """Let `--simulator` stand alone, which the parser does not know."""
-    tokens = list(arguments)
-    for at, token in reversed(list(enumerate(tokens))):
-        if token == "--simulator" and (at + 1 == len(tokens) or tokens[at + 1].startswith("-")):
-            tokens[at] = "--simulator=tone"
-    return tokens
+    words = [*arguments, "--"]
+    alone = [word == "--simulator" and following.startswith("-") for word, following in pairwise(words)]
+    return ["--simulator=tone" if bare else word for word, bare in zip(arguments, alone, strict=True)]
 
 
-def _parse(tokens: Sequence[str]) -> Callable[[], object]:
+def _run(words: Sequence[str]) -> None:
     try:
-        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         name = " ".join(["realtime-engine", *(error.command_chain or ())])
         message = f"{' '.join(str(error).split())} | {name} --help tells what there is"
-        raise ConfigError("arguments", list(tokens), "see --help", message=message) from error
-    return lambda: command(*bound.args, **bound.kwargs)
+        raise ConfigError("arguments", list(words), "see --help", message=message) from error
+    command(*bound.args, **bound.kwargs)

@@ -29,8 +29,8 @@ def play(*, fast: bool, out: Path) -> None:
     from engine.demo.screen import Screen  # noqa: PLC0415
 
     console = Console(highlight=False)
-    pace = "virtual time over streams in memory" if fast else "real time over TCP on this machine"
-    console.print(f"A caller and an agent, in {pace}. Nothing leaves this machine.\n")
+    pace = "virtual time, over streams in memory" if fast else "real time, over TCP on this machine"
+    console.print(f"A recorded caller and a simulated agent talk: {pace}. No network, no key.\n", soft_wrap=True)
     production = Production(screen := Screen(console), fast=fast)
     try:
         with screen:

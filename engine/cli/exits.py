@@ -41,7 +41,7 @@ def set_up_logging(*, debug: bool) -> None:
     """Keep the library's logs to itself; what a user must know is printed. All of it with `--debug`."""
     if debug:
         logging.basicConfig(level=logging.INFO, format="%(relativeCreated)6d ms  %(name)s  %(message)s")
-    else:
+    elif not logging.getLogger().handlers:
         logging.getLogger().addHandler(logging.NullHandler())
 
 

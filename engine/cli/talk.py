@@ -1,6 +1,7 @@
 """`realtime-engine talk`: one session from the terminal, by typed lines or a recording."""
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from engine.audio.files import read_pcm16, write_wav
+from engine.audio.pcm import PCM_RATE_HZ, SAMPLE_BYTES
 from engine.cli import talk_text, talk_wav
 from engine.cli.running import run
 from engine.config import DEFAULT_INSTRUCTIONS, AudioSettings, ClientSettings, SessionConfig, is_loopback
@@ -64,7 +66,8 @@ def talk(asked: Talk) -> None:
     finally:
         if asked.out is not None:
             write_wav(asked.out, bytes(heard))
-            print(f"{asked.out}: {len(heard) / 48_000:.1f} s of the agent's voice")
+            length_s = len(heard) / (PCM_RATE_HZ * SAMPLE_BYTES)
+            sys.stdout.write(f"{asked.out}: {length_s:.1f} s of the agent's voice\n")
 
 
 def _check(asked: Talk) -> None:

@@ -3,7 +3,7 @@
 import codecs
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
@@ -40,10 +40,10 @@ async def hold(session: Session, heard: bytearray) -> None:
     """
     typed = sys.stdin.isatty()
     talk = _TextTalk(session, heard)
-    async with trio.open_nursery() as nursery:
+    async with aclosing(_lines()) as lines, trio.open_nursery() as nursery:
         nursery.start_soon(talk.listen, name="talk listener")
         _prompt(typed=typed)
-        async for line in _lines():
+        async for line in lines:
             if line:
                 _echo(line, typed=typed)
                 await talk.ask(line)
@@ -111,7 +111,7 @@ class _Splitter:
         return [line.strip() for line in lines]
 
 
-async def _lines() -> AsyncIterator[str]:
+async def _lines() -> AsyncGenerator[str, None]:
     # A thread that waits in `sys.stdin` would hold its lock when the program ends; `os.read` holds nothing.
     descriptor, splitter, data = sys.stdin.fileno(), _Splitter(), b"\n"
     while data:

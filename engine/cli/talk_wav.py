@@ -5,7 +5,7 @@ from typing import Final
 import trio
 from rich.console import Console
 
-from engine.audio.pcm import SAMPLE_BYTES, PCM_RATE_HZ
+from engine.audio.pcm import PCM_RATE_HZ, SAMPLE_BYTES
 from engine.demo.call import Call
 from engine.demo.event_log import EventLog
 from engine.demo.recording import Recording

@@ -1,5 +1,6 @@
 """The other side of the call: says the story's lines into the microphone, each when its time has come."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -62,18 +63,19 @@ class Caller:
 
     async def _hear_out(self) -> None:
         """Wait until the agent has answered, and has been heard to the end."""
-        with _patience():
-            while self._last is not None and not self._call.heard_out(self._last):
-                await trio.sleep(FRAME_MS / 1000)
+        await self._hear(math.inf)
 
     async def _hear(self, at_least_s: float) -> None:
         """Wait until so much of an answer was heard; an answer that is shorter is heard out."""
         with _patience():
-            while self._last is not None and not self._call.heard_out(self._last):
-                playing = self._card.loudspeaker.now_playing
-                if playing is not None and playing.heard_ms >= at_least_s * 1000:
-                    return
+            while not self._has_heard(at_least_s):
                 await trio.sleep(FRAME_MS / 1000)
+
+    def _has_heard(self, at_least_s: float) -> bool:
+        playing = self._card.loudspeaker.now_playing
+        if playing is not None and playing.heard_ms >= at_least_s * 1000:
+            return True
+        return self._last is None or self._call.heard_out(self._last)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Logs what happened, event by event: `events.jsonl`, one JSON object a line in the order of time."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -9,6 +10,7 @@ import orjson
 from engine.events import BidiOutputEvent, SessionInput
 
 Direction = Literal["client", "server"]
+Layer = Literal["wire", "contract"]
 
 _AUDIO_KEYS: Final = ("delta", "audio")
 _AUDIO_TYPES: Final = frozenset(
@@ -28,37 +30,38 @@ class Logged:
     """
 
     t: float
-    layer: Literal["wire", "contract"]
+    layer: Layer
     dir: Direction
     event: dict[str, Any]
 
 
 class EventLog:
-    """Keeps events until they are written. Audio is not kept."""
+    """Keeps events until they are written."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[float, Literal["wire", "contract"], Direction, dict[str, Any]]] = []
+        self._entries: list[tuple[float, Layer, Direction, str | bytes | dict[str, Any]]] = []
 
     def wire(self, direction: Direction, text: str | bytes, at: float) -> None:
-        """Log a wire message."""
-        self._entries.append((at, "wire", direction, _without_audio(orjson.loads(text))))
+        """Log a wire message. It is read later: whoever tells it has work to do."""
+        self._entries.append((at, "wire", direction, text))
 
     def contract(self, direction: Direction, event: BidiOutputEvent | SessionInput, at: float) -> None:
         """Log an event of the session contract."""
         self._entries.append((at, "contract", direction, _without_audio(event.as_dict())))
 
-    def count(self, layer: Literal["wire", "contract"], direction: Direction) -> int:
+    def count(self, layer: Layer, direction: Direction) -> int:
         """Count the events of one kind."""
         return sum(entry[1:3] == (layer, direction) for entry in self._entries)
 
-    def logged(self, zero: float = 0.0) -> list[Logged]:
+    def logged(self, zero: float = 0.0) -> Iterator[Logged]:
         """Give all events in the order of time.
 
         Args:
             zero: What Trio's clock said at second 0.
         """
-        ordered = sorted(self._entries, key=lambda entry: entry[0])
-        return [Logged(round(at - zero, 6), layer, direction, event) for at, layer, direction, event in ordered]
+        for at, layer, direction, event in sorted(self._entries, key=lambda entry: entry[0]):
+            read = event if isinstance(event, dict) else _without_audio(orjson.loads(event))
+            yield Logged(round(at - zero, 6), layer, direction, read)
 
     def write(self, path: Path, zero: float) -> None:
         """Write the file."""

@@ -1,7 +1,7 @@
 """Shows a conversation while it goes on: who, words as they come, what is worth a note. Without a terminal, lines."""
 
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import attrs
 from rich.console import Console, Group
@@ -43,7 +43,7 @@ class Screen:
         self._open: deque[Entry] = deque()
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         """Begin to show what goes on."""
         if self._live is not None:
             self._live.start()
@@ -77,10 +77,14 @@ class Screen:
         self._refresh()
 
     def _refresh(self) -> None:
+        over = []
         while self._open and self._open[0].over:
-            self._print(self._open.popleft())
+            over.append(self._open.popleft())
         if self._live is not None:
-            self._live.update(Group(*map(_row, self._open)), refresh=True)
+            # First, so that what is printed above does not stand below as well.
+            self._live.update(Group(*map(_row, self._open)), refresh=not over)
+        for entry in over:
+            self._print(entry)
 
     def _print(self, entry: Entry) -> None:
         if self._live is not None:

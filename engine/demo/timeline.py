@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -117,7 +117,7 @@ def _words(axes: Axes, recording: Recording, length_s: float) -> None:
 
 def _wrapped(axes: Axes, captions: Sequence[Caption], length_s: float) -> Iterator[Caption]:
     """Wrap each caption to the room before the next one."""
-    width_pt = axes.get_figure(root=True).get_figwidth() * 72 * 0.88
+    width_pt = cast("Figure", axes.get_figure(root=True)).get_figwidth() * 72 * 0.88
     chars_per_s = width_pt / length_s / (FONT_PT * 0.53)
     for (at_s, words), (next_s, _) in pairwise([*captions, (length_s, "")]):
         lines = textwrap.wrap(words, max(12, int((next_s - at_s - 0.5) * chars_per_s)))

@@ -153,6 +153,8 @@ class ResponseGate:
 
     def call_opened(self, call_id: str, response_id: str) -> None:
         """Note a call that waits for a result; it holds the way for its response."""
+        if call_id in self._answered:
+            return
         self._calls[call_id] = response_id
         self._holding = response_id
 
@@ -163,6 +165,10 @@ class ResponseGate:
     def was_answered(self, call_id: str) -> bool:
         """Tell whether a call has its result already."""
         return call_id in self._answered
+
+    def answered_unseen(self, call_id: str) -> None:
+        """Note a result that the application sent by hand for a call that was not told of yet."""
+        self._answered.add(call_id)
 
     def call_answered(self, call_id: str) -> None:
         """Note a result, and owe a response when it was the last one of its response."""

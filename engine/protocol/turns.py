@@ -96,8 +96,9 @@ class Turns:
         match event:
             case ResponseCreate(response=settings) if settings is None or settings.conversation != "none":
                 self.gate.sent(event.event_id, now)
-            case ConversationItemCreate(item=FunctionCallOutputItem(call_id=call_id)) if self.gate.is_open(call_id):
-                self.gate.call_answered(call_id)
+            case ConversationItemCreate(item=FunctionCallOutputItem(call_id=call_id)):
+                note = self.gate.call_answered if self.gate.is_open(call_id) else self.gate.answered_unseen
+                note(call_id)
 
     def interrupt(self) -> PurgeAudio:
         """The user cuts in: nothing more of what the model was saying, but for responses outside the conversation."""

@@ -76,14 +76,14 @@ class TrioWebSocket:
         try:
             await self._socket.send_message(text)
         except (trio_websocket.ConnectionClosed, wsproto.utilities.LocalProtocolError) as error:
-            raise self._lost() from error
+            raise self._lost() from self._why(error)
 
     async def receive(self) -> Sequence[str | bytes]:
         """Give the next message."""
         try:
             return (await self._socket.get_message(),)
         except trio_websocket.ConnectionClosed as error:
-            raise self._lost() from error
+            raise self._lost() from self._why(error)
 
     async def close(self, deadline_s: float) -> None:
         """Close in order; see `Transport.close`."""
@@ -108,17 +108,26 @@ class TrioWebSocket:
         """Give a snapshot."""
         return TransportStatistics(self._stream.bytes_received, self._stream.bytes_sent)
 
+    def _was_over_bound(self) -> bool:
+        closed = self._socket.closed
+        # The peer may say 1009 too, of a message of ours; trio-websocket's own words name the bound.
+        return closed is not None and closed.code == 1009 and str(self._bound) in (closed.reason or "")
+
+    def _why(self, error: Exception) -> BaseException:
+        if not self._was_over_bound():
+            return self._reader.error or error
+        way_out = "ask for less at once, as with shorter items"
+        over = LimitExceeded("MESSAGE_HARD_MAX_BYTES", self._bound, self._bound + 1, way_out)
+        over.__cause__ = error
+        return over
+
     def _lost(self) -> ConnectionLost:
         closed = self._socket.closed
         if closed is None:
             return ConnectionLost("the connection broke")
-        # The peer may say 1009 too, of a message of ours; trio-websocket's own words name the bound.
-        if closed.code == 1009 and str(self._bound) in (closed.reason or ""):
-            bound = self._bound
-            lost = ConnectionLost(f"a message was over the bound of {bound} bytes", code=1009, reason=closed.reason)
-            way_out = "ask for less at once, as with shorter items"
-            lost.__cause__ = LimitExceeded("MESSAGE_HARD_MAX_BYTES", bound, bound + 1, way_out)
-            return lost
+        if self._was_over_bound():
+            message = f"a message was over the bound of {self._bound} bytes"
+            return ConnectionLost(message, code=closed.code, reason=closed.reason)
         words = f": {closed.reason}" if closed.reason else ""
         return ConnectionLost(
             f"the connection ended with close code {closed.code}{words}", code=closed.code, reason=closed.reason
@@ -230,6 +239,10 @@ def _words(error: BaseException) -> str:
     """Say what went wrong in the system's own words; of the last attempt where a name has several addresses."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[-1]
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):  # An OSError too, whose errno is not the system's.
+        return str(error)
     if isinstance(error, OSError) and error.errno is None and error.__cause__ is not None:
         return _words(error.__cause__)
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:

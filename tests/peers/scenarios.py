@@ -247,7 +247,7 @@ def history() -> Scenario:
         {"role": "user", "content": [answer("short", {"text": "10"}, {"json": {"n": 10}})]},
         {"role": "user", "content": [answer("orphan", {"text": "of a call that is gone"})]},
         {"role": "assistant", "content": [use(LONG_IDS[0], n=1), use(LONG_IDS[1], n=2)]},
-        {"role": "user", "content": [answer(LONG_IDS[1], {"text": "two"}), answer(LONG_IDS[0], {"text": "one"})]},
+        {"role": "user", "content": [answer(LONG_IDS[1], {"json": {"n": 2}}), answer(LONG_IDS[0], {"json": {"n": 1}})]},
         {"role": "assistant", "content": []},
         {"role": "assistant", "content": [{"text": "Done."}]},
     ]
@@ -360,7 +360,7 @@ def lifetime_over() -> Scenario:
     script["on"]["session.update"] = [
         [
             event("session.updated", session=session()),
-            {"wait_s": 2.3},
+            {"wait_s": 2.8},
             *Spoken("resp_1", "item_1", "Too", " late").whole(),
         ]
     ]
@@ -377,12 +377,12 @@ def service_expires() -> Scenario:
 
 def broken_connection() -> Scenario:
     answer = Spoken("resp_1", "item_2", "This", " breaks")
-    script = connection(response=[[*answer.beginning(), *answer.delta(0), {"wait_s": 0.1}, {"abort": True}]])
+    script = connection(response=[[*answer.beginning(), *answer.delta(0), {"wait_s": 0.3}, {"abort": True}]])
     return Scenario("broken_connection", [*opened(), ASK, do("await_end")], [script])
 
 
 def closed_by_service() -> Scenario:
-    script = connection(item=[[{"wait_s": 0.1}, {"close": [1000, ""]}]])
+    script = connection(item=[[{"wait_s": 0.3}, {"close": [1000, ""]}]])
     return Scenario("closed_by_service", [*opened(), ASK, do("await_end")], [script])
 
 
@@ -424,6 +424,15 @@ def misuse() -> Scenario:
         do("receive_first"),
     ]
     return Scenario("misuse", steps, [connection()])
+
+
+def events_in(script: Any) -> list[Json]:
+    """Find all events of a script, in their order."""
+    if isinstance(script, dict) and "event_id" in script:
+        return [script]
+    if isinstance(script, dict):
+        script = list(script.values())
+    return [event for each in script for event in events_in(each)] if isinstance(script, list) else []
 
 
 SCENARIOS: Final = {

@@ -94,6 +94,8 @@ class World:
         self.requests = 0
         self.wants = 0
         self.races = 0
+        self.raced = False
+        """The service had more to say of its own responses while the request that is on its way was sent, or since."""
 
     def apply(self, effects: Any) -> None:
         for effect in effects:
@@ -101,7 +103,9 @@ class World:
             if isinstance(effect, ToolUseStreamEvent):
                 self.waiting_calls.append(effect.current_tool_use["toolUseId"])
             elif isinstance(effect, Transmit):
-                self.requests += isinstance(effect.event, ResponseCreate)
+                if isinstance(effect.event, ResponseCreate):
+                    self.requests += 1
+                    self.raced = bool(self.service.out)
                 self.to_service.append(effect.event)
 
     def step(self, name: str) -> None:
@@ -114,11 +118,14 @@ class World:
                 result = {"toolUseId": self.waiting_calls.pop(0), "content": [{"text": "a"}]}
                 self.apply(self.talk.conversation.submit(ToolResultEvent(result), self.talk.now))
             case "to_service" if self.to_service:
-                self.service.take(self.to_service.popleft())
+                event = self.to_service.popleft()
+                self.raced = self.raced and not isinstance(event, ResponseCreate)
+                self.service.take(event)
             case "to_client" if self.service.out:
                 self.apply(self.talk.conversation.receive(self.service.out.popleft(), self.talk.now))
-            case "spoken_turn" if self.service.running is None:
+            case "spoken_turn" if self.service.running is None and self.can_race():
                 self.races += 1
+                self.raced = any(isinstance(event, ResponseCreate) for event in self.to_service)
                 self.service.items += 1
                 self.service.begin()
             case "finish":
@@ -127,6 +134,13 @@ class World:
                 self.service.finish("cancelled")
             case "call":
                 self.service.call()
+
+    def can_race(self) -> bool:
+        """Only one response of the service's own begins and ends while one request is on its way.
+
+        With two, nobody can tell whose request the first one answered; a spoken turn takes longer than a message.
+        """
+        return not (self.raced or self.service.out)
 
     def settle(self) -> None:
         """Let everything arrive, answer all calls, end all responses, until nothing moves any more."""

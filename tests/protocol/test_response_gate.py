@@ -281,6 +281,16 @@ def test_a_result_of_a_call_that_nobody_saw_is_asked_about(gate):
     assert gate.ready()
 
 
+def test_a_call_that_was_answered_before_it_was_told_holds_nothing(gate):
+    gate.answered_unseen("call_1")
+    assert not gate.ready()
+    gate.call_opened("call_1", "resp_1")
+    gate.want()
+
+    assert gate.ready()
+    assert gate.was_answered("call_1")
+
+
 def test_statistics_are_a_snapshot(gate):
     gate.want()
     before = gate.statistics()
@@ -297,7 +307,7 @@ def test_statistics_are_a_snapshot(gate):
 # --- any signals --------------------------------------------------------------------------------------------------
 
 response_ids = st.sampled_from(["resp_1", "resp_2", None])
-call_ids = st.sampled_from(["call_1", "call_2", "call_3"])
+call_ids = st.integers(1, 9).map("call_{}".format)
 seconds = st.floats(0, 2 * DEADLINE_S)
 
 
@@ -360,7 +370,13 @@ class AnySignals(RuleBasedStateMachine):
     @rule(call_id=call_ids, response_id=st.sampled_from(["resp_1", "resp_2"]))
     def call_opened(self, call_id: str, response_id: str) -> None:
         self.gate.call_opened(call_id, response_id)
-        self.calls[call_id], self.newest = response_id, response_id
+        if not self.gate.was_answered(call_id):
+            self.calls[call_id], self.newest = response_id, response_id
+
+    @rule(call_id=call_ids)
+    def answered_unseen(self, call_id: str) -> None:
+        if not self.gate.is_open(call_id):
+            self.gate.answered_unseen(call_id)
 
     @rule(call_id=call_ids)
     def call_answered(self, call_id: str) -> None:

@@ -564,12 +564,33 @@ def test_a_result_by_hand_counts_as_the_result():
         >> app answers_by_hand call_1
         << send conversation.item.create output of call_1: by hand
         << send response.create
-        >> app answers_by_hand call_unknown
-        << send conversation.item.create output of call_unknown: by hand
     """)
 
     with pytest.raises(LocalMisuse):
         talk.says("app result call_1 a")
+
+
+def test_a_result_by_hand_may_come_before_the_call_is_told():
+    """A client that watches the raw events is that fast; its request by hand is the only one then."""
+    talk = Talk().plays("""
+        >> created resp_1
+        << ResponseStart resp_1
+        >> arguments_done resp_1 call_1
+        >> app answers_by_hand call_1
+        << send conversation.item.create output of call_1: by hand
+        >> call resp_1 call_1
+        << ToolUse call_1 tool {}
+        >> done resp_1
+        << Complete resp_1 tool_use
+        >> app asks_by_hand
+        << send response.create
+        >> created resp_2
+        << ResponseStart resp_2
+        >> done resp_2
+        << Complete resp_2 complete
+    """)
+
+    assert talk.conversation.statistics().gate.open_calls == 0
 
 
 def test_a_call_outside_the_conversation_holds_nothing():

@@ -1,42 +1,28 @@
 """Docstrings are written with Markdown's code marks; here they become what Sphinx reads."""
 
 import re
+from textwrap import dedent, indent
 from typing import Any
 
 from sphinx.application import Sphinx
 
-_FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
+_FENCED = re.compile(r"^([ ]*)```(\w*)\n(.*?)\n[ ]*```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(?<![`:\w])`([^`]+)`(?!`)")
 _NAME = re.compile(r"^[A-Za-z_][\w.]*$")
 
 
 def to_rst(_: Sphinx, __: str, ___: str, ____: Any, _____: Any, lines: list[str]) -> None:
     """Change a docstring in place."""
-    lines[:] = _spans(_fences(lines))
-
-
-def _fences(lines: list[str]) -> list[str]:
-    told: list[str] = []
-    inside = False
-    for line in lines:
-        fence = _FENCE.match(line)
-        if fence is None:
-            told.append(f"   {line}" if inside and line.strip() else line)
-        elif inside:
-            inside = False
-            told.append("")
-        else:
-            inside = True
-            told += ["", f"{fence[1]}.. code-block:: {fence[2] or 'text'}", ""]
-    return told
-
-
-def _spans(lines: list[str]) -> list[str]:
-    """Names become links where they lead somewhere; other code is literal. A span may cross lines."""
-    text = "\n".join(lines)
-    return _CODE.sub(_span, text).split("\n")
+    parts = _FENCED.split("\n".join(lines))
+    # Every fourth piece is prose; the three after it are a fence's indent, language and code.
+    told = [_CODE.sub(_span, parts[0])]
+    for margin, language, code, prose in zip(*(parts[start::4] for start in (1, 2, 3, 4)), strict=True):
+        body = indent(dedent(code), margin + "   ")
+        told.append(f"\n{margin}.. code-block:: {language or 'text'}\n\n{body}\n\n{_CODE.sub(_span, prose)}")
+    lines[:] = "".join(told).split("\n")
 
 
 def _span(found: re.Match[str]) -> str:
-    code = " ".join(found[1].split()) if "\n" in found[1] else found[1]
+    """Names become links where they lead somewhere; other code is literal. A span may cross lines."""
+    code = " ".join(found[1].split())
     return f"`{code}`" if _NAME.match(code) else f"``{code}``"

@@ -23,7 +23,7 @@ class EventTable(SphinxDirective):
         classes = TABLES[self.arguments[0]]
         lines: list[str] = []
         for family, group in groupby(sorted(classes.items()), key=lambda entry: entry[0].split(".")[0]):
-            lines += ["", f"**{family}**", "", "| type | class | fields | what it says |", "|---|---|---|---|"]
+            lines += ["", f"**{family}**", "", "| event | fields | what it says |", "|---|---|---|"]
             lines += [_row(tag, cls) for tag, cls in group]
         return self.parse_text_to_nodes("\n".join(lines))
 
@@ -31,4 +31,4 @@ class EventTable(SphinxDirective):
 def _row(tag: str, cls: type) -> str:
     named = [f"`{field.name}`" for field in attrs.fields(cls) if field.name not in UNTOLD]
     told = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
-    return f"| `{tag}` | `{cls.__name__}` | {', '.join(named) or '-'} | {told} |"
+    return f"| `{tag}`<br>`{cls.__name__}` | {', '.join(named) or '-'} | {told} |"

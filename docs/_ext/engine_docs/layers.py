@@ -13,6 +13,8 @@ from engine_docs.svg import Drawing
 
 RULES = Path(__file__).parents[3] / "tests" / "test_layers.py"
 NEEDED = {"Room", "rooms", "WORDS", "SIDE", "ROOMS", *(f"L{number}" for number in range(10))}
+SIDE = {"simulator", "testing"}
+LEFT, STEP, SPACE = 160, 50, 8
 TITLES = {
     0: "errors and bounds",
     1: "words",
@@ -56,20 +58,25 @@ class LayerDiagram(SphinxDirective):
         self.env.note_dependency(str(RULES))
         found = read_rooms()
         layers = sorted({room.layer for room in found.values()}, reverse=True)
-        drawing = Drawing(760, 52 * len(layers) + 8, "The layers of the code, the highest first", "layers")
-        for row, layer in enumerate(layers):
-            y = 4 + row * 52
-            drawing.text((0, y + 27), [f"L{layer}  {TITLES.get(layer, '')}"], anchor="start")
-            inside = [name for name, room in found.items() if room.layer == layer]
-            x = 160.0
-            for name in inside:
-                side = name in {"simulator", "testing"}
-                kind = "pure" if found[name].pure else "channel" if side else "object"
-                shown = "engine" if name == "__init__" else name
-                width = 26 + 7.6 * len(shown)
-                drawing.box((x, y), (width, 40), [shown], kind)
-                x += width + 8
+        rows = [[name for name, room in found.items() if room.layer == layer] for layer in layers]
+        width = LEFT + max(sum(_width(name) + SPACE for name in row) for row in rows)
+        drawing = Drawing(width, STEP * len(layers) + 8, "The layers of the code, the highest first", "layers")
+        for place, (layer, row) in enumerate(zip(layers, rows, strict=True)):
+            x, y = float(LEFT), 4 + place * STEP
+            drawing.text((0, y + 25), [f"L{layer}  {TITLES.get(layer, '')}"], anchor="start")
+            for name in row:
+                kind = "pure" if found[name].pure else "channel" if name in SIDE else "object"
+                drawing.box((x, y), (_width(name), 40), [_shown(name)], kind)
+                x += _width(name) + SPACE
         return [drawing.node()]
+
+
+def _shown(room: str) -> str:
+    return "engine" if room == "__init__" else room
+
+
+def _width(room: str) -> float:
+    return 24 + 7.6 * len(_shown(room))
 
 
 class LayerTable(SphinxDirective):
@@ -81,6 +88,5 @@ class LayerTable(SphinxDirective):
         rows = ["| layer | room | what it is for | may import | pure |", "|---|---|---|---|---|"]
         for name, room in sorted(found.items(), key=lambda entry: entry[1].layer):
             may = ", ".join(sorted(room.may_import & found.keys())) or "nothing"
-            shown = "engine" if name == "__init__" else name
-            rows.append(f"| {room.layer} | `{shown}` | {purpose(name)} | {may} | {'yes' if room.pure else ''} |")
+            rows.append(f"| {room.layer} | `{_shown(name)}` | {purpose(name)} | {may} | {'yes' if room.pure else ''} |")
         return self.parse_text_to_nodes("\n".join(rows))

@@ -43,8 +43,8 @@ def as_markdown(source: str) -> str:
 def shown(name: str) -> str:
     value = getattr(limits, name)
     if name.endswith("_BYTES") and value % _MIB == 0:
-        return f"{value // _MIB} MiB"
+        return f"{value // _MIB}&nbsp;MiB"
     if name.endswith("_BYTES") and value % _KIB == 0:
-        return f"{value // _KIB} KiB"
-    unit = {"BYTES": " bytes", "MS": " ms", "S": " s", "HZ": " Hz"}.get(name.rsplit("_", 1)[-1], "")
+        return f"{value // _KIB}&nbsp;KiB"
+    unit = {"BYTES": "&nbsp;bytes", "MS": "&nbsp;ms", "S": "&nbsp;s", "HZ": "&nbsp;Hz"}.get(name.rsplit("_", 1)[-1], "")
     return f"{value:,g}{unit}" if value < 1e6 else f"{value:,}{unit}"

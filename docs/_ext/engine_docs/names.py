@@ -7,7 +7,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import engine
 
-HOMES = ("session", "facade", "config", "events", "errors", "raw", "wire.session")
+HOMES = ("events", "session", "facade", "config", "errors", "raw", "wire.session")
 GROUPS = {
     "session": "A session",
     "facade": "The facade",
@@ -41,7 +41,8 @@ class PublicNames(SphinxDirective):
 
 
 def _row(name: str, home: str, thing: object) -> str:
-    documented = isinstance(thing, type) or callable(thing)
-    link = f"{{py:obj}}`{name} <engine.{home}.{name}>`" if documented else f"`{name}`"
-    told = " ".join((thing.__doc__ or "").split("\n\n")[0].split()) if documented else "Any of the events of its kind."
-    return f"| {link} | {told} |"
+    if not callable(thing):  # a union of classes
+        way = "goes in" if "Input" in name else "comes out"
+        return f"| `{name}` | Any event that {way}: a type for annotations. |"
+    told = " ".join((thing.__doc__ or "").split("\n\n")[0].split())
+    return f"| {{py:obj}}`{name} <engine.{home}.{name}>` | {told} |"

@@ -1,0 +1,111 @@
+"""`realtime-engine simulate`: a port that our engine and openai-python can talk to, until Ctrl-C."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from engine.cli import exits
+
+SCRIPT = """
+[[turn]]
+when = "weather"
+say = "Rain, I am afraid."
+"""
+
+
+@contextmanager
+def simulate(*arguments):
+    """Run it, and give the process with the lines that say how to reach it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "engine", "simulate", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            lines = []
+            while not lines or "Ctrl-C" not in lines[-1]:
+                lines.append(process.stdout.readline())
+                assert lines[-1] or process.poll() is None, process.stderr.read()
+            yield process, "".join(lines)
+        finally:
+            process.kill()
+
+
+def test_a_session_of_ours_follows_the_script_and_is_logged(command, tmp_path):
+    (tmp_path / "script.toml").write_text(SCRIPT)
+    with simulate("--port", 0, "--script", tmp_path / "script.toml") as (process, welcome):
+        url = re.search(r"ws://127\.0\.0\.1:\d+/v1", welcome).group()
+        shown = command("talk", "--text", "--base-url", url, typed=["What is the weather?"])
+        assert re.fullmatch(r"connection 1: sess_\w+\n", process.stdout.readline())
+        over = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=10)
+
+    assert "Rain, I am afraid." in shown.out, shown.err
+    assert re.fullmatch(r"connection 1: over, close code 1000, \d+ events received, \d+ sent\n", over)
+    assert (rest, errors, process.returncode) == ("stopped\n", "", 0)
+
+
+def test_the_welcome_tells_each_client_how_to_come(command):
+    with simulate("--port", 0) as (_, welcome):
+        url = re.search(r"ws://127\.0\.0\.1:\d+/v1", welcome).group()
+
+    assert f"realtime-engine talk --base-url {url}" in welcome
+    assert f'base_url="{url}"' in welcome
+    assert f'websocket_base_url="{url}"' in welcome
+    assert "voice tone" in welcome
+
+
+def test_a_refused_client_is_logged_too(command):
+    with simulate("--port", 0) as (process, welcome):
+        url = re.search(r"ws://127\.0\.0\.1:\d+/v1", welcome).group()
+        shown = command("talk", "--model", "davinci", "--base-url", url, typed=["hi"])
+        lines = [process.stdout.readline() for _ in range(2)]
+
+    assert shown.code == exits.SERVICE
+    assert lines[0] == "connection 1: no session\n"
+    assert "over" in lines[1]
+
+
+def test_others_are_let_in_only_with_a_warning():
+    with simulate("--port", 0, "--host", "0.0.0.0") as (_, welcome):
+        assert "Others can reach it" in welcome
+
+
+def test_a_port_in_use_says_what_to_do(command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        shown = command("simulate", "--port", port)
+
+    assert shown.code == exits.USAGE
+    assert str(port) in shown.err
+    assert "take another" in shown.err
+    assert len(shown.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--script", "missing.toml"], "missing.toml"),
+        (["--script", "broken.toml"], "a TOML file"),
+        (["--script", "wrong.toml"], "allowed: the keys"),
+        (["--script", "good.toml", "--voice", "local"], "leave out"),
+        (["--host", "192.0.2.1"], "192.0.2.1 can't be listened on"),
+    ],
+)
+def test_what_can_not_be_served_is_one_line(command, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.toml").write_text("= broken")
+    (tmp_path / "wrong.toml").write_text("colour = 'red'")
+    (tmp_path / "good.toml").write_text(SCRIPT)
+    shown = command("simulate", "--port", "0", *arguments)
+
+    assert shown.code == exits.USAGE
+    assert len(shown.err.splitlines()) == 1
+    assert words in shown.err

@@ -1,0 +1,231 @@
+"""The contract's events: exactly its keys, readable as dictionaries, frozen, with identity beside them."""
+
+import json
+
+import attrs
+import pytest
+
+from engine import events
+from engine.errors import BidiModelTimeoutError, DeadlinePassed, EngineError, ServerReported
+from engine.events import (
+    BidiAudioInputEvent,
+    BidiAudioStreamEvent,
+    BidiConnectionCloseEvent,
+    BidiConnectionRestartEvent,
+    BidiConnectionStartEvent,
+    BidiErrorEvent,
+    BidiImageInputEvent,
+    BidiInterruptionEvent,
+    BidiOutputEvent,
+    BidiResponseCompleteEvent,
+    BidiResponseStartEvent,
+    BidiTextInputEvent,
+    BidiTranscriptStreamEvent,
+    BidiUsageEvent,
+    SessionInput,
+    ToolResultEvent,
+    ToolUseStreamEvent,
+)
+
+TIMEOUT = BidiModelTimeoutError("over")
+USE = {"toolUseId": "call_1", "name": "add", "input": {"a": 1}}
+RESULT = {"toolUseId": "call_1", "status": "success", "content": [{"text": "7"}]}
+
+INPUTS = [
+    (BidiTextInputEvent("hi"), {"type": "bidi_text_input", "text": "hi", "role": "user"}),
+    (BidiTextInputEvent("hi", role="assistant"), {"type": "bidi_text_input", "text": "hi", "role": "assistant"}),
+    (
+        BidiAudioInputEvent(audio="AAAA", format="pcm", sample_rate=16000, channels=1),
+        {"type": "bidi_audio_input", "audio": "AAAA", "format": "pcm", "sample_rate": 16000, "channels": 1},
+    ),
+    (
+        BidiImageInputEvent(image="iVBO", mime_type="image/png"),
+        {"type": "bidi_image_input", "image": "iVBO", "mime_type": "image/png"},
+    ),
+    (ToolResultEvent(RESULT, exception=ValueError("x")), {"type": "tool_result", "tool_result": RESULT}),
+]
+OUTPUTS = [
+    (
+        BidiConnectionStartEvent(connection_id="c", model="m"),
+        {"type": "bidi_connection_start", "connection_id": "c", "model": "m"},
+    ),
+    (
+        BidiConnectionRestartEvent(timeout_error=TIMEOUT),
+        {"type": "bidi_connection_restart", "timeout_error": TIMEOUT},
+    ),
+    (BidiResponseStartEvent(response_id="r"), {"type": "bidi_response_start", "response_id": "r"}),
+    (
+        BidiAudioStreamEvent(audio="AAAA", format="pcm", sample_rate=24000, channels=1),
+        {"type": "bidi_audio_stream", "audio": "AAAA", "format": "pcm", "sample_rate": 24000, "channels": 1},
+    ),
+    (
+        BidiTranscriptStreamEvent(
+            delta={"text": "lo"}, text="lo", role="assistant", is_final=False, current_transcript="Hello"
+        ),
+        {
+            "type": "bidi_transcript_stream",
+            "delta": {"text": "lo"},
+            "text": "lo",
+            "role": "assistant",
+            "is_final": False,
+            "current_transcript": "Hello",
+        },
+    ),
+    (BidiInterruptionEvent(reason="user_speech"), {"type": "bidi_interruption", "reason": "user_speech"}),
+    (
+        BidiResponseCompleteEvent(response_id="r", stop_reason="tool_use", details={"status": "completed"}),
+        {"type": "bidi_response_complete", "response_id": "r", "stop_reason": "tool_use"},
+    ),
+    (
+        BidiUsageEvent(
+            input_tokens=1,
+            output_tokens=2,
+            total_tokens=3,
+            modality_details=[{"modality": "text", "input_tokens": 1, "output_tokens": 2}],
+            cache_read_input_tokens=4,
+            cache_write_input_tokens=5,
+        ),
+        {
+            "type": "bidi_usage",
+            "inputTokens": 1,
+            "outputTokens": 2,
+            "totalTokens": 3,
+            "modality_details": [{"modality": "text", "input_tokens": 1, "output_tokens": 2}],
+            "cacheReadInputTokens": 4,
+            "cacheWriteInputTokens": 5,
+        },
+    ),
+    (
+        BidiUsageEvent(1, 2, 3),
+        {"type": "bidi_usage", "inputTokens": 1, "outputTokens": 2, "totalTokens": 3},
+    ),
+    (
+        ToolUseStreamEvent(delta={"toolUse": USE}, current_tool_use=USE),
+        {"type": "tool_use_stream", "delta": {"toolUse": USE}, "current_tool_use": USE},
+    ),
+    (
+        BidiConnectionCloseEvent(connection_id="c", reason="client_disconnect"),
+        {"type": "bidi_connection_close", "connection_id": "c", "reason": "client_disconnect"},
+    ),
+    (
+        BidiErrorEvent(error=ServerReported("no", code="bad"), details={"param": "x"}),
+        {"type": "bidi_error", "message": "no", "code": "bad", "details": {"param": "x"}},
+    ),
+]
+ALL = INPUTS + OUTPUTS
+each = pytest.mark.parametrize(("event", "form"), ALL, ids=[type(event).__name__ for event, _ in ALL])
+each_output = pytest.mark.parametrize("event", [event for event, _ in OUTPUTS], ids=lambda event: type(event).__name__)
+
+
+def test_every_event_of_the_contract_is_here():
+    listed = {type(event) for event, _ in OUTPUTS}, {type(event) for event, _ in INPUTS}
+
+    assert listed == (set(BidiOutputEvent.__args__), set(SessionInput.__args__))
+
+
+@each
+def test_the_json_form_is_exactly_the_contracts(event, form):
+    assert event.as_dict() == form
+    assert list(event.as_dict()) == list(form)
+
+
+@each
+def test_an_event_reads_like_a_dictionary(event, form):
+    assert dict(event) == {**event} == form
+    assert list(event) == list(event.keys()) == list(form)
+    assert all(key in event and event[key] == event.get(key) == value for key, value in form.items())
+    assert "no such key" not in event
+    assert event.get("no such key") is None
+    assert event.get("no such key", 7) == 7
+    with pytest.raises(KeyError):
+        event["no such key"]
+
+
+@each
+def test_an_event_is_frozen(event, form):
+    for name in (field.name for field in attrs.fields(type(event))):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(event, name, None)
+
+
+@each
+def test_the_json_form_is_json(event, form):
+    if not isinstance(event, BidiConnectionRestartEvent):
+        assert json.loads(json.dumps(event.as_dict())) == form
+
+
+@each_output
+def test_identity_is_on_attributes_only_and_never_required(event):
+    identity = {"item_id": "i", "content_index": 1, "event_id": "e", "received_at": 2.5}
+    identified = attrs.evolve(event, **identity)
+
+    assert {name: getattr(identified, name) for name in identity} == identity
+    assert all(getattr(event, name) is None for name in identity)
+    assert identified.as_dict() == event.as_dict()
+    assert identified == event
+    assert hasattr(event, "response_id")
+
+
+def test_audio_of_a_microphone_is_wrapped():
+    event = BidiAudioInputEvent.from_pcm(b"\x01\x00\x02\x00", sample_rate=16000, channels=2)
+
+    assert event == BidiAudioInputEvent("AQACAA==", "pcm", 16000, 2)
+    assert BidiAudioInputEvent.from_pcm(b"").sample_rate == 24000
+
+
+def test_audio_of_the_model_gives_its_bytes():
+    assert BidiAudioStreamEvent("AQACAA==", "pcm", 24000, 1).pcm == b"\x01\x00\x02\x00"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        BidiAudioStreamEvent("U1BFRUNI", "pcm", 24000, 1),
+        BidiAudioInputEvent("U1BFRUNI", "pcm", 24000, 1),
+        BidiImageInputEvent("U1BFRUNI", "image/png"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_speech_and_pictures_do_not_show_in_repr(event):
+    assert "U1BFRUNI" not in repr(event)
+
+
+def test_a_tool_result_names_its_call():
+    error = ValueError("x")
+    event = ToolResultEvent(RESULT, error)
+
+    assert event.tool_use_id == "call_1"
+    assert event.exception is error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (ServerReported("no", code="bad", error_type="invalid_request_error"), "bad", "no"),
+        (ServerReported("no", error_type="server_error"), "ServerReported", "no"),
+        (DeadlinePassed("connect", 15.0), "DeadlinePassed", "deadline 'connect' of 15 s has passed"),
+        (EngineError("in words"), "EngineError", "in words"),
+        (OSError("broken pipe"), "OSError", "broken pipe"),
+    ],
+)
+def test_an_errors_code_is_the_services_or_else_the_class(error, code, message):
+    event = BidiErrorEvent(error)
+
+    assert (event.code, event.message, event.details) == (code, message, None)
+    assert event.error is error
+
+
+@pytest.mark.parametrize("given", [None, (), []])
+def test_usage_without_modalities_has_none(given):
+    event = BidiUsageEvent(1, 2, 3, modality_details=given)
+
+    assert list(event.modality_details) == []
+    assert "modality_details" not in event
+
+
+def test_an_event_that_does_not_say_its_fields_is_a_bug():
+    class Nameless(events._DictView):  # noqa: SLF001
+        type = "nameless"
+
+    with pytest.raises(AssertionError, match="Nameless does not say its fields"):
+        Nameless().as_dict()

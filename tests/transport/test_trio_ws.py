@@ -1,0 +1,539 @@
+"""The transport on trio-websocket, against servers that answer, refuse, lie, flood, fall silent and go away."""
+
+import base64
+import hashlib
+import logging
+import re
+import ssl
+import struct
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trio
+import trio.testing
+import trio_websocket
+import trustme
+from rooms import KEY, open_sockets
+
+from engine import limits
+from engine.errors import ConnectionLost, HandshakeRejected, LimitExceeded
+from engine.simulator import serve
+from engine.transport import trio_ws
+from engine.transport.base import Endpoint
+
+HEADERS = [("Authorization", f"Bearer {KEY}")]
+OK = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+
+
+def endpoint(url="ws://127.0.0.1/v1/realtime?model=gpt-realtime", **options):
+    return Endpoint(url=url, headers=HEADERS, **options)
+
+
+async def read_request(stream):
+    """Read an upgrade request to its end."""
+    request = b""
+    while not request.endswith(b"\r\n\r\n"):
+        request += await stream.receive_some(1) or pytest.fail("no whole request")
+    return request
+
+
+def accept_key(request):
+    key = re.search(rb"Sec-WebSocket-Key: (.*)\r\n", request, re.IGNORECASE)[1]
+    return base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+
+
+def frame(data, opcode=1, *, fin=True):
+    """Write a server's frame by hand."""
+    size = len(data)
+    length = bytes([size]) if size < 126 else b"\x7e" + struct.pack("!H", size) if size < 65536 else b""
+    return bytes([opcode | (0x80 if fin else 0)]) + (length or b"\x7f" + struct.pack("!Q", size)) + data
+
+
+def close_frame(code, reason=""):
+    return frame(struct.pack("!H", code) + reason.encode(), 8)
+
+
+@asynccontextmanager
+async def by_hand(answer=b"", pair=trio.testing.memory_stream_pair, **options):
+    """Connect to a server written by hand; give our transport and its stream."""
+    ours, theirs = pair()
+    got = {}
+    async with trio.open_nursery() as nursery:
+
+        async def shake():
+            got["request"] = await read_request(theirs)
+            await theirs.send_all(OK % accept_key(got["request"]) + b"\r\n" + answer)
+
+        nursery.start_soon(shake)
+        transport = await trio_ws.wrap(nursery, ours, endpoint(**options))
+        transport.request = got["request"]
+        yield transport, theirs
+        await transport.close(1)
+        await theirs.aclose()
+
+
+async def refused(answer):
+    """Connect to a server that answers this and hangs up; give what is raised."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+
+        async def shake():
+            request = await read_request(theirs)
+            await theirs.send_all(answer(request) if callable(answer) else answer)
+            await theirs.aclose()
+
+        nursery.start_soon(shake)
+        with trio.fail_after(5), pytest.raises(ConnectionLost) as caught:
+            await trio_ws.wrap(nursery, ours, endpoint())
+        await ours.aclose()
+    return caught.value
+
+
+# --- the handshake --------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_asked_for(autojump_clock):
+    async with by_hand() as (transport, _):
+        lines = transport.request.decode().split("\r\n")
+    assert lines[0] == "GET /v1/realtime?model=gpt-realtime HTTP/1.1"
+    headers = dict(line.split(": ", 1) for line in lines[1:] if line)
+    assert headers["Host"] == "127.0.0.1"
+    assert headers["Authorization"] == f"Bearer {KEY}"
+    assert not [name for name in headers if name.lower() == "sec-websocket-extensions"], "compression is not offered"
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "resource"),
+    [
+        ("ws://[::1]:8123/v1/realtime?model=a%20b", "[::1]:8123", "/v1/realtime?model=a%20b"),
+        ("ws://localhost:80", "localhost", "/"),
+        ("ws://localhost:8080/?x", "localhost:8080", "/?x"),
+    ],
+)
+async def test_where_it_leads(url, host, resource, autojump_clock):
+    async with by_hand(url=url) as (transport, _):
+        request = transport.request.decode()
+    assert request.startswith(f"GET {resource} HTTP/1.1\r\n")
+    assert f"\r\nHost: {host}\r\n" in request
+
+
+async def test_a_refusal_gives_status_and_body(autojump_clock):
+    body = b'{"error": "no such thing"}'
+    error = await refused(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    assert isinstance(error, HandshakeRejected)
+    assert (error.status, error.body, error.reason) == (403, body.decode(), body.decode())
+    assert "403" in str(error)
+    assert error.__cause__ is not None
+
+
+async def test_a_refusal_keeps_a_bounded_part_of_its_body(autojump_clock):
+    body = b"\xff" + b"x" * 100_000
+    error = await refused(b"HTTP/1.1 500 Oh\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    assert error.status == 500
+    assert len(error.body) == limits.HANDSHAKE_BODY_MAX_BYTES
+    assert error.body.startswith("\N{REPLACEMENT CHARACTER}x")
+
+
+async def test_a_refusal_without_a_body(autojump_clock):
+    error = await refused(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    assert (error.status, error.body, error.reason) == (404, "", None)
+
+
+def accepted_with(extra):
+    return lambda request: OK % accept_key(request) + extra + b"\r\n"
+
+
+GARBAGE = {
+    "nothing": b"",
+    "half a status line": b"HTTP/1.1 10",
+    "half a header": b"HTTP/1.1 101 Switching Protocols\r\nUpgr",
+    "half a refusal": b"HTTP/1.1 401 No\r\nContent-Length: 10\r\n\r\nabc",
+    "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "binary": bytes(range(256)) * 10,
+    "TLS alert": b"\x15\x03\x01\x00\x02\x02\x46",
+    "no upgrade": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "wrong accept": OK % b"bm90IHJpZ2h0" + b"\r\n",
+    "header not ASCII": b"HTTP/1.1 101 X\r\nUpgrade: \xff\xfe\r\nConnection: \xff\r\n\r\n",
+    "accept not ASCII": OK % b"\xff\xff" + b"\r\n",
+    "endless header": b"HTTP/1.1 101 X\r\nX: " + b"y" * 200_000,
+    "extension not asked for": accepted_with(b"Sec-WebSocket-Extensions: permessage-deflate\r\n"),
+    "extension not ASCII": accepted_with(b"Sec-WebSocket-Extensions: \xff\r\n"),
+    "subprotocol not asked for": accepted_with(b"Sec-WebSocket-Protocol: other\r\n"),
+    "subprotocol not ASCII": accepted_with(b"Sec-WebSocket-Protocol: \xff\r\n"),
+    "early refusal": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+}
+
+
+@pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE)
+async def test_a_handshake_of_garbage_is_a_lost_connection(answer, autojump_clock):
+    error = await refused(answer)
+    assert type(error) in (ConnectionLost, HandshakeRejected)
+    assert KEY not in repr(error) + str(error)
+
+
+async def test_a_handshake_that_never_comes_can_be_cancelled(autojump_clock):
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        with trio.move_on_after(5) as scope:
+            await trio_ws.wrap(nursery, ours, endpoint())
+        assert scope.cancelled_caught
+        await trio.aclose_forcefully(ours)
+    with trio.fail_after(1):
+        await theirs.aclose()
+
+
+# --- connecting over TCP and TLS ------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def listening(handler, **options):
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(
+            lambda task_status: trio.serve_tcp(handler, 0, host="127.0.0.1", task_status=task_status, **options)
+        )
+        yield listeners[0].socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+async def fails(url, **options):
+    before = open_sockets()
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(5), pytest.raises(ConnectionLost) as caught:
+            await trio_ws.connect(nursery, endpoint(url, **options))
+    assert open_sockets() == before
+    return caught.value
+
+
+async def test_nobody_listens():
+    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    await listener.aclose()
+    error = await fails(f"ws://127.0.0.1:{port}/v1")
+    assert (str(error), error.reason) == (f"can't connect to 127.0.0.1:{port}: Connection refused", "Connection refused")
+    assert isinstance(error.__cause__, OSError)
+
+
+async def test_a_host_that_can_not_be_a_name():
+    error = await fails("ws://" + "a" * 70 + ".invalid/v1")
+    assert "can't connect" in str(error)
+
+
+async def test_the_server_hangs_up_in_the_handshake():
+    async def hang_up(stream):
+        await read_request(stream)
+        await stream.aclose()
+
+    async with listening(hang_up) as port:
+        error = await fails(f"ws://127.0.0.1:{port}/v1")
+        assert "handshake" in str(error)
+
+
+async def test_a_refusal_over_tcp_leaves_no_socket():
+    async def refuse(stream):
+        await read_request(stream)
+        await stream.send_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 3\r\n\r\nno!")
+
+    async with listening(refuse) as port:
+        before = open_sockets()
+        async with trio.open_nursery() as nursery:
+            with pytest.raises(HandshakeRejected) as caught:
+                await trio_ws.connect(nursery, endpoint(f"ws://127.0.0.1:{port}/v1"))
+        assert caught.value.status == 401
+        await trio.testing.wait_all_tasks_blocked()
+        assert open_sockets() == before
+
+
+CA = trustme.CA()
+CERTIFICATES = {
+    "good": CA.issue_cert("127.0.0.1", "localhost"),
+    "wrong host": CA.issue_cert("example.org"),
+    "expired": CA.issue_cert(
+        "127.0.0.1",
+        not_before=datetime.now(UTC) - timedelta(days=20),
+        not_after=datetime.now(UTC) - timedelta(days=10),
+    ),
+    "unknown issuer": trustme.CA().issue_cert("127.0.0.1"),
+}
+WHY = {"wrong host": "IP address mismatch", "expired": "expired", "unknown issuer": "certificate verify failed"}
+
+
+@asynccontextmanager
+async def secured(which, handler):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    CERTIFICATES[which].configure_cert(context)
+
+    async def serve_tls(stream):
+        over_tls = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+        try:
+            await handler(over_tls)
+        except trio.BrokenResourceError:
+            pass
+        finally:
+            await trio.aclose_forcefully(over_tls)
+
+    async with listening(serve_tls) as port:
+        yield f"wss://127.0.0.1:{port}/v1/realtime?model=gpt-realtime"
+
+
+@pytest.fixture
+def trusting():
+    context = ssl.create_default_context()
+    CA.configure_trust(context)
+    return context
+
+
+async def test_tls_with_a_good_certificate(trusting):
+    async with serve(host=None) as simulator, secured("good", simulator.serve_stream) as url:
+        before = open_sockets()
+        async with trio.open_nursery() as nursery:
+            transport = await trio_ws.connect(nursery, endpoint(url, ssl_context=trusting))
+            [message] = await transport.receive()
+            assert '"session.created"' in message
+            await transport.close(2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert open_sockets() == before
+        assert simulator.sessions[0].close_code == 1000
+
+
+@pytest.mark.parametrize("which", WHY)
+async def test_tls_with_a_bad_certificate(which, trusting):
+    async def shake(stream):
+        await stream.do_handshake()
+        pytest.fail("it sends a request to a server that it can't trust")
+
+    async with secured(which, shake) as url:
+        before = open_sockets()
+        async with trio.open_nursery() as nursery:
+            with pytest.raises(ConnectionLost, match=WHY[which]) as caught:
+                await trio_ws.connect(nursery, endpoint(url, ssl_context=trusting))
+        assert "TLS with 127.0.0.1" in str(caught.value)
+        assert caught.value.__cause__ is not None
+        await trio.sleep(0.01)
+        assert open_sockets() == before
+
+
+async def test_the_systems_certificates_are_the_default():
+    async def shake(stream):
+        await stream.do_handshake()
+
+    async with secured("good", shake) as url:
+        async with trio.open_nursery() as nursery:
+            with pytest.raises(ConnectionLost, match="certificate verify failed"):
+                await trio_ws.connect(nursery, endpoint(url))
+        await trio.sleep(0.01)
+
+
+async def test_tls_to_a_server_without_it():
+    async def plain(stream):
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with listening(plain) as port:
+        error = await fails(f"wss://127.0.0.1:{port}/v1")
+        assert "TLS" in str(error)
+
+
+async def test_tls_handshake_that_never_comes_is_cancelled():
+    async with listening(lambda _: trio.sleep_forever()) as port:
+        before = open_sockets()
+        async with trio.open_nursery() as nursery:
+            with trio.move_on_after(0.05) as scope:
+                await trio_ws.connect(nursery, endpoint(f"wss://127.0.0.1:{port}/v1"))
+        assert scope.cancelled_caught
+        await trio.testing.wait_all_tasks_blocked()
+        assert open_sockets() - before <= 1, "the server's end may be left, ours is not"
+
+
+# --- talking --------------------------------------------------------------------------------------------------------
+
+
+async def test_messages_text_and_binary_joined_from_frames(autojump_clock):
+    async with by_hand() as (transport, server):
+        await server.send_all(frame(b"one") + frame(b"\0\1", 2) + frame(b"hal", fin=False) + frame(b"ves", 0))
+        got = [message for _ in range(3) for message in await transport.receive()]
+        assert got == ["one", b"\0\1", "halves"]
+        statistics = transport.statistics()
+        assert statistics.bytes_received > 20
+        await transport.send("back")
+        assert transport.statistics().bytes_sent == statistics.bytes_sent + 4 + 6
+
+
+async def test_pings_are_answered_while_nobody_receives(autojump_clock):
+    async with by_hand() as (_, server):
+        await server.send_all(frame(b"mark", 9))
+        with trio.fail_after(1):
+            pong = await server.receive_some(100)
+        assert pong[0] == 0x8A
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "Your session hit the maximum duration"), (4001, "x")])
+async def test_the_servers_close_is_told_after_what_came_before(code, reason, autojump_clock):
+    async with by_hand() as (transport, server):
+        await server.send_all(frame(b"last") + close_frame(code, reason))
+        assert list(await transport.receive()) == ["last"]
+        with pytest.raises(ConnectionLost, match=f"close code {code}") as caught:
+            await transport.receive()
+        assert (caught.value.code, caught.value.reason) == (code, reason or None)
+        with pytest.raises(ConnectionLost) as caught:
+            await transport.send("too late")
+        assert caught.value.code == code
+
+
+async def test_a_connection_that_breaks_off(autojump_clock):
+    async with by_hand() as (transport, server):
+        await server.aclose()
+        with pytest.raises(ConnectionLost) as caught:
+            await transport.receive()
+        assert caught.value.code == 1006
+        with pytest.raises(ConnectionLost):
+            await transport.send("x")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\xff\xff\xff\xff", b"\x83\x00", b"\xc1\x01x", frame(b"\xff\xfe"), b"\x81\x81abcdx", frame(b"x", 0), b"HTTP/1.1"],
+    ids=["noise", "opcode", "reserved bit", "not UTF-8", "masked", "lost continuation", "HTTP"],
+)
+async def test_frames_of_garbage_are_a_lost_connection(garbage, autojump_clock):
+    async with by_hand() as (transport, server):
+        await server.send_all(frame(b"good") + garbage)
+        assert list(await transport.receive()) == ["good"]
+        with trio.fail_after(5), pytest.raises(ConnectionLost):
+            await transport.receive()
+        started = trio.current_time()
+        await transport.close(60)
+        assert trio.current_time() == started, "there is nobody to wait for"
+
+
+async def test_a_message_at_the_hard_bound_and_one_past_it(autojump_clock):
+    bound = 10_000
+    async with by_hand(message_hard_max_bytes=bound) as (transport, server):
+        await server.send_all(frame(b"x" * bound))
+        [message] = await transport.receive()
+        assert len(message) == bound
+        await server.send_all(frame(b"x" * (bound + 1)))
+        with pytest.raises(ConnectionLost, match="over the bound of 10000 bytes") as caught:
+            await transport.receive()
+        assert caught.value.code == 1009
+        cause = caught.value.__cause__
+        assert isinstance(cause, LimitExceeded)
+        assert (cause.limit, cause.bound) == ("MESSAGE_HARD_MAX_BYTES", bound)
+        assert isinstance(cause.__cause__, trio_websocket.ConnectionClosed)
+        assert (await server.receive_some(100))[0] == 0x88
+
+
+async def test_the_servers_own_1009_is_not_our_bound(autojump_clock):
+    async with by_hand() as (transport, server):
+        await server.send_all(close_frame(1009, "message too big"))
+        with pytest.raises(ConnectionLost, match="close code 1009: message too big"):
+            await transport.receive()
+
+
+# --- closing --------------------------------------------------------------------------------------------------------
+
+
+async def elapsed(transport, deadline_s):
+    started = trio.current_time()
+    await transport.close(deadline_s)
+    return trio.current_time() - started
+
+
+async def test_a_close_in_order(autojump_clock):
+    async with by_hand() as (transport, server):
+
+        async def answer():
+            data = await server.receive_some(100)
+            assert data[0] == 0x88
+            await trio.sleep(0.5)
+            await server.send_all(close_frame(1000))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer)
+            assert await elapsed(transport, 10) == pytest.approx(0.5)
+        assert await elapsed(transport, 10) == 0
+
+
+async def test_a_close_with_a_silent_peer_takes_its_deadline(autojump_clock):
+    async with by_hand() as (transport, server):
+        assert await elapsed(transport, 2) == pytest.approx(2)
+        with pytest.raises(ConnectionLost):
+            await transport.receive()
+        assert await server.receive_some(100)
+        assert await server.receive_some(100) == b""
+
+
+async def test_a_close_with_a_peer_that_does_not_read_takes_its_deadline(autojump_clock):
+    async with by_hand(pair=trio.testing.lockstep_stream_pair) as (transport, _), trio.open_nursery() as nursery:
+
+        async def send():
+            with pytest.raises(ConnectionLost):
+                await transport.send("nobody takes this")
+
+        nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await elapsed(transport, 2) == pytest.approx(2)
+
+
+async def test_a_close_with_a_peer_that_is_gone_takes_no_time(autojump_clock):
+    async with by_hand() as (transport, server):
+        await server.aclose()
+        assert await elapsed(transport, 2) == 0
+
+
+async def test_a_close_while_the_peer_floods_reads_a_bounded_part(autojump_clock):
+    async with by_hand() as (transport, server), trio.open_nursery() as nursery:
+        sent = 0
+
+        async def flood():
+            nonlocal sent
+            with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
+                while True:
+                    await server.send_all(frame(b"x" * 10_000))
+                    sent += 10_000
+                    await trio.sleep(0.001)
+
+        nursery.start_soon(flood)
+        await trio.sleep(0.1)
+        before = sent
+        took = await elapsed(transport, 10)
+        assert took < 0.1
+        assert sent - before < 2 * limits.CLOSE_DRAIN_MAX_BYTES
+
+
+async def test_a_close_after_the_reader_was_cancelled_says_goodbye_and_does_not_wait(autojump_clock):
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+
+        async def shake():
+            request = await read_request(theirs)
+            await theirs.send_all(OK % accept_key(request) + b"\r\n")
+
+        nursery.start_soon(shake)
+        async with trio.open_nursery() as inner:
+            transport = await trio_ws.wrap(inner, ours, endpoint())
+            inner.cancel_scope.cancel()
+        assert await elapsed(transport, 10) == 0
+        assert (await theirs.receive_some(100))[0] == 0x88
+        assert await theirs.receive_some(100) == b""
+
+
+async def test_a_close_that_is_cancelled_drops_the_connection(autojump_clock):
+    async with by_hand() as (transport, server):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await transport.close(10)
+        with trio.fail_after(1):
+            while await server.receive_some(100):
+                pass
+
+
+async def test_no_key_in_any_log_or_repr(caplog, autojump_clock):
+    caplog.set_level(logging.DEBUG)
+    async with by_hand() as (transport, server):
+        await server.send_all(frame(b"x"))
+        await transport.receive()
+        shown = f"{transport!r}{endpoint()!r}{endpoint()}"
+    error = await refused(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
+    assert KEY not in caplog.text + shown + repr(error) + str(error) + repr(error.__cause__)
+    assert caplog.records
