@@ -1,6 +1,7 @@
 """The console script `realtime-engine`, and `python -m engine`."""
 
 import sys
+from io import TextIOWrapper
 
 from engine.audio.extras import load
 from engine.errors import ConfigError
@@ -16,6 +17,10 @@ def main() -> None:
 
 
 def _run() -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that can't show a letter shows another one.
+            stream.reconfigure(errors="replace")
     for module in ("cyclopts", "rich"):
         load(module, "cli")
     from engine.cli.app import run  # noqa: PLC0415 - needs the extra

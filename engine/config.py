@@ -204,7 +204,7 @@ class ClientSettings:
         value, most = self.timeout_s, limits.OPENAI_MAX_TIMEOUT_S
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 < value <= most:
-            message = f"timeout_s={value} is not possible: at most {most} s (max_timeout_s={most}), and above 0"
+            message = f"timeout_s={value!r} is not possible: at most {most} s (max_timeout_s={most}), and above 0"
             raise ConfigError("client_config.timeout_s", value, f"above 0, at most {most}", message=message)
 
     def url(self, model: str) -> str:
@@ -285,12 +285,18 @@ def _tool_choice(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
     raise ConfigError("inference.tool_choice", value, allowed)
 
 
-def _messages(messages: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    return tuple(messages)
+def _listed(field: str, given: Sequence[Any] | None) -> Sequence[Any]:
+    if given is not None and not isinstance(given, (list, tuple)):
+        raise ConfigError(field, type(given).__name__, "a list")
+    return given or ()
+
+
+def _messages(messages: Sequence[Mapping[str, Any]] | None) -> tuple[Mapping[str, Any], ...]:
+    return tuple(_listed("history", messages))
 
 
 def _tools(specs: Sequence[Any] | None) -> tuple[Tool, ...]:
-    return tuple(to_wire_tool(spec, f"tools[{index}]") for index, spec in enumerate(specs or ()))
+    return tuple(to_wire_tool(spec, f"tools[{index}]") for index, spec in enumerate(_listed("tools", specs)))
 
 
 @attrs.frozen(kw_only=True)

@@ -66,7 +66,7 @@ class SessionStatistics:
     Attributes:
         connection_id: As in the session's first event.
         state: `new`, `connecting`, `live`, `closing` or `closed`.
-        age_s: Seconds since the connection was begun.
+        age_s: Seconds since the connection was begun, until the session's end.
         messages_received: Server messages, those that could not be read included.
         events_received: Server events by type.
         audio_fed_ms: Microphone audio taken.
@@ -116,6 +116,7 @@ class Session:
         self._begin: Sequence[str] = ()
         self._connecting = trio.CancelScope()
         self._started_at = 0.0
+        self._closed_at: float | None = None
         self._end: End | None = None
         self._error: BaseException | None = None
         self._opened = False
@@ -201,7 +202,7 @@ class Session:
         return SessionStatistics(
             connection_id=self.connection_id,
             state=self._state,
-            age_s=trio.current_time() - self._started_at if self._state != "new" else 0.0,
+            age_s=self._age_s(),
             messages_received=self._traffic.messages,
             events_received=self._traffic.events.snapshot(),
             audio_fed_ms=self._pump.fed_ms,
@@ -213,6 +214,11 @@ class Session:
             transport=self._transport.statistics() if self._transport is not None else None,
         )
 
+    def _age_s(self) -> float:
+        if self._state == "new":
+            return 0.0
+        return (trio.current_time() if self._closed_at is None else self._closed_at) - self._started_at
+
     async def stop(self) -> None:
         """End the session: flush, close, leave nothing behind. Takes at most `close_deadline_s`; may be repeated.
 
@@ -222,6 +228,7 @@ class Session:
         self._finish(End("client_disconnect"))
         if self._state == "new":
             self._state = "closed"
+            self._closed_at = self._started_at
             self.raw.close()
             self._ended.set()
         with trio.CancelScope(shield=True):
@@ -273,6 +280,7 @@ class Session:
         finally:
             self._finish(End("client_disconnect"))
             self._state = "closed"
+            self._closed_at = trio.current_time()
             self.raw.close()
             self._ended.set()
             logger.info("session %s closed: %s", self.connection_id, self._reason())

@@ -1,10 +1,14 @@
-"""What all tests share: Hypothesis profiles, the `--peers` option, and recordings of the real service."""
+"""What all tests share: Hypothesis profiles, `--peers`, recordings of the real service, a look at all that is sent."""
 
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from openai.types.realtime import RealtimeClientEvent
+from pydantic import TypeAdapter, ValidationError
+
+from engine.lane import Lane
 
 RECORDINGS_VARIABLE = "REALTIME_RECORDINGS"
 NO_RECORDINGS = (
@@ -56,3 +60,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def recordings() -> list[Path]:
     """All recordings. A test that takes `recording` instead runs once for each of them."""
     return _recording_files() or pytest.skip(NO_RECORDINGS)
+
+
+CLIENT_EVENTS: TypeAdapter[object] = TypeAdapter(RealtimeClientEvent)
+
+
+@pytest.fixture(autouse=True)
+def everything_sent_is_the_services(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    """Whatever a session puts on its way in any test is a client event by openai's types, or the test says why not."""
+    refused: list[str] = []
+    put = Lane.put
+
+    def checked(lane: Lane, text: str, weight: float) -> None:
+        try:
+            CLIENT_EVENTS.validate_json(text)
+        except ValidationError as error:
+            refused.append(f"{text[:200]}: {error}")
+        put(lane, text, weight)
+
+    monkeypatch.setattr(Lane, "put", checked)
+    yield
+    if not request.node.get_closest_marker("sends_anything"):
+        assert refused == []

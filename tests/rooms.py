@@ -2,6 +2,7 @@
 
 import gc
 import json
+import math
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,13 +10,29 @@ import pybase64
 import trio
 import trio.testing
 
+from engine import limits
+from engine.audio.pcm import silence, tone
 from engine.config import ClientSettings, EngineSettings, SessionConfig
-from engine.events import BidiAudioStreamEvent, BidiTranscriptStreamEvent
+from engine.events import (
+    BidiAudioInputEvent,
+    BidiAudioStreamEvent,
+    BidiInterruptionEvent,
+    BidiResponseCompleteEvent,
+    BidiTextInputEvent,
+    BidiTranscriptStreamEvent,
+    ToolResultEvent,
+    ToolUseStreamEvent,
+)
 from engine.session import open_session
-from engine.testing import MemoryConnector
+from engine.simulator import Call, Say, Script, SimulatorSettings, serve
+from engine.simulator.settings import INSTANT
+from engine.testing import MemoryConnector, in_memory
 
 KEY = "sk-canary-5d1f0c77"
 """A key that must never show."""
+
+MS = b"\0\0" * 24
+"""A millisecond of PCM16 at 24 kHz."""
 
 
 def config(*, engine=None, client=None, **settings):
@@ -148,6 +165,53 @@ def names(events):
     return [event.type for event in events]
 
 
+# --- whole conversations ---------------------------------------------------------------------------------------------
+
+
+class Broken:
+    """A connector with a bug, and its transport."""
+
+    def __init__(self, where, bug):
+        self.where, self.bug, self.closed = where, bug, False
+
+    async def __call__(self, nursery, endpoint):
+        self.messages = [session_created()]
+        await self.fail("connect")
+        return self
+
+    async def fail(self, where):
+        await trio.lowlevel.checkpoint()
+        if where == self.where:
+            raise self.bug
+
+    async def receive(self):
+        if self.messages:
+            await trio.lowlevel.checkpoint()
+            return [self.messages.pop()]
+        await self.fail("receive")
+        await trio.sleep_forever()
+
+    async def send(self, text):
+        await self.fail("send")
+
+    async def close(self, deadline_s):
+        self.closed = True
+        await self.fail("close")
+
+    def statistics(self):
+        return None
+
+
+@asynccontextmanager
+async def simulated(*answers, tcp=False, settings=None, keys=None):
+    """Serve; give the simulator, and settings and a connector that lead to it."""
+    script = Script.of(*answers)
+    settings = settings or SimulatorSettings(pace=INSTANT, keys=keys, ledger_max_sessions=3)
+    async with serve(settings, script.responder, host="127.0.0.1" if tcp else None) as simulator:
+        client = {"base_url": simulator.base_url} if tcp else {}
+        yield simulator, client, None if tcp else in_memory(simulator)
+
+
 # --- what lives -----------------------------------------------------------------------------------------------------
 
 
@@ -170,3 +234,84 @@ def tasks():
 def collect():
     """Let what was forgotten warn."""
     gc.collect()
+
+
+# --- cancelled everywhere ---------------------------------------------------------------------------------------------
+
+TURN = tone(220, 200) + silence(600)
+
+
+async def converse(session):
+    """Text with a tool call, then speech, then speech into the answer."""
+    events = session.receive()
+    await session.send(BidiTextInputEvent("what time is it?"))
+    call = await until(events, ToolUseStreamEvent)
+    result = {"toolUseId": call.current_tool_use["toolUseId"], "status": "success", "content": [{"text": "noon"}]}
+    await session.send(ToolResultEvent(result))
+    while (await until(events, BidiResponseCompleteEvent)).stop_reason != "complete":
+        pass
+    for at in range(0, len(TURN), len(MS) * 40):
+        await session.send(BidiAudioInputEvent.from_pcm(TURN[at : at + len(MS) * 40]))
+    await until(events, BidiInterruptionEvent)
+    await until(events, BidiAudioStreamEvent)
+    for at in range(0, len(TURN), len(MS) * 100):
+        await session.send(BidiAudioInputEvent.from_pcm(TURN[at : at + len(MS) * 100]))
+    await until(events, BidiInterruptionEvent)
+    with session.raw.listen():
+        await session.stop()
+    assert [event async for event in events][-1].reason == "client_disconnect"
+
+
+ANSWERS = (Call("clock"), Say("noon"), Say("a b"), Say("c d"))
+
+
+class CancelAt(trio.abc.Instrument):
+    """Cancels a scope at the n-th step of some tasks."""
+
+    def __init__(self, number, who, scope):
+        self.number, self.who, self.scope = number, who, scope
+        self.count = 0
+        self.at = math.inf
+
+    def before_task_step(self, task):
+        if self.who(task):
+            if self.count == self.number:
+                self.at = trio.current_time()
+                self.scope.cancel()
+            self.count += 1
+
+
+def is_engine(task):
+    return task.name.startswith(("engine", "trio-websocket"))
+
+
+async def cancelled_at(number, who, run):
+    """Run something and cancel it at the n-th step; tell whether that was reached, and how long the end took."""
+    me = trio.lowlevel.current_task()
+    with trio.CancelScope() as scope:
+        instrument = CancelAt(number, is_engine if who == "engine" else lambda task: task is me, scope)
+        trio.lowlevel.add_instrument(instrument)
+        try:
+            await run()
+        finally:
+            trio.lowlevel.remove_instrument(instrument)
+    return instrument.at < math.inf, trio.current_time() - instrument.at
+
+
+async def cancel_everywhere(simulator, who, run, *, stride=1):
+    """Cancel at every step in turn; after each nothing is left."""
+    await run()
+    await trio.sleep(5)
+    before, sockets = tasks(), open_sockets()
+    number, reached = 0, True
+    while reached:
+        reached, took = await cancelled_at(number, who, run)
+        assert not reached or took <= limits.CLOSE_DEADLINE_S + 0.01
+        await trio.sleep(12)  # the simulator waits 10 s for a handshake that does not come
+        assert (number, tasks()) == (number, before)
+        assert (number, open_sockets()) == (number, sockets)
+        assert simulator.active_sessions == 0
+        assert all(ledger.crash is None for ledger in simulator.sessions)
+        number += stride
+    collect()
+    return number

@@ -153,7 +153,9 @@ def deep() -> object:
     return value
 
 
-@pytest.mark.parametrize("value", [object(), b"bytes", {1, 2}, endless(), deep()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [object(), b"bytes", {1, 2}, endless(), deep()], ids=lambda value: type(value).__name__
+)
 def test_what_json_cannot_say_is_unsupported(value):
     with pytest.raises(UnsupportedContent, match=r"the result of 'call_1' can't be written as JSON"):
         tool_output([{"json": value}], "call_1")

@@ -224,7 +224,7 @@ def test_usage_without_modalities_has_none(given):
 
 
 def test_an_event_that_does_not_say_its_fields_is_a_bug():
-    class Nameless(events._DictView):  # noqa: SLF001
+    class Nameless(events._DictView):
         type = "nameless"
 
     with pytest.raises(AssertionError, match="Nameless does not say its fields"):

@@ -2,7 +2,13 @@
 
 import trio
 
-from engine import BidiResponseCompleteEvent, BidiTextInputEvent, BidiTranscriptStreamEvent, SessionConfig, open_session
+from engine import (
+    BidiResponseCompleteEvent,
+    BidiTextInputEvent,
+    BidiTranscriptStreamEvent,
+    SessionConfig,
+    open_session,
+)
 from engine.transport.base import Connector
 
 PATIENCE_S = 60

@@ -2,7 +2,13 @@
 
 import trio
 
-from engine import BidiResponseCompleteEvent, BidiTextInputEvent, ClientSettings, SessionConfig, open_session
+from engine import (
+    BidiResponseCompleteEvent,
+    BidiTextInputEvent,
+    ClientSettings,
+    SessionConfig,
+    open_session,
+)
 from engine.simulator import serve
 
 

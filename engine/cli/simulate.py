@@ -27,17 +27,12 @@ def simulate(*, host: str, port: int, script: Path | None, voice: Voice | None) 
     if script is not None and voice == "local":
         message = "a script and the local voice do not go together | leave out --script or --voice local"
         raise ConfigError("--voice", voice, "tone", message=message)
-    responders: ResponderFactory = load_script(script).responder if script is not None else ScriptedResponder
+    responders = load_script(script).responder if script is not None else ScriptedResponder
+    says = f"script {script}" if script is not None else f"voice {voice or 'tone'}"
     console = Console(highlight=False, soft_wrap=True)
 
     async def command() -> None:
-        factory = await local_voice() if voice == "local" else responders
-        try:
-            async with serve(None, factory, host=host, port=port) as server:
-                _welcome(console, server, script, voice or "tone")
-                await _log_sessions(console, server)
-        except* OSError as errors:
-            raise _no_address(host, errors.exceptions[0]) from errors
+        await keep_serving(console, host, port, says, await local_voice() if voice == "local" else responders)
 
     try:
         run(command)
@@ -45,14 +40,35 @@ def simulate(*, host: str, port: int, script: Path | None, voice: Voice | None) 
         console.print("stopped")
 
 
+async def keep_serving(console: Console, host: str, port: int, says: str, responders: ResponderFactory) -> None:
+    """Serve until cancelled, and print who comes and goes.
+
+    Args:
+        console: Where to.
+        host: Address to listen on.
+        port: Port to listen on.
+        says: What answers, in words.
+        responders: What answers.
+
+    Raises:
+        ConfigError: The host can't be listened on.
+    """
+    try:
+        async with serve(None, responders, host=host, port=port) as server:
+            _welcome(console, server, says)
+            await _log_sessions(console, server)
+    except* OSError as errors:
+        raise _no_address(host, errors.exceptions[0]) from errors
+
+
 def _no_address(host: str, error: BaseException) -> ConfigError:
     message = f"{host} can't be listened on: {error} | take an address of this machine, as 127.0.0.1"
     return ConfigError("--host", host, "an address of this machine", message=message)
 
 
-def _welcome(console: Console, server: Simulator, script: Path | None, voice: Voice) -> None:
+def _welcome(console: Console, server: Simulator, says: str) -> None:
     url = server.base_url
-    console.print(f"A simulated Realtime service at {url}, {f'script {script}' if script else f'voice {voice}'}.\n")
+    console.print(f"A simulated Realtime service at {url}, {says}.\n")
     for client, way in (
         ("realtime-engine", f"realtime-engine talk --base-url {url}"),
         ("this engine", f'engine.ClientSettings(base_url="{url}", api_key="{ANY_KEY}")'),

@@ -60,7 +60,9 @@ async def _answered(card: SoundCard, call: Call, recording: Recording, length_s:
                 if not recording.turns and card.tape.caller_s > length_s + HEARING_S:
                     raise UnsupportedContent("the service heard no speech in the recording | listen to it yourself")
                 if recording.errors:
-                    raise ServerReported(recording.errors[0])
+                    break
                 await trio.sleep(FRAME_MS / 1000)
     except trio.TooSlowError as error:
         raise DeadlinePassed("answer", ANSWER_DEADLINE_S) from error
+    if recording.errors:
+        raise ServerReported(recording.errors[-1])

@@ -88,8 +88,12 @@ class Call:
         """Finish the transcript of each answer when its last sound was heard."""
         while True:
             await trio.sleep(FRAME_MS / 1000)
-            for item_id in [item_id for item_id in self._speaking if self._is_over(item_id)]:
-                self._heard_out(item_id)
+            self.end_what_is_over()
+
+    def end_what_is_over(self) -> None:
+        """Finish the transcript of each answer whose last sound was heard by now."""
+        for item_id in [item_id for item_id in self._speaking if self._is_over(item_id)]:
+            self._heard_out(item_id)
 
     def _is_over(self, item_id: str) -> bool:
         playing = self._card.loudspeaker.now_playing
@@ -178,6 +182,9 @@ class Call:
     async def _response_complete(self, event: BidiResponseCompleteEvent) -> None:
         response = self._recording.responses.setdefault(event.response_id, Response(self._now_s()))
         response.stop_reason = event.stop_reason
+        if event.stop_reason == "error":
+            error = (event.details or {}).get("error") or {}
+            self._went_wrong(error.get("message") or "the response failed")
 
     async def _usage(self, event: BidiUsageEvent) -> None:
         self._recording.usage.add(event)
@@ -194,5 +201,8 @@ class Call:
         self._screen.end(self._screen.begin(called_s, "tool", f"{call} -> {gave}"))
 
     async def _error(self, event: BidiErrorEvent) -> None:
-        self._recording.errors.append(event.message)
-        self._screen.end(self._screen.begin(self._now_s(), "error", event.message))
+        self._went_wrong(event.message)
+
+    def _went_wrong(self, words: str) -> None:
+        self._recording.errors.append(words)
+        self._screen.end(self._screen.begin(self._now_s(), "error", words))

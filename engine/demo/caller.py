@@ -68,7 +68,9 @@ class Caller:
     async def _hear(self, at_least_s: float) -> None:
         """Wait until so much of an answer was heard; an answer that is shorter is heard out."""
         with _patience():
-            while not self._has_heard(at_least_s):
+            while True:
+                if self._has_heard(at_least_s):
+                    return
                 await trio.sleep(FRAME_MS / 1000)
 
     def _has_heard(self, at_least_s: float) -> bool:

@@ -65,6 +65,7 @@ class Production:
             nursery.start_soon(call.follow_playback, name="demo playback")
             nursery.start_soon(self.card.run, session.send_audio, name="demo sound card")
             await Caller(self.card, call).tell(self._story)
+            call.end_what_is_over()
             nursery.cancel_scope.cancel()
 
     def _note(self, direction: Direction, text: str | bytes) -> None:

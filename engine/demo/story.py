@@ -28,12 +28,13 @@ class Beat:
 
 STORY: Final = (
     Beat(CARDS[2]),
-    Beat(PASSAGES[4]),
-    Beat(CARDS[0], cut_in_after_s=7.0),
+    Beat(PASSAGES[3]),
+    Beat(CARDS[0], cut_in_after_s=10.0),
     Beat(CARDS[1]),
 )
 """A hand of cards is scored; a sentence is read, and the agent goes on about its book until the caller cuts in with
-another hand; then a last one."""
+another hand; then a last one. The recogniser gets this sentence nearly right, and always the same; the others change
+with where exactly a turn is cut."""
 
 INSTRUCTIONS: Final = (
     "The caller reads you hands of cards: score them with the tool. Or sentences from a book: look them up, say what "

@@ -71,4 +71,6 @@ def _events(production: Production) -> Iterator[tuple[str, str]]:
     yield "events", f"{received:,} received and {sent:,} sent on the wire; {told:,} told to the application"
     if received + sent:
         each_us = meter.engine_s * 1e6 / (received + sent)
-        yield "engine's cost", f"{each_us:.0f} µs of processor time an event, {meter.engine_s * 1000:.0f} ms in all"
+        share = "" if production.fast else f", {meter.engine_s / production.card.tape.length_s:.1%} of one processor"
+        whole = f"{meter.engine_s * 1000:.0f} ms in all{share}"
+        yield "engine's cost", f"{each_us:.0f} µs of processor time an event, {whole}"

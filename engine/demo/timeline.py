@@ -1,5 +1,6 @@
 """Draws a call as a picture: who sounded when, what was sent and what was heard of it, tools and interruptions."""
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -36,7 +37,7 @@ CALLER, SENT, HEARD, UNHEARD, TOOL, CUT, INK, FAINT = (
 WAIT: Final = "#6b7480"
 
 FONT_PT: Final = 8.0
-CAPTION_LINES: Final = 3
+CAPTION_LINES: Final = 4
 ENVELOPE_S: Final = 0.02
 HALF_HEIGHT: Final = 0.3
 LOUDEST: Final = 0.7
@@ -103,24 +104,31 @@ def _wave(axes: Axes, pcm: bytes, lane: float, colour: str) -> None:
 
 # --- words ----------------------------------------------------------------------------------------------------------
 
-Caption = tuple[float, str]
+Caption = tuple[float, float, str]
+"""Where it begins, where it must end, and its words."""
 
 
 def _words(axes: Axes, recording: Recording, length_s: float) -> None:
-    said = [(turn.began_s, turn.heard or turn.said) for turn in recording.turns]
-    answers = [(answer.playing.began_s, answer.heard_words) for answer in recording.answers.values()]
-    heard = [(at_s, words) for at_s, words in answers if at_s is not None]
+    said = [(turn.began_s, math.inf, turn.heard or turn.said) for turn in recording.turns]
+    heard = [caption for answer in recording.answers.values() for caption in _heard(answer)]
     for lane, captions in ((_CALLER, said), (_HEARD, heard)):
         for at_s, words in _wrapped(axes, captions, length_s):
             axes.text(at_s, lane + HALF_HEIGHT + 0.04, words, fontsize=FONT_PT, color=INK, va="bottom")
 
 
-def _wrapped(axes: Axes, captions: Sequence[Caption], length_s: float) -> Iterator[Caption]:
-    """Wrap each caption to the room before the next one."""
+def _heard(answer: Answer) -> Iterator[Caption]:
+    playing = answer.playing
+    if playing.began_s is not None and playing.ended_s is not None:
+        was_cut = playing.heard_ms < playing.received_ms
+        yield playing.began_s, playing.ended_s + 0.3 if was_cut else math.inf, answer.heard_words
+
+
+def _wrapped(axes: Axes, captions: Sequence[Caption], length_s: float) -> Iterator[tuple[float, str]]:
+    """Wrap each caption to the room before its end and the next one."""
     width_pt = cast("Figure", axes.get_figure(root=True)).get_figwidth() * 72 * 0.88
     chars_per_s = width_pt / length_s / (FONT_PT * 0.53)
-    for (at_s, words), (next_s, _) in pairwise([*captions, (length_s, "")]):
-        lines = textwrap.wrap(words, max(12, int((next_s - at_s - 0.5) * chars_per_s)))
+    for (at_s, until_s, words), (next_s, *_) in pairwise([*captions, (length_s, math.inf, "")]):
+        lines = textwrap.wrap(words, max(12, int((min(next_s, until_s) - at_s - 0.5) * chars_per_s)))
         more = " …" if len(lines) > CAPTION_LINES else ""
         yield at_s, "\n".join(lines[:CAPTION_LINES]) + more
 
@@ -160,7 +168,7 @@ def _tools(axes: Axes, recording: Recording, length_s: float) -> None:
         zorder=3,
     )
     results = [f"= {use.result}" for use in recording.tools]
-    calls = [(use.called_s, use.call.replace("(", " (", 1)) for use in recording.tools]
+    calls = [(use.called_s, math.inf, use.call.replace("(", " (", 1)) for use in recording.tools]
     for (at_s, words), result in zip(_wrapped(axes, calls, length_s), results, strict=True):
         axes.text(at_s + 0.35, _TOOLS, f"{words}\n{result}", fontsize=FONT_PT, color=INK, va="center")
 

@@ -11,7 +11,7 @@ FACE_POINTS: Final[Mapping[str, int]] = {"ace": 11, "jack": 10, "queen": 10, "ki
 NUMBER_WORDS: Final = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 POINTS: Final = {**FACE_POINTS, **{word: points for points, word in enumerate(NUMBER_WORDS, start=2)}}
 
-ALIKE: Final = 0.6
+ALIKE: Final = 0.5
 """Share of words from which a sentence counts as found: recognisers get some of them wrong."""
 
 

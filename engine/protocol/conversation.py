@@ -162,7 +162,7 @@ class Conversation:
                 effect = self._submit_text(content)
             case BidiImageInputEvent():
                 effect = self._submit_image(content)
-            case ToolResultEvent():
+            case _:
                 effect = self._turns.answer(content)
         return [effect, *self._turns.settle(now)]
 

@@ -1,5 +1,7 @@
 """`realtime-engine simulate`: a port that our engine and openai-python can talk to, until Ctrl-C."""
 
+import io
+import os
 import re
 import signal
 import socket
@@ -8,8 +10,14 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+import trio
+from rich.console import Console
 
 from engine.cli import exits
+from engine.cli.simulate import keep_serving
+from engine.config import ClientSettings, SessionConfig
+from engine.session import open_session
+from engine.simulator import ScriptedResponder
 
 SCRIPT = """
 [[turn]]
@@ -109,3 +117,30 @@ def test_what_can_not_be_served_is_one_line(command, tmp_path, monkeypatch, argu
     assert shown.code == exits.USAGE
     assert len(shown.err.splitlines()) == 1
     assert words in shown.err
+
+
+async def test_who_comes_and_goes_is_printed(autojump_clock):
+    console = Console(file=io.StringIO(), highlight=False, soft_wrap=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_serving, console, "127.0.0.1", 0, "voice tone", ScriptedResponder)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        url = re.search(r"ws://\S+/v1", console.file.getvalue()).group()
+        config = SessionConfig(client=ClientSettings(api_key="any", base_url=url))
+        async with open_session(config):
+            await trio.sleep(1)
+            assert re.search(r"connection 1: sess_\w+\n$", console.file.getvalue())
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+
+    assert "connection 1: over, close code 1000, 1 events received, 2 sent" in console.file.getvalue()
+
+
+def test_ctrl_c_is_how_it_ends(command, monkeypatch):
+    async def stopped(console, *_):
+        os.kill(os.getpid(), signal.SIGINT)
+        await trio.sleep_forever()
+
+    monkeypatch.setattr("engine.cli.simulate.keep_serving", stopped)
+    shown = command("simulate", "--voice", "local")
+
+    assert (shown.code, shown.out, shown.err) == (0, "stopped\n", "")

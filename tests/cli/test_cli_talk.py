@@ -16,6 +16,7 @@ from engine.cli import exits, talk_text, talk_wav
 from engine.demo.lines import CARDS
 from engine.demo.service import ANY_KEY
 from engine.errors import DeadlinePassed, UnsupportedContent
+from engine.events import BidiInterruptionEvent
 from engine.simulator import Fail, Say, Script
 from engine.simulator.local_voice import transcriber
 
@@ -109,6 +110,22 @@ async def test_a_recording_without_speech_says_so(autojump_clock):
     assert len(heard) >= len(silence(3500))
 
 
+class Heard(AlmostSession):
+    """Tells that it hears speech, and never answers."""
+
+    async def receive(self):
+        await trio.sleep(1)
+        yield BidiInterruptionEvent("user_speech")
+        await trio.sleep_forever()
+
+
+async def test_a_recording_that_is_never_answered_is_a_time_out(autojump_clock):
+    with pytest.raises(ExceptionGroup) as caught:
+        await talk_wav.hold(Heard(), silence(500), bytearray())
+
+    assert caught.group_contains(DeadlinePassed)
+
+
 # --- what can go wrong ------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +177,15 @@ def test_a_response_that_fails_is_told(command, service, tmp_path):
     assert shown.code == exits.SERVICE
     assert "You exceeded your current quota." in shown.err
     assert (tmp_path / "out.wav").exists()
+
+
+def test_a_spoken_turn_whose_response_fails_is_told(command, service, tmp_path):
+    service(Script.of(Fail("insufficient_quota", "You exceeded your current quota.")))
+    shown = command("talk", "--simulator", "--in", saved(tmp_path / "said.wav", CARDS[0].read_pcm24k()))
+
+    assert shown.code == exits.SERVICE
+    assert re.search(r"error +You exceeded your current quota", shown.out)
+    assert "You exceeded your current quota." in shown.err
 
 
 def test_an_answer_without_words_is_shown_as_that(command, service):

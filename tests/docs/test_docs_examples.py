@@ -1,9 +1,9 @@
 """Every program of the docs runs, and prints what its page says it prints."""
 
-import importlib.util
 import os
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,7 @@ from engine.simulator import serve
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = DOCS / "examples"
-CLIENTS = {"openai_client": "openai", "agents_client": "agents"}
-"""Programs that need a server, and the library that they show."""
-
-TESTED_OTHERWISE = {*CLIENTS, "greeter", "test_greeter"}
+TESTED_OTHERWISE = {"openai_client", "agents_client", "greeter", "test_greeter"}
 PROGRAMS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in TESTED_OTHERWISE)
 NO_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
 
@@ -35,28 +32,48 @@ def run(*command: str | Path, cwd: Path) -> str:
     return result.stdout
 
 
+@pytest.fixture(scope="module")
+def printed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """What the programs that are tested now print, by name: they run side by side, as they mostly sleep."""
+    mine = [item for item in request.session.items if item.module is request.module and hasattr(item, "callspec")]
+    with ThreadPoolExecutor(4) as pool:
+        yield {
+            name: pool.submit(run, EXAMPLES / f"{name}.py", cwd=tmp_path_factory.mktemp(name))
+            for name in (item.callspec.params["name"] for item in mine)
+        }
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_prints_what_its_page_shows(name: str, tmp_path: Path):
+def test_a_program_prints_what_its_page_shows(name: str, printed: dict[str, Future[str]]):
     expected = (EXAMPLES / f"{name}.txt").read_text("utf-8")
 
-    assert run(EXAMPLES / f"{name}.py", cwd=tmp_path) == expected
+    assert printed[name].result() == expected
 
 
 def test_the_tests_that_the_docs_show_pass():
     run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_greeter.py", cwd=EXAMPLES)
 
 
-@pytest.mark.parametrize("name", CLIENTS)
-async def test_another_client_talks_with_the_simulator(name: str):
-    if importlib.util.find_spec(CLIENTS[name]) is None:
-        pytest.skip(f"{CLIENTS[name]} is not installed")
-    expected = (EXAMPLES / f"{name}.txt").read_text("utf-8")
+async def join_the_simulator(python: str | Path, name: str) -> None:
+    """Run a client's program against a server of ours, and check what it prints."""
     async with serve() as simulator:
-        command = [sys.executable, str(EXAMPLES / f"{name}.py"), simulator.base_url]
+        command = [str(python), str(EXAMPLES / f"{name}.py"), simulator.base_url]
         with trio.fail_after(60):
             result = await trio.run_process(command, env=NO_SETTINGS, capture_stdout=True)
 
-    assert result.stdout.decode() == expected
+    assert result.stdout.decode() == (EXAMPLES / f"{name}.txt").read_text("utf-8")
+
+
+async def test_openai_python_talks_with_the_simulator():
+    await join_the_simulator(sys.executable, "openai_client")
+
+
+@pytest.mark.peers
+async def test_openai_agents_talks_with_the_simulator(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "peers")
+    from environments import AGENTS, python_of
+
+    await join_the_simulator(python_of(AGENTS), "agents_client")
 
 
 def test_every_program_is_shown_on_a_page():

@@ -194,7 +194,7 @@ def test_an_image_that_was_opted_in_is_sent_and_not_asked_about(mime):
 
 
 def test_an_image_of_another_type_is_unsupported_and_the_error_says_which_are():
-    with pytest.raises(UnsupportedContent, match="image/gif.*content not supported; use one of image/png, image/jpeg"):
+    with pytest.raises(UnsupportedContent, match=r"image/gif.*content not supported; use one of image/png, image/jpeg"):
         Talk(image_input=True).conversation.submit(BidiImageInputEvent("R0lG", "image/gif"), 0.0)
 
 

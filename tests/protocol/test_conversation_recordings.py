@@ -79,8 +79,9 @@ def test_all_words_of_a_recording_are_told_and_the_deltas_join_to_the_finals(rep
     assert sum(event.is_final for event in transcripts if event.role == "assistant") == (
         sent["response.output_audio_transcript.done"] + sent["response.output_text.done"]
     )
-    assert sum(event.is_final for event in transcripts if event.role == "user") == (
-        sent["conversation.item.input_audio_transcription.completed"]
+    assert (
+        sum(event.is_final for event in transcripts if event.role == "user")
+        == (sent["conversation.item.input_audio_transcription.completed"])
     )
     for (item_id, content_index), final in finals.items():
         pieces = [

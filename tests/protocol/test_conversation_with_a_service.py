@@ -152,7 +152,7 @@ class World:
         raise AssertionError("the talk never ends")
 
 
-@settings(max_examples=300)
+@settings(max_examples=max(300, settings.default.max_examples))
 @given(st.lists(st.sampled_from(STEPS), max_size=60), st.booleans())
 def test_whatever_races_the_service_answers_all_that_it_was_told(names, names_requests):
     world = World(names_requests=names_requests)

@@ -489,6 +489,7 @@ def test_a_call_that_only_the_end_of_its_response_shows_is_told_then():
     Talk().plays("""
         >> created resp_1
         << ResponseStart resp_1
+        >> said_begun resp_1 item_9
         >> said resp_1 item_9
         >> done resp_1 call=call_1
         << ToolUse call_1 tool {}

@@ -97,7 +97,14 @@ def call_item(call_id: str, options: Options) -> Json:
 
 
 def call(response_id: str, call_id: str, options: Options) -> ServerEvent:
-    return server("response.output_item.done", response_id=response_id, output_index=0, item=call_item(call_id, options))
+    return server(
+        "response.output_item.done", response_id=response_id, output_index=0, item=call_item(call_id, options)
+    )
+
+
+def said(kind: str, response_id: str, item_id: str) -> ServerEvent:
+    item = {"type": "message", "id": item_id, "role": "assistant", "content": []}
+    return server(f"response.output_item.{kind}", response_id=response_id, output_index=0, item=item)
 
 
 def call_begun(response_id: str, call_id: str, options: Options) -> ServerEvent:
@@ -138,10 +145,10 @@ def message(kind: str, item_id: str, text: str, previous: str | None) -> ServerE
 SERVICE: dict[str, Callable[..., ServerEvent]] = {
     "session_created": lambda o: session("created", o),
     "session_updated": lambda o: session("updated", o),
-    "created": lambda r, o: created(r, o),
+    "created": created,
     "nameless_created": lambda _: server("response.created", response={"conversation_id": "conv_1"}),
     "nameless_done": lambda _: server("response.done", response={}),
-    "done": lambda r, o: done(r, o),
+    "done": done,
     "audio": lambda r, _: server("response.output_audio.delta", **place(r), delta="AAAA"),
     "audio_done": lambda r, _: server("response.output_audio.done", **place(r)),
     "written": lambda r, i, t, _: server("response.output_text.delta", **place(r, i), delta=t),
@@ -156,12 +163,8 @@ SERVICE: dict[str, Callable[..., ServerEvent]] = {
     "call_begun": call_begun,
     "arguments_done": arguments_done,
     "call": call,
-    "said": lambda r, i, _: server(
-        "response.output_item.done",
-        response_id=r,
-        output_index=0,
-        item={"type": "message", "id": i, "role": "assistant", "content": []},
-    ),
+    "said_begun": lambda r, i, _: said("added", r, i),
+    "said": lambda r, i, _: said("done", r, i),
     "speech_started": lambda i, _: server("input_audio_buffer.speech_started", item_id=i, audio_start_ms=100),
     "speech_stopped": lambda i, _: server("input_audio_buffer.speech_stopped", item_id=i, audio_end_ms=900),
     "cleared": lambda _: server("input_audio_buffer.cleared"),

@@ -210,7 +210,10 @@ async def test_nobody_listens():
     port = listener.socket.getsockname()[1]
     await listener.aclose()
     error = await fails(f"ws://127.0.0.1:{port}/v1")
-    assert (str(error), error.reason) == (f"can't connect to 127.0.0.1:{port}: Connection refused", "Connection refused")
+    assert (str(error), error.reason) == (
+        f"can't connect to 127.0.0.1:{port}: Connection refused",
+        "Connection refused",
+    )
     assert isinstance(error.__cause__, OSError)
 
 
