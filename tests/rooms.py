@@ -190,6 +190,7 @@ class Broken:
             return [self.messages.pop()]
         await self.fail("receive")
         await trio.sleep_forever()
+        return []
 
     async def send(self, text):
         await self.fail("send")

@@ -6,6 +6,8 @@ import trio.testing
 
 from engine.lane import Lane
 
+pytestmark = pytest.mark.sends_anything("a lane does not look at its messages")
+
 
 async def test_messages_go_in_order_and_count_until_they_are_sent():
     lane = Lane(100)

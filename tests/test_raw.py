@@ -129,6 +129,7 @@ async def test_what_can_not_be_written_does_not_count_as_sent(autojump_clock):
         await peer.hear("response.create")
 
 
+@pytest.mark.sends_anything("it sends settings that are wrong")
 async def test_what_can_not_be_shown_does_not_stop_the_sender(autojump_clock):
     async with live() as (session, peer):
         await peer.hear("session.update")

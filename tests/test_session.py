@@ -85,6 +85,12 @@ class Narrow(MemoryConnector):
         return client
 
 
+async def collect_into(got, session):
+    """Receive to the end, which may raise."""
+    async for event in session.receive():
+        got.append(event)
+
+
 async def ended(session):
     """Receive to the end; give what is raised there."""
     try:
@@ -102,9 +108,8 @@ async def test_settings_go_first_then_history_then_text(autojump_clock):
     async with live(config(history=history, instructions="be brief")) as (session, peer):
         await session.send(BidiTextInputEvent("now"))
         events = [await peer.hear() for _ in range(5)]
-        assert [event["type"] for event in events] == ["session.update", *["conversation.item.create"] * 3] + [
-            "response.create"
-        ]
+        items = ["conversation.item.create"] * 3
+        assert [event["type"] for event in events] == ["session.update", *items, "response.create"]
         assert events[0]["session"]["instructions"] == "be brief"
         assert [event["item"]["content"][0]["text"] for event in events[1:4]] == ["before", "yes", "now"]
         assert names(await take(session, 1)) == ["bidi_connection_start"]
@@ -241,10 +246,10 @@ async def test_nothing_is_sent_before_it_is_open(autojump_clock):
 async def test_a_bug_ends_the_session_with_its_exception(where, autojump_clock):
     bug, before = ZeroDivisionError(where), tasks()
     connector = Broken(where, bug)
-    with pytest.raises(ZeroDivisionError) as caught:
+    with pytest.raises(ZeroDivisionError) as caught:  # noqa: PT012 - opening, sending or receiving raises it
         async with open_session(config(), connector=connector) as session:
             await session.send(BidiTextInputEvent("x"))
-            with pytest.raises(SessionEnded) as sending:
+            with pytest.raises(SessionEnded) as sending:  # noqa: PT012 - some time later
                 while True:
                     await trio.sleep(0.1)
                     await session.send(BidiTextInputEvent("x"))
@@ -313,7 +318,7 @@ async def test_the_blocks_own_exception_comes_as_it_was(autojump_clock):
     assert isinstance(caught.value.__context__, KeyError)
     assert caught.value.__cause__ is None
     assert not caught.value.__suppress_context__
-    with trio.CancelScope() as scope, pytest.raises(ValueError, match="mine"):
+    with trio.CancelScope() as scope, pytest.raises(ValueError, match="mine"):  # noqa: PT012 - the block is the test
         async with open_session(config(), connector=Broken("", None)) as session:
             scope.cancel()
             await fail(session)
@@ -432,7 +437,7 @@ async def test_input_overflow_drop_oldest(autojump_clock):
 async def test_input_overflow_fail(autojump_clock):
     settings = config(engine={"input_overflow": "fail", "close_deadline_s": 0.1})
     async with live(settings, Narrow()) as (session, _):
-        with pytest.raises(LimitExceeded, match="AUDIO_LANE_S"):
+        with pytest.raises(LimitExceeded, match="AUDIO_LANE_S"):  # noqa: PT012 - at some time
             for _ in range(1000):
                 await session.send_audio(MS * 40)
         assert fill_s(session) >= limits.AUDIO_LANE_S
@@ -442,11 +447,11 @@ async def test_input_overflow_fail(autojump_clock):
 @pytest.mark.parametrize("what", ["audio", "text"])
 async def test_whoever_waits_for_room_is_told_when_the_session_ends(what, autojump_clock):
     settings = config(engine={"close_deadline_s": 0.1})
-    async with live(settings, Narrow()) as (session, peer), trio.open_nursery() as nursery:
+    async with live(settings, Narrow()) as (session, _), trio.open_nursery() as nursery:
 
         async def send():
             content = BidiAudioInputEvent.from_pcm(MS * 40) if what == "audio" else BidiTextInputEvent("x", "assistant")
-            with pytest.raises(SessionEnded):
+            with pytest.raises(SessionEnded):  # noqa: PT012 - at some time
                 while True:
                     await session.send(content)
 
@@ -522,7 +527,7 @@ ODD = [
 async def test_bad_and_odd_input_loses_no_other_event(autojump_clock, caplog):
     caplog.set_level(logging.DEBUG)
     async with live(config(engine={"message_max_bytes": 2048})) as (session, peer):
-        mixed = [message for pair in zip(BAD, ODD + [BAD[0]], strict=True) for message in pair]
+        mixed = [message for pair in zip(BAD, [*ODD, BAD[0]], strict=True) for message in pair]
         for n, message in enumerate(mixed):
             await peer.say(text_delta(f"{n} "), message)
         await peer.say(text_delta("last"))
@@ -600,8 +605,7 @@ async def test_inbox_overflow_fail_ends_the_session_after_what_is_there(autojump
             peer.transport._outgoing.send_nowait(audio_delta(MS * 100))
         got = []
         with pytest.raises(LimitExceeded, match="inbox_max_bytes"):
-            async for event in session.receive():
-                got.append(event)
+            await collect_into(got, session)
         assert len(got) > 10
         await trio.testing.wait_all_tasks_blocked()
         assert session.statistics().state == "closed"
@@ -667,8 +671,7 @@ async def test_what_came_before_the_end_is_read_though_sending_fails_first(autoj
             await session.send(BidiTextInputEvent("x"))
             got = []
             with pytest.raises(BidiModelTimeoutError):
-                async for event in session.receive():
-                    got.append(event)
+                await collect_into(got, session)
             assert len(got) == 6
 
 
@@ -865,7 +868,7 @@ async def test_a_cancelled_session_does_not_wait_for_what_it_can_not_send(autoju
 ])  # fmt: skip
 async def test_cancelled_at_every_checkpoint_it_leaves_nothing(tcp, who, stride, autojump_clock):
     async with simulated(*ANSWERS, tcp=tcp) as (simulator, client, connector):
-        settings = config(client=client)
+        settings = config(client=client, engine={"input_frame_ms": 200})
 
         async def run():
             async with open_session(settings, connector=connector) as session:

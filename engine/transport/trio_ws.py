@@ -90,16 +90,17 @@ class TrioWebSocket:
         try:
             with trio.move_on_after(deadline_s) as scope:
                 self._stream.limit_reading(limits.CLOSE_DRAIN_MAX_BYTES, scope.cancel)
-                self._reader.when_ended(lambda: self._cut_short(scope))
+                sends = self._stream.sends
+                self._reader.when_ended(lambda: self._cut_short(scope, sends))
                 # The peer's close frame may cross ours.
                 with contextlib.suppress(wsproto.utilities.LocalProtocolError):
                     await self._socket.aclose()
         finally:
             await trio.aclose_forcefully(self._stream)
 
-    def _cut_short(self, closing: trio.CancelScope) -> None:
+    def _cut_short(self, closing: trio.CancelScope, sends: int) -> None:
         """Without the reader nobody sees the peer's close frame. If it was cancelled, ours can still be sent."""
-        if self._reader.cancelled:
+        if self._reader.cancelled and self._stream.sends == sends:
             self._stream.after_sending(closing.cancel)
         else:
             closing.cancel()
@@ -180,6 +181,7 @@ class _WatchedStream(trio.abc.Stream):
         self._on_sent: Callable[[], None] | None = None
         self.bytes_received = 0
         self.bytes_sent = 0
+        self.sends = 0
 
     def limit_reading(self, max_bytes: int, on_flood: Callable[[], None]) -> None:
         """Call `on_flood` when more than `max_bytes` come from now on."""
@@ -193,6 +195,7 @@ class _WatchedStream(trio.abc.Stream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self._stream.send_all(data)
         self.bytes_sent += len(data)
+        self.sends += 1
         if self._on_sent is not None:
             self._on_sent()
 

@@ -212,7 +212,7 @@ def test_the_screen_shows_who_said_what_with_latencies(demo):
         r"first audio +│ median 1\.\d\d s",
         r"tokens in +│ [\d,]+ audio, [\d,]+ text, of them [\d,]+ cached",
         r"tokens out +│ [\d,]+ audio, [\d,]+ text",
-        r"events +│ \d+ received and \d+ sent on the wire; \d+ told to the application",
+        r"events +│ [\d,]+ received and [\d,]+ sent on the wire; [\d,]+ told to the application",
         r"engine's cost +│ \d+ µs of processor time an event",
     ],
 )
