@@ -90,23 +90,29 @@ def _header(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         raise ConfigError(f"client_config.{attribute.name}", "(not shown)", "printable ASCII text, not empty")
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class AudioSettings:
     """Audio between the application and the engine.
 
     Attributes:
-        input_rate: Samples a second of what the application sends.
-        output_rate: Samples a second of what it receives.
+        input_rate: Samples a second of what the application sends; the format's own when not given.
+        output_rate: Samples a second of what it receives; the format's own when not given.
         channels: 1.
-        format: `pcm` (PCM16 little-endian), `pcmu` or `pcma` (G.711).
+        format: `pcm` (PCM16 little-endian, 24 kHz), `pcmu` or `pcma` (G.711, 8 kHz).
         voice: Name of the model's voice, or `{"id": ...}` of a custom one.
     """
 
-    input_rate: int = limits.WIRE_RATE_HZ
-    output_rate: int = limits.WIRE_RATE_HZ
-    channels: int = attrs.field(default=1, validator=_one_of("audio.", 1))
     format: str = attrs.field(default="pcm", validator=_one_of("audio.", *WIRE_FORMATS))
+    input_rate: int = attrs.field()
+    output_rate: int = attrs.field()
+    channels: int = attrs.field(default=1, validator=_one_of("audio.", 1))
     voice: TextOrObject = "alloy"
+
+    @input_rate.default
+    @output_rate.default
+    def _rate(self) -> int:
+        # A format that does not exist is the validator's business.
+        return WIRE_FORMATS.get(str(self.format), WIRE_FORMATS["pcm"])[1]
 
     def __attrs_post_init__(self) -> None:
         rate = WIRE_FORMATS[self.format][1]
@@ -134,7 +140,7 @@ def _base_url(value: str | None) -> str:
     try:
         parts = urlsplit(given)
         host, _ = parts.hostname, parts.port
-    except (ValueError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ConfigError("client_config.base_url", given, allowed) from error
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     if scheme not in {"ws", "wss"} or not host:

@@ -11,6 +11,7 @@ import trio
 from engine.config import (
     DEFAULT_INSTRUCTIONS,
     DEFAULT_MODEL,
+    WIRE_FORMATS,
     AudioSettings,
     ClientSettings,
     EngineSettings,
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 _INFERENCE_KEYS: Final = ("max_output_tokens", "output_modalities", "tool_choice")
 _PROVIDER_KEYS: Final = ("audio", "inference", "image_input", "engine")
-_AUDIO_DEFAULTS: Final = {"input_rate": 24000, "output_rate": 24000, "channels": 1, "format": "pcm", "voice": "alloy"}
 
 
 class BidiOpenAIRealtimeModel:
@@ -69,7 +69,7 @@ class BidiOpenAIRealtimeModel:
             logger.warning("provider_config[%r] is not known and is ignored; known: %s", key, ", ".join(_PROVIDER_KEYS))
         self.model_id = model_id
         self.config: dict[str, Any] = {
-            "audio": _AUDIO_DEFAULTS | deepcopy(dict(provider.get("audio") or {})),
+            "audio": _audio_config(provider.get("audio") or {}),
             "inference": deepcopy(dict(provider.get("inference") or {})),
         }
         self._image_input = bool(provider.get("image_input", False))
@@ -211,6 +211,13 @@ class BidiOpenAIRealtimeModel:
             engine=self._engine,
             **supported,
         )
+
+
+def _audio_config(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults, in the contract's order; rates follow the format."""
+    rate = WIRE_FORMATS.get(str(given.get("format", "pcm")), WIRE_FORMATS["pcm"])[1]
+    defaults = {"input_rate": rate, "output_rate": rate, "channels": 1, "format": "pcm", "voice": "alloy"}
+    return defaults | deepcopy(dict(given))
 
 
 def _settings(cls: Any, given: Mapping[str, Any] | None, where: str) -> Any:

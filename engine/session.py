@@ -524,8 +524,10 @@ def _check_text(content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEv
     match content:
         case BidiTextInputEvent(text=text) | BidiImageInputEvent(image=text):
             words: object = text
-        case ToolResultEvent():
-            words = content.tool_use_id + tool_output(content.tool_result.get("content"), content.tool_use_id)
+        case ToolResultEvent(tool_result={"toolUseId": call_id, **result}):
+            words = str(call_id) + tool_output(result.get("content"), str(call_id))
+        case _:
+            return  # The conversation says what is missing.
     if not isinstance(words, str):
         raise UnsupportedContent(f"text of type {type(words).__name__} | content not supported; send str")
     try:

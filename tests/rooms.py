@@ -10,7 +10,6 @@ import pybase64
 import trio
 import trio.testing
 
-from engine import limits
 from engine.audio.pcm import silence, tone
 from engine.config import ClientSettings, EngineSettings, SessionConfig
 from engine.events import (
@@ -307,7 +306,7 @@ async def cancel_everywhere(simulator, who, run, *, stride=1):
     number, reached = 0, True
     while reached:
         reached, took = await cancelled_at(number, who, run)
-        assert not reached or took <= limits.CLOSE_DEADLINE_S + 0.01
+        assert not reached or (number, took) < (number, 0.5), "the server answers, so nothing is waited for"
         await trio.sleep(12)  # the simulator waits 10 s for a handshake that does not come
         assert (number, tasks()) == (number, before)
         assert (number, open_sockets()) == (number, sockets)

@@ -99,6 +99,7 @@ WRONG = [
     (client, {"base_url": "wss://[::1"}, "client_config.base_url", "wss://host/v1"),
     (client, {"base_url": "wss://host:99999"}, "client_config.base_url", "wss://host/v1"),
     (client, {"base_url": 7}, "client_config.base_url", "wss://host/v1"),
+    (client, {"base_url": ["wss://host"]}, "client_config.base_url", "wss://host/v1"),
     (client, {"timeout_s": 0}, "client_config.timeout_s", "above 0, at most 3000"),
     (client, {"timeout_s": float("nan")}, "client_config.timeout_s", "above 0, at most 3000"),
     (client, {"timeout_s": "60"}, "client_config.timeout_s", "above 0, at most 3000"),
@@ -449,3 +450,15 @@ def test_this_file_covers_all_settings():
         EngineSettings,
         SessionConfig,
     }
+
+
+@pytest.mark.parametrize(("name", "rate"), [("pcm", 24000), ("pcmu", 8000), ("pcma", 8000)])
+def test_rates_follow_the_format_when_they_are_not_given(name, rate):
+    audio = AudioSettings(format=name)
+
+    assert (audio.input_rate, audio.output_rate) == (rate, rate)
+
+
+def test_a_format_of_any_type_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"audio\.format"):
+        AudioSettings(format=["pcm"])

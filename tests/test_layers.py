@@ -39,7 +39,7 @@ def rooms(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-L0 = rooms("errors limits counting")
+L0 = rooms("errors limits counting blocks")
 L1 = rooms("events contract config wire audio")
 L2 = rooms("protocol transport inbox lane raw event_stream")
 L3 = rooms("actors traffic")
@@ -53,6 +53,7 @@ ROOMS = {
     "errors": Room(0, rooms(""), pure=True),
     "limits": Room(0, rooms(""), pure=True),
     "counting": Room(0, rooms("limits"), pure=True),
+    "blocks": Room(0, rooms("")),
     "wire": Room(1, L0, pure=True),
     "audio": Room(1, L0, pure=True),
     "events": Room(1, L0, pure=True),
@@ -73,7 +74,7 @@ ROOMS = {
     "integrations": Room(6, WORDS | L4 | L5),
     "farm": Room(6, WORDS | L2 | L4 | L5),
     # Both ends must not share one mistake: the simulator shares our words, never our order.
-    "simulator": Room(2, rooms("wire audio limits errors")),
+    "simulator": Room(2, rooms("wire audio limits errors blocks")),
     "testing": Room(5, WORDS | L2 | L3 | L4 | rooms("simulator")),
     "demo": Room(7, WORDS | L2 | L3 | L4 | L5 | L6 | SIDE, public=True),
     "cli": Room(7, WORDS | L2 | L3 | L4 | L5 | L6 | SIDE | rooms("demo"), public=True),

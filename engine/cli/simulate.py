@@ -51,19 +51,11 @@ async def keep_serving(console: Console, host: str, port: int, says: str, respon
         responders: What answers.
 
     Raises:
-        ConfigError: The host can't be listened on.
+        ConfigError: The host or the port can't be listened on.
     """
-    try:
-        async with serve(None, responders, host=host, port=port) as server:
-            _welcome(console, server, says)
-            await _log_sessions(console, server)
-    except* OSError as errors:
-        raise _no_address(host, errors.exceptions[0]) from errors
-
-
-def _no_address(host: str, error: BaseException) -> ConfigError:
-    message = f"{host} can't be listened on: {error} | take an address of this machine, as 127.0.0.1"
-    return ConfigError("--host", host, "an address of this machine", message=message)
+    async with serve(None, responders, host=host, port=port) as server:
+        _welcome(console, server, says)
+        await _log_sessions(console, server)
 
 
 def _welcome(console: Console, server: Simulator, says: str) -> None:

@@ -13,9 +13,6 @@ from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint, Transport
 
 ANY_KEY: Final = "the-simulator-takes-any-key"
-IN_MEMORY_URL: Final = "ws://localhost/v1"
-"""No name is looked up for a stream in memory, but a session wants to know that its key stays on this machine."""
-
 
 @attrs.frozen
 class Service:
@@ -39,7 +36,7 @@ async def simulated(responders: ResponderFactory | None, *, in_memory: bool) -> 
         in_memory: True for streams in memory, False for TCP on loopback.
     """
     async with serve(None, responders, host=None if in_memory else "127.0.0.1") as server:
-        client = ClientSettings(api_key=ANY_KEY, base_url=IN_MEMORY_URL if in_memory else server.base_url)
+        client = ClientSettings(api_key=ANY_KEY, base_url=server.base_url)
         yield Service(client, _in_memory(server) if in_memory else trio_ws.connect)
 
 

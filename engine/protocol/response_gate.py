@@ -178,7 +178,7 @@ class ResponseGate:
             self._owed = True
 
     def turn_passed(self, response_id: str | None) -> None:
-        """Note that a later response ended without calls: older calls hold the way no longer."""
+        """Note that a response of the conversation ended: calls of older ones hold the way no longer."""
         if response_id != self._holding:
             self._holding = None
 

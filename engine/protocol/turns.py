@@ -27,8 +27,8 @@ from engine.wire.response import Response
 
 _NOTHING: Final[Sequence[Effect]] = ()
 _REMEMBERED_RESPONSES: Final = 64
-"""Ended responses whose ids are kept, to know a repeated event from a new one; and those outside the conversation,
-whose audio may wait for the application long after their end."""
+"""Ids that are kept: of ended responses, to know a repeated event from a new one; of interrupted ones, whose audio may
+come late; and of those outside the conversation, whose audio may wait for the application long after their end."""
 
 
 class Turns:
@@ -48,7 +48,7 @@ class Turns:
         self._format = config.audio.format
         self._rate = WIRE_FORMATS[config.audio.format][1]
         self._calls = Calls()
-        self._silenced: set[str] = set()
+        self._silenced: dict[str, None] = {}
         self._aside: dict[str, None] = {}
         self._ended: dict[str, None] = {}
         self.gate = ResponseGate(config.engine.response_request_deadline_s)
@@ -103,7 +103,7 @@ class Turns:
     def interrupt(self) -> PurgeAudio:
         """The user cuts in: nothing more of what the model was saying, but for responses outside the conversation."""
         if self.gate.active_id is not None:
-            self._silenced.add(self.gate.active_id)
+            _remember(self._silenced, self.gate.active_id)
         return PurgeAudio(frozenset(self._aside))
 
     # --- the service's side -----------------------------------------------------------------------------------
@@ -127,19 +127,17 @@ class Turns:
             return _NOTHING
         told = self._late_calls(response, response_id, event.event_id, now)
         has_calls = self._calls.in_response(response_id)
-        self._finish(response_id, has_calls=has_calls)
+        self._finish(response_id)
         told.append(complete_event(response, has_calls=has_calls, event_id=event.event_id, received_at=now))
         usage = usage_event(response, event_id=event.event_id, received_at=now)
         if usage is not None:
             told.append(usage)
         return [*told, *self.settle(now)]
 
-    def _finish(self, response_id: str, *, has_calls: bool) -> None:
+    def _finish(self, response_id: str) -> None:
         if response_id not in self._aside:
             self.gate.done(response_id)
-            if not has_calls:
-                self.gate.turn_passed(response_id)
-        self._silenced.discard(response_id)
+            self.gate.turn_passed(response_id)
         _remember(self._ended, response_id)
 
     def _audio(self, event: wire.ResponseOutputAudioDelta, now: float) -> Sequence[Effect]:

@@ -9,6 +9,7 @@ from errno import EACCES, EADDRINUSE
 
 import trio
 
+from engine.blocks import block_nursery
 from engine.errors import ConfigError
 from engine.simulator.connection import GOING_AWAY, Connection
 from engine.simulator.ledger import Lane, SessionLedger
@@ -44,8 +45,13 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """Give what clients take as their base URL, as in `ws://127.0.0.1:8123/v1`."""
-        host = f"[{self.host}]" if self.host and ":" in self.host else self.host or "simulator"
+        """Give what clients take as their base URL, as in `ws://127.0.0.1:8123/v1`.
+
+        In memory no name is looked up; the URL says that keys stay on this machine.
+        """
+        if self.host is None:
+            return "ws://localhost/v1"
+        host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ws://{host}:{self.port}/v1"
 
     @property
@@ -140,10 +146,10 @@ async def serve(
         The server.
 
     Raises:
-        ConfigError: The port is in use, or not allowed.
+        ConfigError: The port is in use or not allowed, or the address is none of this machine's.
     """
     listeners = None if host is None else await _open_listeners(host, port)
-    async with trio.open_nursery() as nursery:
+    async with block_nursery() as nursery:
         server = Simulator(settings or SimulatorSettings(), responder_factory or ScriptedResponder, nursery)
         if host is not None and listeners is not None:
             server.listen(host, listeners)
@@ -181,13 +187,15 @@ async def serve_forever(
 async def _open_listeners(host: str, port: int) -> list[trio.SocketListener]:
     try:
         return await trio.open_tcp_listeners(port, host=host)
+    except OverflowError as error:
+        raise ConfigError("port", port, "0 to 65535") from error
     except OSError as error:
+        words = error.strerror or str(error)
         if error.errno in (EADDRINUSE, EACCES):
-            message = (
-                f"port {port} on {host} can't be used: {error.strerror or error}; take another, or 0 for a free one"
-            )
+            message = f"port {port} on {host} can't be used: {words}; take another, or 0 for a free one"
             raise ConfigError("port", port, "a free port", message=message) from error
-        raise
+        message = f"can't listen on {host!r}: {words}; take an address of this machine, as 127.0.0.1"
+        raise ConfigError("host", host, "an address of this machine", message=message) from error
 
 
 def _is_loopback(host: str) -> bool:

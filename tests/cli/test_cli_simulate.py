@@ -104,7 +104,7 @@ def test_a_port_in_use_says_what_to_do(command):
         (["--script", "broken.toml"], "a TOML file"),
         (["--script", "wrong.toml"], "allowed: the keys"),
         (["--script", "good.toml", "--voice", "local"], "leave out"),
-        (["--host", "192.0.2.1"], "192.0.2.1 can't be listened on"),
+        (["--host", "192.0.2.1"], "can't listen on '192.0.2.1'"),
     ],
 )
 def test_what_can_not_be_served_is_one_line(command, tmp_path, monkeypatch, arguments, words):

@@ -105,7 +105,7 @@ class World:
             elif isinstance(effect, Transmit):
                 if isinstance(effect.event, ResponseCreate):
                     self.requests += 1
-                    self.raced = bool(self.service.out)
+                    self.raced = self.raced or bool(self.service.out)
                 self.to_service.append(effect.event)
 
     def step(self, name: str) -> None:
@@ -118,14 +118,13 @@ class World:
                 result = {"toolUseId": self.waiting_calls.pop(0), "content": [{"text": "a"}]}
                 self.apply(self.talk.conversation.submit(ToolResultEvent(result), self.talk.now))
             case "to_service" if self.to_service:
-                event = self.to_service.popleft()
-                self.raced = self.raced and not isinstance(event, ResponseCreate)
-                self.service.take(event)
+                self.service.take(self.to_service.popleft())
+                self.raced = self.raced and self.asked()
             case "to_client" if self.service.out:
                 self.apply(self.talk.conversation.receive(self.service.out.popleft(), self.talk.now))
             case "spoken_turn" if self.service.running is None and self.can_race():
                 self.races += 1
-                self.raced = any(isinstance(event, ResponseCreate) for event in self.to_service)
+                self.raced = self.asked()
                 self.service.items += 1
                 self.service.begin()
             case "finish":
@@ -134,6 +133,10 @@ class World:
                 self.service.finish("cancelled")
             case "call":
                 self.service.call()
+
+    def asked(self) -> bool:
+        """Tell whether a request is on its way."""
+        return any(isinstance(event, ResponseCreate) for event in self.to_service)
 
     def can_race(self) -> bool:
         """Only one response of the service's own begins and ends while one request is on its way.

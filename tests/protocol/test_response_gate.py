@@ -246,7 +246,7 @@ def test_results_that_come_before_the_end_of_the_response_wait_for_it(gate):
     assert gate.ready()
 
 
-def test_a_later_response_without_calls_lets_the_way_free(gate):
+def test_the_end_of_a_later_response_lets_the_way_free(gate):
     gate.created("resp_1")
     gate.call_opened("call_1", "resp_1")
     gate.done("resp_1")

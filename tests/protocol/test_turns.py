@@ -293,6 +293,7 @@ def test_audio_in_flight_of_an_interrupted_response_is_silenced_and_words_are_no
         << Transcript assistant final 'Hel' of 'Hel'
         >> done resp_1 status=cancelled reason=turn_detected
         << Complete resp_1 interrupted because turn_detected
+        >> audio resp_1
         >> speech_stopped item_2
         >> created resp_2
         << ResponseStart resp_2
@@ -300,7 +301,7 @@ def test_audio_in_flight_of_an_interrupted_response_is_silenced_and_words_are_no
         << AudioStream resp_2 AAAA
     """)
 
-    assert talk.conversation.statistics().silenced_audio == 2
+    assert talk.conversation.statistics().silenced_audio == 3
 
 
 def test_the_user_can_cut_in_after_the_response_is_done_and_its_audio_still_waits():

@@ -60,6 +60,13 @@ def test_blank_words_of_the_user_are_dropped():
     """)
 
 
+def test_the_model_may_say_nothing():
+    Talk().plays("""
+        >> spoken_done resp_1 item_1 ""
+        << Transcript assistant final '' of ''
+    """)
+
+
 def test_a_blank_piece_still_stands_in_the_text_so_far():
     Talk().plays("""
         >> heard_piece item_1 Good

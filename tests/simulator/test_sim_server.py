@@ -41,10 +41,17 @@ async def test_a_port_in_use_is_told_in_one_line():
     assert "\n" not in str(caught.value)
 
 
-async def test_an_address_that_is_not_ours_is_no_config_error():
-    with pytest.raises(OSError, match="assign requested address"):
+async def test_an_address_that_is_not_ours_is_told():
+    with pytest.raises(ConfigError, match="assign requested address; take an address of this machine") as caught:
         async with serve(host="203.0.113.1"):
             pass
+    assert caught.value.field == "host"
+
+
+async def test_what_the_block_raises_comes_out_as_it_was_raised():
+    with pytest.raises(LookupError, match=r"^mine$"):
+        async with serve(host=None):
+            raise LookupError("mine")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::1", "localhost"])

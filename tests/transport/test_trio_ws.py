@@ -8,6 +8,7 @@ import ssl
 import struct
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import trio
@@ -187,11 +188,9 @@ async def test_a_handshake_that_never_comes_can_be_cancelled(autojump_clock):
 
 
 @asynccontextmanager
-async def listening(handler, **options):
+async def listening(handler):
     async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(
-            lambda task_status: trio.serve_tcp(handler, 0, host="127.0.0.1", task_status=task_status, **options)
-        )
+        listeners = await nursery.start(partial(trio.serve_tcp, host="127.0.0.1"), handler, 0)
         yield listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()
 
@@ -338,7 +337,10 @@ async def test_tls_to_a_server_without_it():
 
 
 async def test_tls_handshake_that_never_comes_is_cancelled():
-    async with listening(lambda _: trio.sleep_forever()) as port:
+    async def silent(_):
+        await trio.sleep_forever()
+
+    async with listening(silent) as port:
         before = open_sockets()
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(0.05) as scope:
@@ -490,7 +492,7 @@ async def test_a_close_while_the_peer_floods_reads_a_bounded_part(autojump_clock
 
         async def flood():
             nonlocal sent
-            with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
+            with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):  # noqa: PT012 - at some time
                 while True:
                     await server.send_all(frame(b"x" * 10_000))
                     sent += 10_000
