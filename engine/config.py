@@ -148,6 +148,11 @@ def _base_url(value: str | None) -> str:
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
 
 
+def _without_query(url: str) -> str:
+    """Show a URL; some servers take keys in its query."""
+    return url.partition("?")[0]
+
+
 def _or_env(value: str | None, name: str) -> str | None:
     return (os.environ.get(name) if value is None else value) or None
 
@@ -191,7 +196,7 @@ class ClientSettings:
     api_key: str | None = attrs.field(default=None, converter=_key, validator=_header, repr=False)
     organization: str | None = attrs.field(default=None, converter=_organization, validator=_header)
     project: str | None = attrs.field(default=None, converter=_project, validator=_header)
-    base_url: str = attrs.field(default=None, converter=_base_url)
+    base_url: str = attrs.field(default=None, converter=_base_url, repr=lambda url: repr(_without_query(url)))
     timeout_s: float = limits.OPENAI_MAX_TIMEOUT_S
     allow_insecure_key: bool = False
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, eq=False)
@@ -204,7 +209,7 @@ class ClientSettings:
         parts = urlsplit(self.base_url)
         if parts.scheme == "ws" and not is_loopback(parts.hostname or "") and not self.allow_insecure_key:
             way_out = "wss://, or allow_insecure_key=True to send the key unencrypted all the same"
-            raise ConfigError("client_config.base_url", self.base_url, way_out)
+            raise ConfigError("client_config.base_url", _without_query(self.base_url), way_out)
 
     def _check_timeout(self) -> None:
         value, most = self.timeout_s, limits.OPENAI_MAX_TIMEOUT_S

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from engine.limits import COUNTED_NAMES
+from engine.limits import COUNTED_NAME_CHARS, COUNTED_NAMES
 
 OTHERS = "(others)"
 
@@ -14,7 +14,8 @@ class NameCounts:
         self._counts: Counter[str] = Counter()
 
     def add(self, name: str) -> None:
-        """Count one."""
+        """Count one; of a long name, its beginning."""
+        name = name[:COUNTED_NAME_CHARS]
         if name not in self._counts and len(self._counts) >= COUNTED_NAMES:
             name = OTHERS
         self._counts[name] += 1

@@ -7,6 +7,7 @@ and is never part of the JSON form.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -253,6 +254,27 @@ class BidiAudioStreamEvent(_OfResponse):
         return pybase64.b64decode(self.audio)
 
 
+class TextSoFar:
+    """An utterance as it stood at one moment: a share of a list that goes on growing, joined when it is read.
+
+    A long answer comes in thousands of pieces. If each event held a copy of all text before it, those that wait for a
+    slow reader would grow with the square of the answer.
+    """
+
+    __slots__ = ("_count", "_pieces")
+
+    def __init__(self, pieces: list[str]) -> None:
+        self._pieces = pieces
+        self._count = len(pieces)
+
+    def __str__(self) -> str:
+        return "".join(islice(self._pieces, self._count))
+
+
+def _text_or_none(text: "str | TextSoFar | None") -> str | None:
+    return None if text is None else str(text)
+
+
 @attrs.frozen
 class BidiTranscriptStreamEvent(_OfResponse):
     """A piece of what the user or the model says.
@@ -262,7 +284,6 @@ class BidiTranscriptStreamEvent(_OfResponse):
         text: The new words; all of them when `is_final`.
         role: Who says them.
         is_final: True for the last event of an utterance.
-        current_transcript: All words of the utterance so far.
     """
 
     type: ClassVar[str] = "bidi_transcript_stream"
@@ -270,7 +291,14 @@ class BidiTranscriptStreamEvent(_OfResponse):
     text: str
     role: Role
     is_final: bool
-    current_transcript: str | None = None
+    _so_far: str | TextSoFar | None = attrs.field(
+        default=None, alias="current_transcript", eq=_text_or_none, repr=False
+    )
+
+    @property
+    def current_transcript(self) -> str | None:
+        """All words of the utterance so far."""
+        return _text_or_none(self._so_far)
 
     def _fields(self) -> dict[str, Any]:
         return {

@@ -9,7 +9,13 @@ import trio
 
 from engine import limits
 from engine.errors import LimitExceeded
-from engine.events import BidiAudioStreamEvent, BidiErrorEvent, BidiOutputEvent, BidiTranscriptStreamEvent
+from engine.events import (
+    BidiAudioStreamEvent,
+    BidiErrorEvent,
+    BidiOutputEvent,
+    BidiTranscriptStreamEvent,
+    ToolUseStreamEvent,
+)
 
 Overflow = Literal["drop_oldest_audio", "wait", "fail"]
 
@@ -43,7 +49,9 @@ def weight(event: BidiOutputEvent) -> int:
     if isinstance(event, BidiAudioStreamEvent):
         return len(event.audio) + limits.INBOX_EVENT_BYTES
     if isinstance(event, BidiTranscriptStreamEvent):
-        return len(event.text) + len(event.current_transcript or "") + limits.INBOX_EVENT_BYTES
+        return len(event.text) + limits.INBOX_EVENT_BYTES
+    if isinstance(event, ToolUseStreamEvent):
+        return len(str(event.current_tool_use)) + limits.INBOX_EVENT_BYTES
     return limits.INBOX_EVENT_BYTES
 
 

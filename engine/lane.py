@@ -21,6 +21,21 @@ class LaneStatistics:
     dropped: float
 
 
+@attrs.frozen
+class Queued:
+    """A message in a lane.
+
+    Attributes:
+        text: The message.
+        weight: What it counts for.
+        keep: True for one that is never dropped.
+    """
+
+    text: str = attrs.field(repr=False)
+    weight: float
+    keep: bool = False
+
+
 class Lane:
     """Messages in order, each with a weight (1 for a control message, ms for audio).
 
@@ -33,11 +48,12 @@ class Lane:
 
     def __init__(self, bound: float) -> None:
         self.bound = bound
-        self._send, self._receive = trio.open_memory_channel[tuple[str, float]](math.inf)
+        self._send, self._receive = trio.open_memory_channel[Queued](math.inf)
         self._emptied = trio.Event()
         self._emptied.set()
         self._room = trio.Event()
         self._messages = 0
+        self._kept = 0
         self._waiting = 0.0
         self._most = 0.0
         self._dropped = 0.0
@@ -46,6 +62,11 @@ class Lane:
     def closed(self) -> bool:
         """True once it takes nothing more."""
         return math.isinf(self.bound)
+
+    @property
+    def keeps(self) -> bool:
+        """True while a message that is never dropped waits or is being sent."""
+        return self._kept > 0
 
     def has_room(self) -> bool:
         """Tell whether the bound is not reached."""
@@ -56,14 +77,15 @@ class Lane:
         while not self.has_room():
             await self._room.wait()
 
-    def put(self, text: str, weight: float) -> None:
-        """Add a message.
+    def put(self, text: str, weight: float, *, keep: bool = False) -> None:
+        """Add a message; `keep` it from being dropped.
 
         Raises:
             trio.ClosedResourceError: The lane is closed.
         """
-        self._send.send_nowait((text, weight))
+        self._send.send_nowait(Queued(text, weight, keep))
         self._messages += 1
+        self._kept += keep
         self._waiting += weight
         self._most = max(self._most, self._waiting)
         if self._emptied.is_set():
@@ -72,16 +94,19 @@ class Lane:
             self._room = trio.Event()
 
     def drop_oldest(self) -> bool:
-        """Forget the message that would go next; False when there is none."""
-        try:
-            _, weight = self._receive.receive_nowait()
-        except (trio.WouldBlock, trio.EndOfChannel):
+        """Forget the oldest message that may be dropped; False when there is none."""
+        passed: list[Queued] = []
+        while (oldest := self._take_nowait()) is not None and oldest.keep:
+            passed.append(oldest)
+        if passed:
+            self._put_back([*passed, *self._take_all()])
+        if oldest is None:
             return False
-        self._dropped += weight
-        self._took(weight)
+        self._dropped += oldest.weight
+        self._took(oldest)
         return True
 
-    async def next(self) -> tuple[str, float]:
+    async def next(self) -> Queued:
         """Wait for the next message, for the sender; `sent` must follow.
 
         Raises:
@@ -89,9 +114,9 @@ class Lane:
         """
         return await self._receive.receive()
 
-    def sent(self, weight: float) -> None:
+    def sent(self, message: Queued) -> None:
         """Note that the message which `next` gave is on the socket."""
-        self._took(weight)
+        self._took(message)
 
     async def emptied(self) -> None:
         """Wait until everything is on the socket."""
@@ -107,10 +132,24 @@ class Lane:
         """Give a snapshot."""
         return LaneStatistics(self._waiting, self._most, self._dropped)
 
-    def _took(self, weight: float) -> None:
+    def _take_nowait(self) -> Queued | None:
+        try:
+            return self._receive.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return None
+
+    def _take_all(self) -> list[Queued]:
+        return list(iter(self._take_nowait, None))
+
+    def _put_back(self, messages: list[Queued]) -> None:
+        for message in messages:
+            self._send.send_nowait(message)
+
+    def _took(self, message: Queued) -> None:
         self._messages -= 1
+        self._kept -= message.keep
         # Sums of floats drift; an empty lane weighs nothing.
-        self._waiting = self._waiting - weight if self._messages else 0.0
+        self._waiting = self._waiting - message.weight if self._messages else 0.0
         if not self._messages:
             self._emptied.set()
         if self.has_room():

@@ -94,3 +94,6 @@ HISTORY_MAX_ITEMS: Final = 10_000
 
 COUNTED_NAMES: Final = 256
 """Distinct names from the server (event types, fields) that statistics tell apart."""
+
+COUNTED_NAME_CHARS: Final = 128
+"""What statistics keep of such a name."""

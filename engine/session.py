@@ -5,19 +5,17 @@ import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, NoReturn, cast
+from typing import Final, cast
 
 import attrs
-import pybase64
 import trio
 
-from engine import limits
-from engine.actors.audio_pump import AudioPump
 from engine.actors.receiver import receiver
 from engine.actors.sender import sender
 from engine.actors.watchdog import Watchdog, deadline
-from engine.config import WIRE_FORMATS, SessionConfig
-from engine.contract import tool_output
+from engine.blocks import block_nursery
+from engine.config import SessionConfig
+from engine.content import audio_bytes, check_text, check_whole_samples
 from engine.errors import (
     BidiModelTimeoutError,
     ConnectionLost,
@@ -39,7 +37,8 @@ from engine.events import (
     ToolResultEvent,
 )
 from engine.inbox import Inbox, InboxStatistics
-from engine.lane import Lane, LaneStatistics
+from engine.lane import LaneStatistics
+from engine.outgoing import Outgoing
 from engine.protocol.conversation import Conversation, ConversationStatistics
 from engine.protocol.effects import Effect, End, Opened, PurgeAudio, Transmit
 from engine.protocol.history import History
@@ -108,9 +107,7 @@ class Session:
         self._conversation = Conversation(config, self.connection_id)
         self.inbox = Inbox(config.engine.inbox_max_bytes, config.engine.inbox_overflow)
         """What waits for `receive()`."""
-        self._control = Lane(limits.CONTROL_LANE_MESSAGES)
-        self._audio = Lane(limits.AUDIO_LANE_S * 1000)
-        self._pump = AudioPump(self._audio, config.audio, config.engine.input_frame_ms, config.engine.input_overflow)
+        self._out = Outgoing(config)
         self._transport: Transport | None = None
         self._watchdog: Watchdog | None = None
         self._begin: Sequence[str] = ()
@@ -126,7 +123,6 @@ class Session:
         self._ended = trio.Event()
         self._state = "new"
         self._feeds = 0
-        self._replayed = 0
         self._special: dict[type, Callable[..., None]] = {
             Transmit: self._transmit,
             PurgeAudio: self._purge,
@@ -144,7 +140,7 @@ class Session:
         """The server's items, mirrored."""
         return self._conversation.history
 
-    async def send(self, content: SessionInput | object) -> None:
+    async def send(self, content: SessionInput) -> None:
         """Send text, audio, a tool result, or (by opt-in) an image. Cancelled, it has sent all or nothing.
 
         Raises:
@@ -155,12 +151,13 @@ class Session:
         """
         self._check_live()
         if isinstance(content, BidiAudioInputEvent):
-            await self.send_audio(self._decode_audio(content))
+            await self.send_audio(audio_bytes(content, self.config.audio))
         elif isinstance(content, (BidiTextInputEvent, BidiImageInputEvent, ToolResultEvent)):
-            _check_text(content)
+            check_text(content)
             await self._submit(lambda now: self._conversation.submit(content, now))
-        else:  # Callers without a type checker come here.
-            ways = "BidiTextInputEvent, BidiAudioInputEvent, BidiImageInputEvent or ToolResultEvent"
+        else:
+            # Callers without a type checker come here.
+            ways = "BidiTextInputEvent, BidiAudioInputEvent, BidiImageInputEvent or ToolResultEvent"  # type: ignore[unreachable]
             raise UnsupportedContent(f"content_type={type(content).__name__} | content not supported; send {ways}")
 
     async def send_audio(self, audio: bytes) -> None:
@@ -175,12 +172,11 @@ class Session:
             LimitExceeded: Too much audio waits for the socket, with `input_overflow="fail"`.
         """
         self._check_live()
-        if self.config.audio.format == "pcm" and len(audio) % 2:
-            raise UnsupportedContent(f"{len(audio)} bytes of PCM16 end inside a sample | content not supported")
+        check_whole_samples(audio, self.config.audio)
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._pump.room()
+        await self._out.pump.room()
         self._check_live()
-        self._pump.feed(audio)
+        self._out.pump.feed(audio)
         self._feeds += 1
         if self._feeds % _FEEDS_A_CHECKPOINT == 0:
             await trio.lowlevel.cancel_shielded_checkpoint()
@@ -205,11 +201,11 @@ class Session:
             age_s=self._age_s(),
             messages_received=self._traffic.messages,
             events_received=self._traffic.events.snapshot(),
-            audio_fed_ms=self._pump.fed_ms,
+            audio_fed_ms=self._out.pump.fed_ms,
             audio_received_ms=self._traffic.audio_chars * 3 / 4 / audio.bytes_per_ms,
             inbox=self.inbox.statistics(),
-            control_lane=self._control.statistics(),
-            audio_lane=self._audio.statistics(),
+            control_lane=self._out.control.statistics(),
+            audio_lane=self._out.audio.statistics(),
             conversation=self._conversation.statistics(),
             transport=self._transport.statistics() if self._transport is not None else None,
         )
@@ -249,7 +245,6 @@ class Session:
         """
         # Encoded here: what can't be sent fails before anything is connected.
         self._begin = [encode(effect.event) for effect in self._conversation.begin() if isinstance(effect, Transmit)]
-        self._replayed = len(self._begin)
         self._state = "connecting"
         self._started_at = trio.current_time()
         spawn(self._supervise)
@@ -324,15 +319,14 @@ class Session:
             self._finish(End("error", error))
 
     def _start_actors(self, nursery: trio.Nursery, transport: Transport) -> None:
-        for text in self._begin:
-            self._control.put(text, 1)
+        self._out.begin(self._begin)
         self._begin = ()
         self._watchdog = Watchdog(
             self._conversation, self._apply, self._started_at + self.config.client.timeout_s, self._lifetime_over
         )
         nursery.start_soon(self._run_receiver, transport, name="engine receiver")
         nursery.start_soon(self._run_sender, transport, name="engine sender")
-        nursery.start_soon(self._pump.run, name="engine audio pump")
+        nursery.start_soon(self._out.pump.run, name="engine audio pump")
         nursery.start_soon(self._watchdog.run, name="engine watchdog")
 
     @trio.lowlevel.enable_ki_protection
@@ -348,7 +342,9 @@ class Session:
         )
 
     async def _run_sender(self, transport: Transport) -> None:
-        await sender(transport, self._control, self._audio, on_sent=self._traffic.sent, on_lost=self._cannot_send)
+        await sender(
+            transport, self._out.control, self._out.audio, on_sent=self._traffic.sent, on_lost=self._cannot_send
+        )
 
     @trio.lowlevel.enable_ki_protection
     async def _cannot_send(self, lost: ConnectionLost) -> None:
@@ -360,15 +356,11 @@ class Session:
     async def _drain(self, limit_s: float) -> None:
         """Send what waits; a cancelled session does not."""
         if self._opened and not self._link_is_down:
-            self._pump.flush()
-            with trio.move_on_after(limit_s):
-                await self._audio.emptied()
-                await self._control.emptied()
+            await self._out.drain(limit_s)
 
     async def _close(self, limit_s: float) -> None:
         """Say goodbye, drop the connection: bounded, whatever is cancelled."""
-        self._audio.close()
-        self._control.close()
+        self._out.close()
         if self._transport is not None:
             with trio.CancelScope(shield=True):
                 await self._transport.close(limit_s)
@@ -407,23 +399,15 @@ class Session:
     def _transmit(self, effect: Transmit) -> None:
         if self._end is not None:
             return
-        if not self._control.has_room() and self._control_is_stuck():
-            return
-        self._control.put(encode(effect.event), 1)
+        try:
+            self._out.put(effect.event)
+        except LimitExceeded as error:
+            self._finish(End("error", error))
         if isinstance(effect.event, ResponseCreate) and self._watchdog is not None:
             self._watchdog.rearm()
 
     def _purge(self, effect: PurgeAudio) -> None:
         self.inbox.purge_audio(effect.kept)
-
-    def _control_is_stuck(self) -> bool:
-        """Whoever sends waits for room; what the server's own events call for does not, and must not pile up."""
-        waiting, bound = self._control.statistics().waiting, limits.CONTROL_LANE_MESSAGES
-        if waiting < 2 * bound + self._replayed:
-            return False
-        way_out = "the server does not read what it is sent; open a new session"
-        self._finish(End("error", LimitExceeded("CONTROL_LANE_MESSAGES", bound, waiting, way_out)))
-        return True
 
     def _open(self, _: Opened) -> None:
         if self._end is not None:  # `stop` came before the service's answer.
@@ -442,12 +426,12 @@ class Session:
     async def _send_raw(self, event: ClientEvent) -> None:
         self._check_live()
         encode(event)  # What can't be written must not count as sent.
-        await self._submit(lambda now: self._conversation.sent_by_hand(event, now))
+        await self._submit(lambda now: self._conversation.sent_by_hand(event, now), event)
 
-    async def _submit(self, content: Callable[[float], Sequence[Effect]]) -> None:
+    async def _submit(self, content: Callable[[float], Sequence[Effect]], event: ClientEvent | None = None) -> None:
         """Let the conversation take something when there is room: all or nothing."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._control.room()
+        await self._out.room(event)
         self._check_live()
         self._apply(content(trio.current_time()))
         await trio.lowlevel.cancel_shielded_checkpoint()
@@ -457,18 +441,6 @@ class Session:
             raise SessionEnded(self._reason()) from self._error
         if not self._opened:
             raise NotStarted("the session is not open yet | call start before sending, and let it return")
-
-    def _decode_audio(self, content: BidiAudioInputEvent) -> bytes:
-        audio = self.config.audio
-        given = (content.format, content.sample_rate, content.channels)
-        wanted = (audio.format, WIRE_FORMATS[audio.format][1], 1)
-        if given != wanted:
-            got, takes = ("format={!r}, sample_rate={}, channels={}".format(*each) for each in (given, wanted))
-            raise UnsupportedContent(f"audio of {got} | content not supported; this session takes {takes}")
-        try:
-            return pybase64.b64decode(content.audio, validate=True)
-        except ValueError as error:
-            raise UnsupportedContent("audio is not base64 text | content not supported") from error
 
 
 @asynccontextmanager
@@ -488,51 +460,9 @@ async def open_session(
         EngineError: As `Session.start` tells.
     """
     session = Session(config or SessionConfig(), connector)
-    try:
-        async with trio.open_nursery() as nursery:
-            await session.start(lambda supervise: nursery.start_soon(supervise, name="engine session"))
-            try:
-                yield session
-            finally:
-                await session.stop()
-    except BaseExceptionGroup as group:
-        # The supervisor reports and never raises but for being cancelled: what else is there is the block's own.
-        own = [error for error in group.exceptions if not _is_cancelled(error)] or group.exceptions
-        if len(own) == 1:
-            _raise_as_it_was(own[0])
-        raise
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(_is_cancelled, error.exceptions))
-    return isinstance(error, trio.Cancelled)
-
-
-def _raise_as_it_was(error: BaseException) -> NoReturn:
-    """Raise without the nursery's group in the exception's history."""
-    context, cause, suppressed = error.__context__, error.__cause__, error.__suppress_context__
-    try:
-        raise error
-    finally:
-        error.__context__, error.__cause__, error.__suppress_context__ = context, cause, suppressed
-        del error, context, cause
-
-
-def _check_text(content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent) -> None:
-    """Refuse what UTF-8 can't carry before the conversation takes it, so that it is sent whole or not at all."""
-    match content:
-        case BidiTextInputEvent(text=text) | BidiImageInputEvent(image=text):
-            words: object = text
-        case ToolResultEvent(tool_result={"toolUseId": call_id, **result}):
-            words = str(call_id) + tool_output(result.get("content"), str(call_id))
-        case _:
-            return  # The conversation says what is missing.
-    if not isinstance(words, str):
-        raise UnsupportedContent(f"text of type {type(words).__name__} | content not supported; send str")
-    try:
-        words.encode()
-    except UnicodeEncodeError as error:
-        raise UnsupportedContent(
-            "text with half a surrogate pair | content not supported; send Unicode text"
-        ) from error
+    async with block_nursery() as nursery:
+        await session.start(lambda supervise: nursery.start_soon(supervise, name="engine session"))
+        try:
+            yield session
+        finally:
+            await session.stop()

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Final
 
 import trio
 
@@ -13,9 +12,6 @@ from engine.protocol.effects import Effect
 from engine.raw import Raw, RawEvent
 from engine.wire.codec import decode_client, event_type
 from engine.wire.server import ResponseOutputAudioDelta, ServerEvent
-
-_TYPE_KEPT_CHARS: Final = 64
-"""What is kept of a type that is not ours: it is the server's text, of any length."""
 
 
 class Traffic:
@@ -39,7 +35,7 @@ class Traffic:
     def receive(self, event: ServerEvent, now: float, size: int) -> Sequence[Effect]:
         """Take a server event whose message had this many characters."""
         self.messages += 1
-        self.events.add(event.tag or event_type(event)[:_TYPE_KEPT_CHARS])
+        self.events.add(event.tag or event_type(event))
         if isinstance(event, ResponseOutputAudioDelta):
             self.audio_chars += len(event.delta)
         if self._raw.listened_to:

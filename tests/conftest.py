@@ -71,12 +71,12 @@ def everything_sent_is_the_services(request: pytest.FixtureRequest, monkeypatch:
     refused: list[str] = []
     put = Lane.put
 
-    def checked(lane: Lane, text: str, weight: float) -> None:
+    def checked(lane: Lane, text: str, weight: float, *, keep: bool = False) -> None:
         try:
             CLIENT_EVENTS.validate_json(text)
         except ValidationError as error:
             refused.append(f"{text[:200]}: {error}")
-        put(lane, text, weight)
+        put(lane, text, weight, keep=keep)
 
     monkeypatch.setattr(Lane, "put", checked)
     yield

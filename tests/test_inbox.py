@@ -29,8 +29,8 @@ def test_events_weigh_what_they_hold():
     assert weight(audio_event(1000)) == 1000 + INBOX_EVENT_BYTES
     assert weight(text_event("four")) == 4 + INBOX_EVENT_BYTES
     assert weight(BidiInterruptionEvent("user_speech")) == INBOX_EVENT_BYTES
-    call = ToolUseStreamEvent(delta={}, current_tool_use={})
-    assert weight(call) == INBOX_EVENT_BYTES
+    call = ToolUseStreamEvent(delta={}, current_tool_use={"input": {"text": "x" * 1000}})
+    assert 1000 < weight(call) - INBOX_EVENT_BYTES < 1100
 
 
 async def test_events_come_in_order_and_statistics_count_them():

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from engine.lane import Lane
+from engine.lane import Lane, Queued
 
 pytestmark = pytest.mark.sends_anything("a lane does not look at its messages")
 
@@ -13,11 +13,13 @@ async def test_messages_go_in_order_and_count_until_they_are_sent():
     lane = Lane(100)
     lane.put("a", 40)
     lane.put("b", 40)
-    assert await lane.next() == ("a", 40)
+    first = await lane.next()
+    assert first == Queued("a", 40)
     assert lane.statistics().waiting == 80
-    lane.sent(40)
-    assert await lane.next() == ("b", 40)
-    lane.sent(40)
+    lane.sent(first)
+    second = await lane.next()
+    assert second == Queued("b", 40)
+    lane.sent(second)
     statistics = lane.statistics()
     assert (statistics.waiting, statistics.most, statistics.dropped) == (0, 80, 0)
 
@@ -35,8 +37,7 @@ async def test_room_waits_at_the_bound_and_no_earlier():
         nursery.start_soon(lane.room)
         await trio.testing.wait_all_tasks_blocked()
         assert nursery.child_tasks
-        await lane.next()
-        lane.sent(1)
+        lane.sent(await lane.next())
 
 
 async def test_whoever_waits_for_room_goes_one_after_the_other():
@@ -54,9 +55,9 @@ async def test_whoever_waits_for_room_goes_one_after_the_other():
             nursery.start_soon(put, str(n))
         got = []
         for _ in range(20):
-            text, weight = await lane.next()
-            got.append(text)
-            lane.sent(weight)
+            message = await lane.next()
+            got.append(message.text)
+            lane.sent(message)
             await trio.testing.wait_all_tasks_blocked()
     assert most == 2
     assert sorted(map(int, got)) == list(range(20))
@@ -66,25 +67,25 @@ async def test_it_is_emptied_when_the_last_message_is_on_the_socket(autojump_clo
     lane = Lane(100)
     await lane.emptied()
     lane.put("a", 1)
-    await lane.next()
+    in_hand = await lane.next()
     with trio.move_on_after(1) as scope:
         await lane.emptied()
     assert scope.cancelled_caught, "it is in hand, and not sent"
-    lane.sent(1)
+    lane.sent(in_hand)
     await lane.emptied()
 
 
 async def test_dropping_what_waits_does_not_hide_what_is_in_hand(autojump_clock):
     lane = Lane(100)
     lane.put("in hand", 1)
-    await lane.next()
+    in_hand = await lane.next()
     lane.put("waits", 1)
     assert lane.drop_oldest()
     assert not lane.drop_oldest()
     with trio.move_on_after(1) as scope:
         await lane.emptied()
     assert scope.cancelled_caught
-    lane.sent(1)
+    lane.sent(in_hand)
     await lane.emptied()
     assert lane.statistics().dropped == 1
 
@@ -93,9 +94,8 @@ async def test_an_empty_lane_weighs_nothing_after_any_sum_of_floats():
     lane = Lane(1e9)
     for n in range(1, 1000):
         lane.put("m", n / 3)
-    for n in range(1, 1000):
-        await lane.next()
-        lane.sent(n / 3)
+    for _ in range(1, 1000):
+        lane.sent(await lane.next())
     assert lane.statistics().waiting == 0
 
 
@@ -110,7 +110,7 @@ async def test_a_closed_lane_gives_what_it_has_and_takes_nothing():
     assert lane.closed
     with pytest.raises(trio.ClosedResourceError):
         lane.put("b", 1)
-    assert await lane.next() == ("a", 1)
+    assert await lane.next() == Queued("a", 1)
     with pytest.raises(trio.EndOfChannel):
         await lane.next()
     assert not lane.drop_oldest()
@@ -121,4 +121,25 @@ async def test_a_cancelled_next_takes_nothing():
     lane.put("a", 1)
     with trio.move_on_after(0):
         await lane.next()
-    assert await lane.next() == ("a", 1)
+    assert await lane.next() == Queued("a", 1)
+
+
+async def test_what_is_kept_is_never_dropped_and_keeps_its_place():
+    lane = Lane(100)
+    for text in ("old", "commit", "newer", "newest"):
+        lane.put(text, 1, keep=text == "commit")
+    assert lane.keeps
+    assert lane.drop_oldest()
+    assert lane.drop_oldest()
+    assert [(await lane.next()).text for _ in range(2)] == ["commit", "newest"]
+
+
+async def test_a_lane_of_what_is_kept_drops_nothing():
+    lane = Lane(100)
+    lane.put("commit", 1, keep=True)
+    assert not lane.drop_oldest()
+    kept = await lane.next()
+    assert lane.keeps
+    lane.sent(kept)
+    assert not lane.keeps
+    assert lane.statistics().dropped == 0

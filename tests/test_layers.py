@@ -41,8 +41,8 @@ def rooms(names: str) -> frozenset[str]:
 
 L0 = rooms("errors limits counting blocks")
 L1 = rooms("events contract config wire audio")
-L2 = rooms("protocol transport inbox lane raw event_stream")
-L3 = rooms("actors traffic")
+L2 = rooms("protocol transport inbox lane raw event_stream content")
+L3 = rooms("actors traffic outgoing")
 L4 = rooms("session")
 L5 = rooms("facade hosts tools")
 L6 = rooms("integrations farm")
@@ -63,10 +63,12 @@ ROOMS = {
     "transport": Room(2, L0),  # it moves text frames and knows no JSON
     "inbox": Room(2, WORDS),
     "lane": Room(2, L0),
+    "content": Room(2, WORDS),
     "event_stream": Room(2, WORDS | rooms("inbox")),
     "raw": Room(2, WORDS),
     "traffic": Room(3, WORDS | rooms("protocol raw")),
     "actors": Room(3, WORDS | L2, apart=True),
+    "outgoing": Room(3, WORDS | rooms("lane actors")),
     "session": Room(4, WORDS | L2 | L3),
     "tools": Room(5, WORDS),
     "hosts": Room(5, WORDS | L2 | L4),
@@ -90,6 +92,7 @@ SIDEWAYS = {
     ("config", "audio"),
     ("config", "contract"),
     ("event_stream", "inbox"),
+    ("outgoing", "actors"),
     ("facade", "hosts"),
     ("facade", "tools"),
     ("cli", "demo"),

@@ -36,10 +36,10 @@ async def _write(
 ) -> None:
     try:
         while True:
-            text, weight = await lane.next()
-            await transport.send(text)
-            lane.sent(weight)
-            on_sent(text)
+            message = await lane.next()
+            await transport.send(message.text)
+            lane.sent(message)
+            on_sent(message.text)
     except trio.EndOfChannel:
         return
     except ConnectionLost as lost:

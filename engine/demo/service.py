@@ -14,6 +14,7 @@ from engine.transport.base import Connector, Endpoint, Transport
 
 ANY_KEY: Final = "the-simulator-takes-any-key"
 
+
 @attrs.frozen
 class Service:
     """Whom a session is to talk to.

@@ -86,6 +86,7 @@ class Conversation:
         self._end: End | None = None
         self._speech = Speech.SILENT
         self._interrupts = True
+        self._early: list[Effect] = []
         self._unknown_events = NameCounts()
         self._unknown_fields = NameCounts()
         self._out_of_order = NameCounts()
@@ -224,12 +225,16 @@ class Conversation:
         return self._receive_while_opening(event, handler, now)
 
     def _receive_while_opening(self, event: wire.ServerEvent, handler: _Handler | None, now: float) -> Sequence[Effect]:
-        """The first event opens the session, unless it says why there will be none."""
-        opening: list[Effect] = []
-        if not isinstance(event, wire.ErrorReported):
-            self._move(PhaseSignal.SESSION_CREATED)
-            opening = [Opened(), BidiConnectionStartEvent(self._connection_id, self._config.model, received_at=now)]
-        return [*opening, *(handler(event, now) if handler is not None else _NOTHING)]
+        """The first event opens the session, unless it is an error; one that is not fatal is told after the start."""
+        effects = handler(event, now) if handler is not None else _NOTHING
+        if self._end is not None:
+            return [*self._early, *effects]
+        if isinstance(event, wire.ErrorReported):
+            self._early += effects
+            return _NOTHING
+        self._move(PhaseSignal.SESSION_CREATED)
+        start = BidiConnectionStartEvent(self._connection_id, self._config.model, received_at=now)
+        return [Opened(), start, *self._early, *effects]
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
         """Take note of a message that could not be read, and tell of it."""
@@ -255,7 +260,8 @@ class Conversation:
     def _error(self, event: wire.ErrorReported, now: float) -> Sequence[Effect]:
         details = event.error
         if details.code in server_errors.BENIGN:
-            return _NOTHING
+            self._turns.gate.none_active()
+            return self._turns.settle(now)
         error = server_errors.reported(details)
         if details.code == server_errors.SESSION_EXPIRED:
             return self._over(PhaseSignal.FATAL_ERROR, End("timeout", server_errors.expired(error.message, error)))

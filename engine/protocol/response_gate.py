@@ -43,6 +43,7 @@ class ResponseGate:
         self._state = Gate.FREE
         self._owed = False
         self._request_id: str | None = None
+        self._repeat = True
         self._asked_at: float | None = None
         self._active_id: str | None = None
         self._presumed = False
@@ -87,13 +88,20 @@ class ResponseGate:
         """Tell whether the owed request may go out now."""
         return self._owed and self._state is Gate.FREE and not self._held()
 
-    def sent(self, event_id: str | None, now: float) -> None:
-        """Note that a request went out."""
-        self._request_id = event_id
+    def sent(self, event_id: str | None, now: float, *, repeat: bool = True) -> None:
+        """Note that a request went out.
+
+        Args:
+            event_id: Its own.
+            now: When.
+            repeat: False for a request that is not ours to repeat when it is refused.
+        """
         self._requested += 1
         if self._state is Gate.FREE:
             # A request by hand into a response is refused as a rule, so what is owed stays owed.
             self._owed = False
+            self._request_id = event_id
+            self._repeat = repeat
             self._asked_at = now
         self._move(GateSignal.SENT)
 
@@ -113,6 +121,11 @@ class ResponseGate:
             self._presumed = False
         self._move(GateSignal.DONE)
 
+    def none_active(self) -> None:
+        """Note that the service says so: makes up for an end that could not be read."""
+        if self._state is Gate.ACTIVE:
+            self.done(self._active_id)
+
     def refused(self, event_id: str | None, *, because_active: bool) -> bool:
         """Note that the service refused something.
 
@@ -126,13 +139,13 @@ class ResponseGate:
         outstanding = self._state is Gate.REQUESTED
         named = event_id is not None and event_id == self._request_id
         if because_active and (named or (event_id is None and (outstanding or self._presumed))):
-            self._owed = True
+            self._owed = self._owed or self._repeat
             self._refused += 1
             self._presumed = False
             self._request_id = None
             self._asked_at = None
             self._move(GateSignal.REFUSED_ACTIVE)
-            return True
+            return self._repeat
         if named and outstanding:
             self._refused += 1
             self._request_id = None

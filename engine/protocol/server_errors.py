@@ -6,7 +6,7 @@ from engine.errors import BidiModelTimeoutError, ServerReported
 from engine.wire.response import ErrorDetails
 
 BENIGN: Final = frozenset({"response_cancel_not_active"})
-"""Nothing is wrong: what was asked for is so already. Not told."""
+"""Nothing is wrong: no response is active, which is what was asked for. Not told."""
 
 FATAL: Final = frozenset(
     {

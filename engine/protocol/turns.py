@@ -95,7 +95,7 @@ class Turns:
         """Take note of what the application sends by itself."""
         match event:
             case ResponseCreate(response=settings) if settings is None or settings.conversation != "none":
-                self.gate.sent(event.event_id, now)
+                self.gate.sent(event.event_id, now, repeat=False)
             case ConversationItemCreate(item=FunctionCallOutputItem(call_id=call_id)):
                 note = self.gate.call_answered if self.gate.is_open(call_id) else self.gate.answered_unseen
                 note(call_id)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent, Role
+from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent, Role, TextSoFar
 from engine.protocol.effects import Effect
 from engine.protocol.history import History
 from engine.protocol.server_errors import reported
@@ -21,7 +21,7 @@ class Utterances:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._so_far: dict[tuple[str, int], str] = {}
+        self._so_far: dict[tuple[str, int], list[str]] = {}
         self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
             wire.ResponseOutputAudioTranscriptDelta: self._spoken,
             wire.ResponseOutputTextDelta: self._spoken,
@@ -78,13 +78,15 @@ class Utterances:
             return _NOTHING
         return (_told(event, text, role, text, now, is_final=True),)
 
-    def _grow(self, place: tuple[str, int], delta: str) -> str:
-        text = self._so_far.get(place, "") + delta
-        self._so_far[place] = text
-        return text
+    def _grow(self, place: tuple[str, int], delta: str) -> TextSoFar:
+        pieces = self._so_far.setdefault(place, [])
+        pieces.append(delta)
+        return TextSoFar(pieces)
 
 
-def _told(event: Any, text: str, role: Role, so_far: str, now: float, *, is_final: bool) -> BidiTranscriptStreamEvent:
+def _told(
+    event: Any, text: str, role: Role, so_far: str | TextSoFar, now: float, *, is_final: bool
+) -> BidiTranscriptStreamEvent:
     return BidiTranscriptStreamEvent(
         delta={"text": text},
         text=text,

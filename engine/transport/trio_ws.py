@@ -1,6 +1,7 @@
 """The transport on trio-websocket: TCP or TLS, the handshake, and a close that is bounded."""
 
 import contextlib
+import functools
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -225,7 +226,7 @@ async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:
         raise ConnectionLost(f"can't connect to {host}:{port}: {_words(error)}", reason=_words(error)) from error
     if parts.scheme != "wss":
         return tcp
-    context = endpoint.ssl_context or ssl.create_default_context()
+    context = endpoint.ssl_context or _default_context()
     secured = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
     try:
         await secured.do_handshake()
@@ -236,6 +237,12 @@ async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:
             raise ConnectionLost(f"TLS with {host}:{port} failed: {reason}", reason=reason) from error
         raise
     return secured
+
+
+@functools.cache
+def _default_context() -> ssl.SSLContext:
+    """Load the system's certificates once; it takes some 10 ms, which a farm would pay for each session."""
+    return ssl.create_default_context()
 
 
 def _words(error: BaseException) -> str:

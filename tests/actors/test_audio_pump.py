@@ -26,12 +26,12 @@ def sent(lane):
     """Take what waits: each message's audio."""
     audio = []
     while lane._receive.statistics().current_buffer_used:
-        text, weight = lane._receive.receive_nowait()
-        message = json.loads(text)
+        queued = lane._receive.receive_nowait()
+        message = json.loads(queued.text)
         assert message.pop("type") == "input_audio_buffer.append"
         audio.append(pybase64.b64decode(message.pop("audio")))
         assert message == {}
-        lane.sent(weight)
+        lane.sent(queued)
     return audio
 
 

@@ -85,11 +85,33 @@ def test_a_refused_session_never_starts(code):
 def test_an_error_that_is_not_fatal_leaves_the_session_to_open():
     Talk(opening=True).plays("""
         >> error server_error
-        << Error server_error
         >> error response_cancel_not_active
         >> session_created
         << Opened
         << ConnectionStart connection_1 gpt-realtime
+        << Error server_error
+    """)
+
+
+def test_an_error_before_the_end_of_a_session_that_never_opened_is_told():
+    Talk(opening=True).plays("""
+        >> error server_error
+        >> error invalid_api_key
+        << Error server_error
+        << Error invalid_api_key
+        << End error ServerReported
+    """)
+
+
+def test_the_services_word_that_nothing_is_active_frees_the_way():
+    """A `response.done` that could not be read must not hold the talk for ever."""
+    Talk().plays("""
+        >> created resp_1
+        << ResponseStart resp_1
+        >> app text hello
+        << send conversation.item.create user input_text hello
+        >> error response_cancel_not_active
+        << send response.create
     """)
 
 

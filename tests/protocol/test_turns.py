@@ -151,6 +151,18 @@ def test_a_request_by_hand_into_a_response_does_not_lose_what_is_owed():
     """)
 
 
+def test_a_request_by_hand_that_is_refused_is_told_and_not_repeated():
+    """It may have held settings of its own, which a plain repetition would lose."""
+    Talk().plays("""
+        >> app asks_by_hand
+        << send response.create
+        >> error conversation_already_has_active_response
+        << Error conversation_already_has_active_response
+        >> done resp_1
+        << Complete resp_1 complete
+    """)
+
+
 def test_a_response_outside_the_conversation_runs_beside_and_holds_nothing():
     Talk().plays("""
         >> app asks_by_hand +aside

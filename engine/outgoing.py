@@ -1,0 +1,95 @@
+"""The way out: which lane a message takes, and in which order. Control overtakes audio, but for what belongs behind it.
+
+`input_audio_buffer.commit` and `.clear` speak of the audio before them, so they travel in the audio lane; and while one
+of them is on its way, what is sent after it follows it there. Everything else goes ahead of waiting audio.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+
+from engine import limits
+from engine.actors.audio_pump import AudioPump
+from engine.config import SessionConfig
+from engine.errors import LimitExceeded
+from engine.lane import Lane
+from engine.wire.client import (
+    ClientEvent,
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+)
+from engine.wire.codec import encode
+
+_MARKER_MS: Final = 1
+"""What a control message weighs in the audio lane, so that they can't pile up there either."""
+
+
+class Outgoing:
+    """Both lanes to the sender, and the pump that fills the one for audio.
+
+    Args:
+        config: Formats, frames and policies.
+    """
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.control = Lane(limits.CONTROL_LANE_MESSAGES)
+        """Weights are messages."""
+        self.audio = Lane(limits.AUDIO_LANE_S * 1000)
+        """Weights are ms."""
+        self.pump = AudioPump(self.audio, config.audio, config.engine.input_frame_ms, config.engine.input_overflow)
+        """Takes the microphone's audio."""
+        self._bytes_per_ms = config.audio.bytes_per_ms
+        self._begun = 0
+
+    def begin(self, texts: Sequence[str]) -> None:
+        """Put what the session begins with, however much it is."""
+        for text in texts:
+            self.control.put(text, 1)
+        self._begun = len(texts)
+
+    async def room(self, event: ClientEvent | None = None) -> None:
+        """Wait until a control message may be put; for one that goes behind audio, until that may."""
+        await self.control.room()
+        if isinstance(event, (InputAudioBufferAppend, InputAudioBufferCommit, InputAudioBufferClear)):
+            await self.audio.room()
+
+    def put(self, event: ClientEvent) -> None:
+        """Add a message. Never waits.
+
+        Raises:
+            LimitExceeded: The server does not read what its own events call for.
+        """
+        text = encode(event)
+        match event:
+            case InputAudioBufferAppend(audio=audio):
+                self.pump.flush()
+                self.audio.put(text, len(audio) * 3 / 4 / self._bytes_per_ms)
+            case InputAudioBufferCommit() | InputAudioBufferClear():
+                self.pump.flush()
+                self.audio.put(text, _MARKER_MS, keep=True)
+            case _ if self.audio.keeps:
+                self.audio.put(text, _MARKER_MS, keep=True)
+            case _:
+                self._check_stuck()
+                self.control.put(text, 1)
+
+    async def drain(self, limit_s: float) -> None:
+        """Flush the pump and wait until everything is on the socket, at most `limit_s`."""
+        self.pump.flush()
+        with trio.move_on_after(limit_s):
+            await self.audio.emptied()
+            await self.control.emptied()
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self.audio.close()
+        self.control.close()
+
+    def _check_stuck(self) -> None:
+        """Whoever sends waits for room; what the server's own events call for does not, and must not pile up."""
+        waiting, bound = self.control.statistics().waiting, limits.CONTROL_LANE_MESSAGES
+        if waiting >= 2 * bound + self._begun:
+            way_out = "the server does not read what it is sent; open a new session"
+            raise LimitExceeded("CONTROL_LANE_MESSAGES", bound, waiting, way_out)

@@ -1,0 +1,109 @@
+"""The way out: control goes ahead of audio, but for what speaks of the audio before it and what follows that."""
+
+import json
+
+import pytest
+from rooms import MS, config, live
+
+from engine.errors import LimitExceeded
+from engine.events import BidiTextInputEvent
+from engine.limits import CONTROL_LANE_MESSAGES
+from engine.outgoing import Outgoing
+from engine.wire.client import (
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    ResponseCancel,
+    ResponseCreate,
+)
+
+
+def kinds(lane):
+    """Take what waits in a lane: the types of its messages."""
+    taken = lane._take_all()
+    for message in taken:
+        lane.sent(message)
+    return [json.loads(message.text)["type"] for message in taken]
+
+
+async def test_control_goes_ahead_of_audio():
+    out = Outgoing(config())
+    out.pump.feed(MS * 80)
+    out.put(ResponseCreate())
+
+    assert kinds(out.control) == ["response.create"]
+    assert kinds(out.audio) == ["input_audio_buffer.append"] * 2
+
+
+@pytest.mark.parametrize("event", [InputAudioBufferCommit(), InputAudioBufferClear()], ids=lambda event: event.tag)
+async def test_what_speaks_of_the_buffer_follows_all_audio_even_an_unfinished_frame(event):
+    out = Outgoing(config())
+    out.pump.feed(MS * 50)
+    out.put(event)
+
+    assert kinds(out.audio) == ["input_audio_buffer.append"] * 2 + [event.tag]
+    assert kinds(out.control) == []
+
+
+async def test_what_follows_a_commit_does_not_overtake_it():
+    out = Outgoing(config())
+    out.pump.feed(MS * 40)
+    out.put(InputAudioBufferCommit())
+    out.put(ResponseCreate())
+
+    assert kinds(out.audio) == ["input_audio_buffer.append", "input_audio_buffer.commit", "response.create"]
+    out.put(ResponseCancel())
+    assert kinds(out.control) == ["response.cancel"]
+
+
+async def test_audio_by_hand_keeps_its_place_and_weighs_its_length():
+    out = Outgoing(config())
+    out.pump.feed(MS * 10)
+    out.put(InputAudioBufferAppend(audio="A" * 6400))
+
+    assert out.audio.statistics().waiting == 10 + 100
+    assert kinds(out.audio) == ["input_audio_buffer.append"] * 2
+
+
+async def test_a_full_lane_drops_audio_and_no_commit():
+    out = Outgoing(config(engine={"input_overflow": "drop_oldest"}))
+    out.put(InputAudioBufferCommit())
+    for _ in range(32):
+        out.pump.feed(MS * 1000)
+
+    assert out.audio.statistics().dropped > 0
+    assert kinds(out.audio)[0] == "input_audio_buffer.commit"
+
+
+@pytest.mark.sends_anything("`{}` stands for the beginning")
+def test_what_nobody_reads_does_not_pile_up():
+    out = Outgoing(config())
+    out.begin(["{}"])
+    for _ in range(2 * CONTROL_LANE_MESSAGES):
+        out.put(ResponseCancel())
+
+    with pytest.raises(LimitExceeded, match="CONTROL_LANE_MESSAGES"):
+        out.put(ResponseCancel())
+
+
+async def test_push_to_talk_by_hand_commits_all_that_was_said_and_then_asks(autojump_clock):
+    """The service refuses to commit less than 100 ms; a commit that overtakes its audio would be empty."""
+    async with live(turn_detection=None) as (session, peer):
+        await session.send_audio(MS * 1010)
+        await session.raw.send(InputAudioBufferCommit())
+        await session.raw.send(ResponseCreate())
+        heard = [await peer.hear() for _ in range(29)]
+
+    assert [event["type"] for event in heard[:1]] == ["session.update"]
+    assert [event["type"] for event in heard[-3:]] == [
+        "input_audio_buffer.append",
+        "input_audio_buffer.commit",
+        "response.create",
+    ]
+
+
+async def test_a_commit_by_hand_waits_for_room_behind_audio(autojump_clock):
+    async with live() as (session, peer):
+        await session.send(BidiTextInputEvent("hello"))
+        await session.raw.send(InputAudioBufferCommit())
+        assert (await peer.hear("input_audio_buffer.commit"))["type"] == "input_audio_buffer.commit"
