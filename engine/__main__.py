@@ -17,6 +17,9 @@ def main() -> None:
 
 
 def _run() -> int:
+    if sys.stdout is None:
+        message = "the standard output is closed | send it somewhere, as with > /dev/null"
+        raise ConfigError("standard output", None, "open", message=message)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that can't show a letter shows another one.

@@ -4,18 +4,19 @@ All are frozen and checked when they are made: a wrong value fails with its fiel
 before any connection.
 """
 
+import math
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, Final, Literal
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
 from engine import limits
 from engine.contract import to_wire_tool
-from engine.errors import ConfigError
+from engine.errors import ConfigError, shown_url
 from engine.wire.session import (
     Audio,
     AudioFormat,
@@ -60,11 +61,32 @@ def _one_of(prefix: str, *allowed: object) -> _Check:
     return check
 
 
+def _is_number(value: Any, low: float, high: float, *, whole: bool = False) -> bool:
+    kinds = (int,) if whole else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
+
+
 def _number(prefix: str, low: float, high: float, unit: str, *, whole: bool = False) -> _Check:
     def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        kinds = (int,) if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        if not _is_number(value, low, high, whole=whole):
             raise ConfigError(prefix + attribute.name, value, f"{low:g} to {high:g} {unit}")
+
+    return check
+
+
+def _a(prefix: str, cls: type, allowed: str) -> _Check:
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not isinstance(value, cls):
+            # By its type, for it may hold a key, as a mapping in place of `ClientSettings` does.
+            raise ConfigError(prefix + attribute.name, type(value).__name__, allowed)
+
+    return check
+
+
+def _flag(prefix: str) -> _Check:
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not isinstance(value, bool):
+            raise ConfigError(prefix + attribute.name, value, "True or False")
 
     return check
 
@@ -78,11 +100,40 @@ def _text(prefix: str, *, empty: bool = True) -> _Check:
 
 
 def _or_none(prefix: str, cls: type) -> _Check:
-    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if value is not None and not isinstance(value, cls):
-            raise ConfigError(prefix + attribute.name, value, f"a {cls.__name__} of engine.wire.session, or None")
+    return attrs.validators.optional(_a(prefix, cls, f"a {cls.__name__} of engine.wire.session, or None"))
 
-    return check
+
+_IDLE_MS: Final = (limits.IDLE_TIMEOUT_MIN_MS, limits.IDLE_TIMEOUT_MAX_MS)
+_DURATION: Final = (lambda value: _is_number(value, 0, math.inf, whole=True), "a whole number of ms, 0 or more")
+_SWITCH: Final = (lambda value: isinstance(value, bool), "True or False")
+
+
+def _word(*allowed: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: isinstance(value, str) and value in allowed, ", ".join(map(repr, allowed))
+
+
+_TURN_DETECTION: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "type": _word("server_vad", "semantic_vad"),
+    "threshold": (lambda value: _is_number(value, 0, 1), "0 to 1"),
+    "prefix_padding_ms": _DURATION,
+    "silence_duration_ms": _DURATION,
+    "idle_timeout_ms": (lambda value: _is_number(value, *_IDLE_MS, whole=True), "{} to {} ms".format(*_IDLE_MS)),
+    "eagerness": _word("low", "medium", "high", "auto"),
+    "create_response": _SWITCH,
+    "interrupt_response": _SWITCH,
+}
+"""What the service takes of each: a check, and that in words."""
+
+
+def _turn_detection(_: Any, __: "attrs.Attribute[Any]", value: TurnDetection | None) -> None:
+    # The wire's records take any value, for the service's own answers may hold new ones. What we send is checked.
+    if value is None:
+        return
+    for name, (is_right, allowed) in _TURN_DETECTION.items():
+        given = getattr(value, name)
+        left_out = given is None and name != "type"
+        if not left_out and not is_right(given):
+            raise ConfigError(f"turn_detection.{name}", given, allowed)
 
 
 def _header(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
@@ -136,21 +187,26 @@ class AudioSettings:
 
 def _base_url(value: str | None) -> str:
     given = value or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL
-    allowed = "a URL as wss://host/v1 (or ws, https, http)"
-    try:
-        parts = urlsplit(given)
-        host, _ = parts.hostname, parts.port
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigError("client_config.base_url", given, allowed) from error
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    if scheme not in {"ws", "wss"} or not host:
-        raise ConfigError("client_config.base_url", given, allowed)
+    parts = _split_url(given)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme) if parts else ""
+    # No cause is chained, for urlsplit's own errors quote the address, with any password in it.
+    if parts is None or scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ConfigError("client_config.base_url", shown_url(given), "a URL as wss://host/v1 (or ws, https, http)")
+    if "@" in parts.netloc:
+        way_out = "a URL without user and password: the key goes in api_key"
+        raise ConfigError("client_config.base_url", shown_url(given), way_out)
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), parts.query, ""))
 
 
-def _without_query(url: str) -> str:
-    """Show a URL; some servers take keys in its query."""
-    return url.partition("?")[0]
+def _split_url(given: object) -> SplitResult | None:
+    if not isinstance(given, str):
+        return None
+    try:
+        parts = urlsplit(given)
+        _ = parts.port  # It is read here, and may be no number.
+    except ValueError:
+        return None
+    return parts
 
 
 def _or_env(value: str | None, name: str) -> str | None:
@@ -196,10 +252,15 @@ class ClientSettings:
     api_key: str | None = attrs.field(default=None, converter=_key, validator=_header, repr=False)
     organization: str | None = attrs.field(default=None, converter=_organization, validator=_header)
     project: str | None = attrs.field(default=None, converter=_project, validator=_header)
-    base_url: str = attrs.field(default=None, converter=_base_url, repr=lambda url: repr(_without_query(url)))
+    base_url: str = attrs.field(default=None, converter=_base_url, repr=lambda url: repr(shown_url(url)))
     timeout_s: float = limits.OPENAI_MAX_TIMEOUT_S
-    allow_insecure_key: bool = False
-    ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False, eq=False)
+    allow_insecure_key: bool = attrs.field(default=False, validator=_flag("client_config."))
+    ssl_context: ssl.SSLContext | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional(_a("client_config.", ssl.SSLContext, "an ssl.SSLContext, or None")),
+        repr=False,
+        eq=False,
+    )
 
     def __attrs_post_init__(self) -> None:
         if not self.api_key:
@@ -209,7 +270,7 @@ class ClientSettings:
         parts = urlsplit(self.base_url)
         if parts.scheme == "ws" and not is_loopback(parts.hostname or "") and not self.allow_insecure_key:
             way_out = "wss://, or allow_insecure_key=True to send the key unencrypted all the same"
-            raise ConfigError("client_config.base_url", _without_query(self.base_url), way_out)
+            raise ConfigError("client_config.base_url", shown_url(self.base_url), way_out)
 
     def _check_timeout(self) -> None:
         value, most = self.timeout_s, limits.OPENAI_MAX_TIMEOUT_S
@@ -219,10 +280,11 @@ class ClientSettings:
             raise ConfigError("client_config.timeout_s", value, f"above 0, at most {most}", message=message)
 
     def url(self, model: str) -> str:
-        """Build the address of a conversation with `model`."""
+        """Build the address of a conversation with `model`, whatever model the base names."""
         parts = urlsplit(self.base_url)
         path = parts.path if parts.path.endswith("/realtime") else parts.path + "/realtime"
-        query = [*parse_qsl(parts.query), ("model", model)]
+        given = parse_qsl(parts.query, keep_blank_values=True)
+        query = [*((name, value) for name, value in given if name != "model"), ("model", model)]
         return urlunsplit((parts.scheme, parts.netloc, path, urlencode(query, quote_via=quote), ""))
 
     def headers(self) -> list[tuple[str, str]]:
@@ -246,6 +308,7 @@ class EngineSettings:
         message_max_bytes: Largest server message that is decoded.
         connect_deadline_s: From the first packet to `session.created`.
         response_request_deadline_s: From `response.create` to its answer.
+        tool_result_deadline_s: How long calls without a result may hold a request that waits for them.
         close_deadline_s: The longest that `stop()` waits for the server.
     """
 
@@ -272,6 +335,9 @@ class EngineSettings:
     response_request_deadline_s: float = attrs.field(
         default=limits.RESPONSE_REQUEST_DEADLINE_S, validator=_number("engine.", 0.001, 3600, "s")
     )
+    tool_result_deadline_s: float = attrs.field(
+        default=limits.TOOL_RESULT_DEADLINE_S, validator=_number("engine.", 0.001, 3600, "s")
+    )
     close_deadline_s: float = attrs.field(default=limits.CLOSE_DEADLINE_S, validator=_number("engine.", 0.0, 60, "s"))
 
 
@@ -290,10 +356,17 @@ def _tokens(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
 
 
 def _tool_choice(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
-    if value in (None, "auto", "none", "required") or isinstance(value, Mapping):
+    known = value is None or (isinstance(value, str) and value in {"auto", "none", "required"})
+    if known or (isinstance(value, Mapping) and _names_a_tool(value)):
         return
-    allowed = "'auto', 'none', 'required', or {'type': 'function', 'name': ...}"
+    allowed = "'auto', 'none', 'required', {'type': 'function', 'name': ...} or {'type': 'mcp', 'server_label': ...}"
     raise ConfigError("inference.tool_choice", value, allowed)
+
+
+def _names_a_tool(choice: Mapping[str, Any]) -> bool:
+    key = {"function": "name", "mcp": "server_label"}.get(str(choice.get("type")), "")
+    name = choice.get(key)
+    return isinstance(name, str) and name != ""
 
 
 def _listed(field: str, given: Sequence[Any] | None) -> Sequence[Any]:
@@ -307,7 +380,12 @@ def _messages(messages: Sequence[Mapping[str, Any]] | None) -> tuple[Mapping[str
 
 
 def _tools(specs: Sequence[Any] | None) -> tuple[Tool, ...]:
-    return tuple(to_wire_tool(spec, f"tools[{index}]") for index, spec in enumerate(_listed("tools", specs)))
+    tools = tuple(to_wire_tool(spec, f"tools[{index}]") for index, spec in enumerate(_listed("tools", specs)))
+    first: dict[str | None, int] = {}
+    for index, tool in enumerate(tools):
+        if tool.type == "function" and first.setdefault(tool.name, index) != index:
+            raise ConfigError(f"tools[{index}].name", tool.name, f"a name that tools[{first[tool.name]}] does not have")
+    return tools
 
 
 @attrs.frozen(kw_only=True)
@@ -316,7 +394,7 @@ class SessionConfig:
 
     Attributes:
         model: Model identifier.
-        instructions: The system prompt.
+        instructions: The system prompt. Not shown.
         audio: Formats, rates, voice.
         output_modalities: `("audio",)` or `("text",)`; the service takes no mixture.
         transcription: How the user's speech is written down; None for not at all.
@@ -331,22 +409,29 @@ class SessionConfig:
     """
 
     model: str = attrs.field(default=DEFAULT_MODEL, validator=_text("", empty=False))
-    instructions: str = attrs.field(default=DEFAULT_INSTRUCTIONS, validator=_text(""))
-    audio: AudioSettings = attrs.field(factory=AudioSettings)
+    instructions: str = attrs.field(default=DEFAULT_INSTRUCTIONS, validator=_text(""), repr=False)
+    audio: AudioSettings = attrs.field(
+        factory=AudioSettings, validator=_a("", AudioSettings, "an engine.AudioSettings")
+    )
     output_modalities: tuple[str, ...] = attrs.field(default=("audio",), converter=_modalities)
     transcription: Transcription | None = attrs.field(
         default=DEFAULT_TRANSCRIPTION, validator=_or_none("", Transcription)
     )
     turn_detection: TurnDetection | None = attrs.field(
-        default=DEFAULT_TURN_DETECTION, validator=_or_none("", TurnDetection)
+        default=DEFAULT_TURN_DETECTION,
+        validator=[_or_none("", TurnDetection), _turn_detection],
     )
     tools: tuple[Tool, ...] = attrs.field(default=(), converter=_tools)
     tool_choice: TextOrObject | None = attrs.field(default=None, validator=_tool_choice)
     max_output_tokens: TokenCount | None = attrs.field(default=None, validator=_tokens)
     history: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=_messages, repr=False)
-    image_input: bool = False
-    client: ClientSettings = attrs.field(factory=ClientSettings)
-    engine: EngineSettings = attrs.field(factory=EngineSettings)
+    image_input: bool = attrs.field(default=False, validator=_flag(""))
+    client: ClientSettings = attrs.field(
+        factory=ClientSettings, validator=_a("", ClientSettings, "an engine.ClientSettings")
+    )
+    engine: EngineSettings = attrs.field(
+        factory=EngineSettings, validator=_a("", EngineSettings, "an engine.EngineSettings")
+    )
 
     def to_wire(self) -> Session:
         """Give the settings as `session.update` carries them."""

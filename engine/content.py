@@ -35,15 +35,20 @@ def check_whole_samples(audio: bytes, settings: AudioSettings) -> None:
         raise UnsupportedContent(f"{len(audio)} bytes of PCM16 end inside a sample | content not supported")
 
 
+def _words(content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent) -> object:
+    if isinstance(content, ToolResultEvent):
+        call_id = content.tool_use_id
+        return call_id + tool_output(content.tool_result.get("content"), call_id)
+    return content.text if isinstance(content, BidiTextInputEvent) else content.image
+
+
 def check_text(content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent) -> None:
-    """Refuse what UTF-8 can't carry before the conversation takes it, so that it is sent whole or not at all."""
-    match content:
-        case BidiTextInputEvent(text=text) | BidiImageInputEvent(image=text):
-            words: object = text
-        case ToolResultEvent(tool_result={"toolUseId": call_id, **result}):
-            words = str(call_id) + tool_output(result.get("content"), str(call_id))
-        case _:
-            return  # The conversation says what is missing.
+    """Refuse what UTF-8 can't carry before the conversation takes it, so that it is sent whole or not at all.
+
+    Raises:
+        UnsupportedContent: It can't be sent.
+    """
+    words = _words(content)
     if not isinstance(words, str):
         raise UnsupportedContent(f"text of type {type(words).__name__} | content not supported; send str")
     try:

@@ -1,9 +1,10 @@
 """The contract's plain dictionaries (tools, history messages, tool results) as wire records."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from engine.errors import ConfigError, RemoteViolation, UnsupportedContent
 from engine.wire.codec import from_object
@@ -12,6 +13,11 @@ from engine.wire.session import Tool
 
 WireId = Callable[[str], str]
 """Maps an application's call id to the one on the wire."""
+
+ROLES: Final = ("user", "assistant", "system")
+
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MESSAGE_SHAPE: Final = "{'role', 'content': [{'text'} | {'toolUse'} | {'toolResult'}]}"
 
 
 def to_wire_tool(spec: Any, field: str = "tools") -> Tool:
@@ -25,17 +31,29 @@ def to_wire_tool(spec: Any, field: str = "tools") -> Tool:
     Raises:
         ConfigError: It is none of these.
     """
+    tool = _read_tool(spec, field)
+    if tool.type == "function":
+        _tool_name(tool.name, field)
+    return tool
+
+
+def _read_tool(spec: Any, field: str) -> Tool:
     if isinstance(spec, Tool):
         return spec
     if not isinstance(spec, Mapping):
         raise ConfigError(field, type(spec).__name__, "a mapping with 'name', 'description' and 'inputSchema'")
     if "inputSchema" not in spec:
         return _flat_tool(spec, field)
-    name = spec.get("name")
-    if not isinstance(name, str) or not name:
-        raise ConfigError(f"{field}.name", name, "text that is not empty")
+    name = _tool_name(spec.get("name"), field)
     schema = _schema(spec["inputSchema"], field)
     return Tool(type="function", name=name, description=str(spec.get("description", "")), parameters=schema)
+
+
+def _tool_name(name: Any, field: str) -> str:
+    """Refuse a name that the service would, before anything is connected."""
+    if not isinstance(name, str) or not _TOOL_NAME.fullmatch(name):
+        raise ConfigError(f"{field}.name", name, "1 to 64 of the letters a to z and A to Z, digits, '_' and '-'")
+    return name
 
 
 def _schema(given: Any, field: str) -> Any:
@@ -78,7 +96,8 @@ def tool_output(content: Sequence[Mapping[str, Any]] | None, tool_use_id: str) -
             f"a result takes a list of text and json blocks"
         )
     try:
-        return json.dumps(list(blocks), ensure_ascii=False)
+        # NaN and the infinities are no JSON, though Python would write them.
+        return json.dumps(list(blocks), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise UnsupportedContent(f"the result of {tool_use_id!r} can't be written as JSON: {error}") from error
 
@@ -93,13 +112,13 @@ def messages_to_items(messages: Sequence[Mapping[str, Any]], wire_id: WireId) ->
         wire_id: Maps call ids.
 
     Raises:
-        UnsupportedContent: A tool result holds what the service can't take, or a message has another shape.
+        UnsupportedContent: A message holds what the service can't take, or has another shape; the text says which.
     """
     called: set[str] = set()
     items: list[Item] = []
     for index, message in enumerate(messages):
         with _reading(index):
-            called.update(block["toolUse"]["toolUseId"] for block in message.get("content", ()) if "toolUse" in block)
+            called.update(_text(block["toolUse"], "toolUseId") for block in _blocks(message) if "toolUse" in block)
     for index, message in enumerate(messages):
         with _reading(index):
             items += _message_items(message, called, wire_id)
@@ -110,27 +129,64 @@ def messages_to_items(messages: Sequence[Mapping[str, Any]], wire_id: WireId) ->
 def _reading(index: int) -> Iterator[None]:
     try:
         yield
-    except (KeyError, TypeError, AttributeError) as error:
-        shape = "{'role', 'content': [{'text'} | {'toolUse'} | {'toolResult'}]}"
+    except UnsupportedContent as error:
+        raise UnsupportedContent(f"messages[{index}] | {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UnsupportedContent(
-            f"messages[{index}] | content not supported ({error!r}); a message is {shape}"
+            f"messages[{index}] | content not supported ({error!r}); a message is {_MESSAGE_SHAPE}"
         ) from error
+
+
+def _blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    blocks: Sequence[Mapping[str, Any]] = message.get("content", ())
+    if not isinstance(blocks, (list, tuple)):
+        raise TypeError(f"content is {type(blocks).__name__}, not a list")
+    if wrong := [type(block).__name__ for block in blocks if not isinstance(block, Mapping)]:
+        raise TypeError(f"content holds {wrong[0]}, not only mappings")
+    return blocks
+
+
+def _text(given: Mapping[str, Any], key: str) -> str:
+    value = given[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key!r} is {type(value).__name__}, not text")
+    return value
+
+
+def _role(message: Mapping[str, Any]) -> str:
+    role = _text(message, "role")
+    if role not in ROLES:
+        raise ValueError(f"role is {role!r}, not one of {', '.join(map(repr, ROLES))}")
+    return role
 
 
 def _message_items(message: Mapping[str, Any], called: set[str], wire_id: WireId) -> Iterator[Item]:
     said: list[Content] = []
-    kind = "output_text" if message["role"] == "assistant" else "input_text"
-    for block in message.get("content", ()):
+    role = _role(message)
+    kind = "output_text" if role == "assistant" else "input_text"
+    for block in _blocks(message):
         if "text" in block:
-            said.append(Content(type=kind, text=block["text"]))
+            said.append(Content(type=kind, text=_text(block, "text")))
         elif "toolUse" in block:
-            use = block["toolUse"]
-            arguments = json.dumps(use["input"], ensure_ascii=False)
-            yield FunctionCallItem(call_id=wire_id(use["toolUseId"]), name=use["name"], arguments=arguments)
+            yield _call_item(block["toolUse"], wire_id)
         elif "toolResult" in block:
-            result = block["toolResult"]
-            output = tool_output(result.get("content"), result["toolUseId"])
-            if result["toolUseId"] in called:
-                yield FunctionCallOutputItem(call_id=wire_id(result["toolUseId"]), output=output)
+            yield from _result_items(block["toolResult"], called, wire_id)
+        else:
+            raise UnsupportedContent(
+                f"Content type not supported by OpenAI Realtime API: {sorted(map(str, block))}; "
+                f"a message takes text, toolUse and toolResult blocks"
+            )
     if said:
-        yield MessageItem(role=message["role"], content=tuple(said))
+        yield MessageItem(role=role, content=tuple(said))
+
+
+def _call_item(use: Mapping[str, Any], wire_id: WireId) -> Item:
+    arguments = json.dumps(use["input"], ensure_ascii=False, allow_nan=False)
+    return FunctionCallItem(call_id=wire_id(_text(use, "toolUseId")), name=_text(use, "name"), arguments=arguments)
+
+
+def _result_items(result: Mapping[str, Any], called: set[str], wire_id: WireId) -> Iterator[Item]:
+    call_id = _text(result, "toolUseId")
+    output = tool_output(result.get("content"), call_id)
+    if call_id in called:
+        yield FunctionCallOutputItem(call_id=wire_id(call_id), output=output)

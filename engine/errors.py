@@ -17,14 +17,43 @@ EngineError
 `- LimitExceeded                      a named bound of `engine.limits` was passed
 ```
 
-Each carries fields, not only text, so that a program can act on it.
+Each carries fields, not only text, so that a program can act on it. All can be pickled and copied, so that they can
+cross to another process, as of a worker pool.
 """
 
+import re
 from typing import Any
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def shown_url(url: object) -> str:
+    """Give an address as errors, `repr` and logs may show it: without user, password, query and fragment.
+
+    It takes whatever was given, a valid address or not.
+    """
+    if not isinstance(url, str):
+        return f"({type(url).__name__})"
+    found = _SCHEME.match(url)
+    scheme = found[0] if found else ""
+    address, *queries = re.split(r"[?#]", url[len(scheme) :], maxsplit=1)
+    if any("@" in query for query in queries):
+        # A password that holds `?` looks like a query: which of the two it is, nobody can tell.
+        return f"{scheme}(not shown)"
+    _, user, host = address.rpartition("@")
+    return f"{scheme}(not shown)@{host}" if user else scheme + host
+
+
+def _rebuild(cls: type["EngineError"], args: tuple[Any, ...]) -> "EngineError":
+    """Make an error again without its `__init__`, which takes other arguments than `args`."""
+    return cls.__new__(cls, *args)
 
 
 class EngineError(Exception):
     """Anything that the engine raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args), self.__dict__
 
 
 class ConfigError(EngineError, ValueError):
@@ -138,7 +167,7 @@ class HandshakeRejected(ConnectionLost):
 
     Attributes:
         status: HTTP status of the answer.
-        body: At most `limits.handshake_body_max_bytes` of the answer's body.
+        body: At most `limits.HANDSHAKE_BODY_MAX_BYTES` of the answer's body.
     """
 
     def __init__(self, status: int, body: str) -> None:
@@ -165,6 +194,8 @@ class BidiModelTimeoutError(DeadlinePassed):
     """The session's lifetime is over: `timeout_s` has passed, or the service's own cap. Start again to go on.
 
     Attributes:
+        limit_s: 0.0 where the lifetime is not known, as with the service's own cap. The contract's arguments have no
+            place for it: who raises the error and knows it sets it.
         restart_config: Keyword arguments for the next `start`.
     """
 

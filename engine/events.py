@@ -4,20 +4,37 @@ Frozen, typed, and readable as the JSON objects of the contract as well: `event[
 `"text" in event`, `event.as_dict()`. Names and fields are those of the session contract; identity of the service's
 objects (`response_id`, `item_id`, `content_index`, `event_id`, `received_at`) is on the attributes of output events
 and is never part of the JSON form.
+
+`repr` shows no words, sounds, pictures, arguments or results: it ends in logs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import attrs
 import pybase64
 
-from engine.errors import BidiModelTimeoutError, ServerReported
+from engine.errors import BidiModelTimeoutError, RemoteViolation, ServerReported, UnsupportedContent
 
 Role = Literal["user", "assistant"]
 StopReason = Literal["complete", "error", "interrupted", "tool_use"]
 CloseReason = Literal["client_disconnect", "timeout", "error", "complete", "user_request"]
+
+
+_NAMES_OF_CALLS: Final = ("toolUseId", "name", "status")
+
+
+def _call_only(call: object) -> str:
+    """Show whose call it is, and not what is in it."""
+    if not isinstance(call, Mapping):
+        return f"({type(call).__name__})"
+    return repr({key: call[key] for key in _NAMES_OF_CALLS if key in call})
+
+
+def _class_only(error: object) -> str:
+    """Show what was raised by its class: the text may quote a tool's input."""
+    return "None" if error is None else type(error).__name__
 
 
 def _or_empty(details: Sequence[Mapping[str, Any]] | None) -> Sequence[Mapping[str, Any]]:
@@ -49,6 +66,17 @@ class _DictView:
         """Name the keys of the JSON form; with `event[key]` this makes `dict(event)` and `**event` work."""
         return iter(self.as_dict())
 
+    def values(self) -> ValuesView[Any]:
+        """Give the values of the JSON form."""
+        return self.as_dict().values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Give the pairs of the JSON form."""
+        return self.as_dict().items()
+
+    def __len__(self) -> int:
+        return len(self.as_dict())
+
     def __contains__(self, key: object) -> bool:
         return key in self.as_dict()
 
@@ -69,7 +97,7 @@ class BidiTextInputEvent(_DictView):
     """
 
     type: ClassVar[str] = "bidi_text_input"
-    text: str
+    text: str = attrs.field(repr=False)
     role: Role = "user"
 
     def _fields(self) -> dict[str, Any]:
@@ -134,16 +162,26 @@ class ToolResultEvent(_DictView):
     """
 
     type: ClassVar[str] = "tool_result"
-    tool_result: Mapping[str, Any]
-    exception: Exception | None = attrs.field(default=None, eq=False)
+    tool_result: Mapping[str, Any] = attrs.field(repr=_call_only)
+    exception: Exception | None = attrs.field(default=None, eq=False, repr=_class_only)
 
     def _fields(self) -> dict[str, Any]:
         return {"tool_result": self.tool_result}
 
     @property
     def tool_use_id(self) -> str:
-        """The call that this answers."""
-        return str(self.tool_result["toolUseId"])
+        """The call that this answers.
+
+        Raises:
+            UnsupportedContent: The result does not say it, in text.
+        """
+        call_id = self.tool_result.get("toolUseId") if isinstance(self.tool_result, Mapping) else None
+        if not isinstance(call_id, str) or not call_id:
+            raise UnsupportedContent(
+                f"a tool result without 'toolUseId' as text ({type(call_id).__name__}) | content not supported; "
+                f"say whose result it is"
+            )
+        return call_id
 
 
 BidiInputEvent = BidiTextInputEvent | BidiAudioInputEvent | BidiImageInputEvent
@@ -250,8 +288,17 @@ class BidiAudioStreamEvent(_OfResponse):
 
     @property
     def pcm(self) -> bytes:
-        """The audio's bytes."""
-        return pybase64.b64decode(self.audio)
+        """The audio's bytes.
+
+        Raises:
+            RemoteViolation: The service sent what is not base64 text.
+        """
+        try:
+            return pybase64.b64decode(self.audio, validate=True)
+        except ValueError as error:
+            raise RemoteViolation(
+                "invalid_field", "audio is not base64 text", event_type="response.output_audio.delta", field="delta"
+            ) from error
 
 
 class TextSoFar:
@@ -287,8 +334,8 @@ class BidiTranscriptStreamEvent(_OfResponse):
     """
 
     type: ClassVar[str] = "bidi_transcript_stream"
-    delta: Mapping[str, Any]
-    text: str
+    delta: Mapping[str, Any] = attrs.field(repr=False)
+    text: str = attrs.field(repr=False)
     role: Role
     is_final: bool
     _so_far: str | TextSoFar | None = attrs.field(
@@ -383,8 +430,8 @@ class ToolUseStreamEvent(_OfResponse):
     """
 
     type: ClassVar[str] = "tool_use_stream"
-    delta: Mapping[str, Any]
-    current_tool_use: Mapping[str, Any]
+    delta: Mapping[str, Any] = attrs.field(repr=False)
+    current_tool_use: Mapping[str, Any] = attrs.field(repr=_call_only)
 
     def _fields(self) -> dict[str, Any]:
         return {"delta": self.delta, "current_tool_use": self.current_tool_use}

@@ -64,15 +64,15 @@ class BidiOpenAIRealtimeModel:
         connector: Connector | None = None,
         **kwargs: Any,  # noqa: ARG002 - the contract has them
     ) -> None:
-        provider = dict(provider_config or {})
+        provider = _mapping(provider_config, "provider_config")
         for key in provider.keys() - set(_PROVIDER_KEYS):
             logger.warning("provider_config[%r] is not known and is ignored; known: %s", key, ", ".join(_PROVIDER_KEYS))
         self.model_id = model_id
         self.config: dict[str, Any] = {
-            "audio": _audio_config(provider.get("audio") or {}),
-            "inference": deepcopy(dict(provider.get("inference") or {})),
+            "audio": _audio_config(_mapping(provider.get("audio"), "audio")),
+            "inference": deepcopy(_mapping(provider.get("inference"), "inference")),
         }
-        self._image_input = bool(provider.get("image_input", False))
+        self._image_input: bool = provider.get("image_input", False)
         self._engine: EngineSettings = _settings(EngineSettings, provider.get("engine"), "engine")
         self._client: ClientSettings = _settings(ClientSettings, client_config, "client_config")
         self._connector = connector
@@ -223,6 +223,16 @@ def _audio_config(given: Mapping[str, Any]) -> dict[str, Any]:
 def _settings(cls: Any, given: Mapping[str, Any] | None, where: str) -> Any:
     """Make settings of a mapping, naming a key that is wrong."""
     known = {field.name for field in cls.__attrs_attrs__}
-    for key in (given or {}).keys() - known:
+    settings = _mapping(given, where)
+    for key in settings.keys() - known:
         raise ConfigError(f"{where}.{key}", "(not shown)", "the keys " + ", ".join(sorted(known)))
-    return cls(**(given or {}))
+    return cls(**settings)
+
+
+def _mapping(given: Any, where: str) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        # By its type, for it may hold a key.
+        raise ConfigError(where, type(given).__name__, "a mapping, or None")
+    return dict(given)

@@ -13,6 +13,7 @@ from engine.events import (
     BidiAudioStreamEvent,
     BidiErrorEvent,
     BidiOutputEvent,
+    BidiResponseCompleteEvent,
     BidiTranscriptStreamEvent,
     ToolUseStreamEvent,
 )
@@ -44,15 +45,44 @@ class InboxStatistics:
     delivered: int
 
 
+_EMPTY_CELLS = 64
+"""So many empty cells may stand between events however few those are: sorting them out costs a pass over all."""
+
+
 def weight(event: BidiOutputEvent) -> int:
     """What an event counts for: its audio or text, and a fixed share for the rest."""
     if isinstance(event, BidiAudioStreamEvent):
         return len(event.audio) + limits.INBOX_EVENT_BYTES
-    if isinstance(event, BidiTranscriptStreamEvent):
-        return len(event.text) + limits.INBOX_EVENT_BYTES
-    if isinstance(event, ToolUseStreamEvent):
-        return len(str(event.current_tool_use)) + limits.INBOX_EVENT_BYTES
-    return limits.INBOX_EVENT_BYTES
+    return _words_bytes(event) + limits.INBOX_EVENT_BYTES
+
+
+def _words_bytes(event: BidiOutputEvent) -> int:
+    match event:
+        case BidiTranscriptStreamEvent():
+            return _text_bytes(event.text)
+        case ToolUseStreamEvent():
+            return _text_bytes(str(event.current_tool_use))
+        case BidiErrorEvent():
+            return _text_bytes(event.code) + _text_bytes(event.message) + _text_bytes(str(event.details or ""))
+        case BidiResponseCompleteEvent():
+            return _text_bytes(str(event.details or ""))
+        case _:
+            return 0
+
+
+def _text_bytes(text: str) -> int:
+    """The most that a text can take; which it is exactly would cost a pass over it."""
+    return len(text) if text.isascii() else 4 * len(text)
+
+
+class _Cell:
+    """A place in the queue. Taken out of turn, its event leaves it empty, and nothing behind it has to move."""
+
+    __slots__ = ("event", "weight")
+
+    def __init__(self, event: BidiOutputEvent) -> None:
+        self.event: BidiOutputEvent | None = event
+        self.weight = weight(event)
 
 
 class Inbox:
@@ -66,7 +96,10 @@ class Inbox:
     def __init__(self, max_bytes: int, overflow: Overflow) -> None:
         self._max_bytes = max_bytes
         self._overflow = overflow
-        self._events: deque[BidiOutputEvent] = deque()
+        self._cells: deque[_Cell] = deque()
+        self._audio: deque[tuple[_Cell, str | None]] = deque()
+        # Those of the cells that hold audio, in order, with the response that it belongs to.
+        self._events = 0
         self._bytes = 0
         self._most_bytes = 0
         self._purged = 0
@@ -82,7 +115,7 @@ class Inbox:
     def statistics(self) -> InboxStatistics:
         """Give a snapshot."""
         return InboxStatistics(
-            len(self._events), self._bytes, self._most_bytes, self._purged, self._dropped, self._delivered
+            self._events, self._bytes, self._most_bytes, self._purged, self._dropped, self._delivered
         )
 
     def put(self, event: BidiOutputEvent) -> None:
@@ -108,15 +141,20 @@ class Inbox:
 
     def purge_audio(self, kept: frozenset[str] = frozenset()) -> int:
         """Drop audio that waits, but for that of the responses in `kept`; give how many events."""
-        stale = [
-            event for event in self._events if isinstance(event, BidiAudioStreamEvent) and event.response_id not in kept
-        ]
+        left: deque[tuple[_Cell, str | None]] = deque()
+        stale = 0
+        for cell, response_id in self._audio:
+            if response_id in kept:
+                left.append((cell, response_id))
+            else:
+                self._empty(cell)
+                stale += 1
+        self._audio = left
+        self._purged += stale
         if stale:
-            gone = set(map(id, stale))
-            self._events = deque(event for event in self._events if id(event) not in gone)
-            self._purged += len(stale)
-            self._took(sum(map(weight, stale)))
-        return len(stale)
+            self._tidy()
+            self._took()
+        return stale
 
     def close(self, error: BaseException | None = None, last: BidiOutputEvent | None = None) -> None:
         """Take nothing more. Readers get what is there, then `last`, which no bound keeps out, then the error or end.
@@ -149,20 +187,42 @@ class Inbox:
                     raise self._error.with_traceback(self._traceback)
                 return None
             await self._readers.park()
-        event = self._events.popleft()
+        event = self._pop()
         self._delivered += 1
-        self._took(weight(event))
+        self._took()
         return event
 
-    def _took(self, size: int) -> None:
-        self._bytes -= size
+    def _pop(self) -> BidiOutputEvent:
+        """Take the first event; there is one."""
+        while (event := (cell := self._cells.popleft()).event) is None:
+            pass
+        if isinstance(event, BidiAudioStreamEvent):
+            self._audio.popleft()
+        self._empty(cell)
+        return event
+
+    def _empty(self, cell: _Cell) -> None:
+        cell.event = None
+        self._events -= 1
+        self._bytes -= cell.weight
+
+    def _tidy(self) -> None:
+        """Sort out empty cells once they are more than the others: a pass over all, but a seldom one."""
+        if len(self._cells) > 2 * self._events + _EMPTY_CELLS:
+            self._cells = deque(cell for cell in self._cells if cell.event is not None)
+
+    def _took(self) -> None:
         if self._bytes <= self._max_bytes // 2:
             self._overflowing = False  # The next overflow is another one, and is told.
         self._writers.unpark_all()
 
     def _append(self, event: BidiOutputEvent) -> None:
-        self._events.append(event)
-        self._bytes += weight(event)
+        cell = _Cell(event)
+        self._cells.append(cell)
+        if isinstance(event, BidiAudioStreamEvent):
+            self._audio.append((cell, event.response_id))
+        self._events += 1
+        self._bytes += cell.weight
         self._most_bytes = max(self._most_bytes, self._bytes)
         self._readers.unpark()
 
@@ -179,12 +239,7 @@ class Inbox:
             self._append(BidiErrorEvent(over, {"policy": self._overflow}, received_at=trio.current_time()))
 
     def _drop_oldest_audio(self) -> None:
-        kept: list[BidiOutputEvent] = []
-        while self._events and self._bytes > self._max_bytes:
-            event = self._events.popleft()
-            if isinstance(event, BidiAudioStreamEvent):
-                self._bytes -= weight(event)
-                self._dropped += 1
-            else:
-                kept.append(event)
-        self._events.extendleft(reversed(kept))
+        while self._audio and self._bytes > self._max_bytes:
+            self._empty(self._audio.popleft()[0])
+            self._dropped += 1
+        self._tidy()

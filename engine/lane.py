@@ -29,11 +29,13 @@ class Queued:
         text: The message.
         weight: What it counts for.
         keep: True for one that is never dropped.
+        after: How many messages of the lane ahead must be on the socket before this one is written.
     """
 
     text: str = attrs.field(repr=False)
     weight: float
     keep: bool = False
+    after: int = 0
 
 
 class Lane:
@@ -44,10 +46,17 @@ class Lane:
 
     Args:
         bound: Weight at which `room` begins to wait.
+        ahead: A lane whose messages go before this one's, as far as `follow` says. It must not wait for this one.
     """
 
-    def __init__(self, bound: float) -> None:
+    def __init__(self, bound: float, ahead: "Lane | None" = None) -> None:
         self.bound = bound
+        self._ahead = ahead
+        self._after = 0
+        self._puts = 0
+        self._gone = 0
+        self._lost = False
+        self._going = trio.lowlevel.ParkingLot()
         self._send, self._receive = trio.open_memory_channel[Queued](math.inf)
         self._emptied = trio.Event()
         self._emptied.set()
@@ -83,7 +92,8 @@ class Lane:
         Raises:
             trio.ClosedResourceError: The lane is closed.
         """
-        self._send.send_nowait(Queued(text, weight, keep))
+        self._send.send_nowait(Queued(text, weight, keep, self._after))
+        self._puts += 1
         self._messages += 1
         self._kept += keep
         self._waiting += weight
@@ -92,6 +102,26 @@ class Lane:
             self._emptied = trio.Event()
         if not self.has_room() and self._room.is_set():
             self._room = trio.Event()
+
+    def follow(self) -> None:
+        """Let what is put from now on go out after all that the lane ahead holds now."""
+        if self._ahead is not None:
+            self._after = self._ahead._puts
+
+    async def turn(self, message: Queued) -> None:
+        """Wait until what goes before this message is on the socket, or never will be."""
+        if self._ahead is not None:
+            await self._ahead.sent_up_to(message.after)
+
+    async def sent_up_to(self, count: int) -> None:
+        """Wait until this many messages are on the socket, or the lane is lost. A checkpoint only when it waits."""
+        while self._gone < count and not self._lost:
+            await self._going.park()
+
+    def lose(self) -> None:
+        """Note that nobody writes this lane any more, and wake whoever waits behind it."""
+        self._lost = True
+        self._going.unpark_all()
 
     def drop_oldest(self) -> bool:
         """Forget the oldest message that may be dropped; False when there is none."""
@@ -147,6 +177,8 @@ class Lane:
 
     def _took(self, message: Queued) -> None:
         self._messages -= 1
+        self._gone += 1
+        self._going.unpark_all()
         self._kept -= message.keep
         # Sums of floats drift; an empty lane weighs nothing.
         self._waiting = self._waiting - message.weight if self._messages else 0.0

@@ -79,6 +79,10 @@ CONNECT_DEADLINE_S: Final = 15.0
 RESPONSE_REQUEST_DEADLINE_S: Final = 15.0
 """From `response.create` to `response.created` or a refusal; then the request counts as lost and is told."""
 
+TOOL_RESULT_DEADLINE_S: Final = 60.0
+"""How long calls without a result may hold a request that waits for them, as one for typed text; then it is told, and
+the request goes out."""
+
 CLOSE_DEADLINE_S: Final = 2.0
 """`stop()` waits this long for the server's close frame, then drops the connection."""
 
@@ -97,3 +101,7 @@ COUNTED_NAMES: Final = 256
 
 COUNTED_NAME_CHARS: Final = 128
 """What statistics keep of such a name."""
+
+HISTORY_MAX_BYTES: Final = 16 * 2**20
+"""Text of those items; the oldest are forgotten past it. The model itself holds 128 Ki tokens at most, which is about
+half a MiB."""

@@ -1,7 +1,9 @@
 """The way out: which lane a message takes, and in which order. Control overtakes audio, but for what belongs behind it.
 
 `input_audio_buffer.commit` and `.clear` speak of the audio before them, so they travel in the audio lane; and while one
-of them is on its way, what is sent after it follows it there. Everything else goes ahead of waiting audio.
+of them is on its way, what is sent after it follows it there. They also wait for the control messages that were sent
+before them: an item belongs to the turn that it was sent in. Everything else goes ahead of waiting audio; only what the
+session begins with goes ahead of all audio.
 """
 
 from collections.abc import Sequence
@@ -36,7 +38,7 @@ class Outgoing:
     def __init__(self, config: SessionConfig) -> None:
         self.control = Lane(limits.CONTROL_LANE_MESSAGES)
         """Weights are messages."""
-        self.audio = Lane(limits.AUDIO_LANE_S * 1000)
+        self.audio = Lane(limits.AUDIO_LANE_S * 1000, ahead=self.control)
         """Weights are ms."""
         self.pump = AudioPump(self.audio, config.audio, config.engine.input_frame_ms, config.engine.input_overflow)
         """Takes the microphone's audio."""
@@ -44,9 +46,10 @@ class Outgoing:
         self._begun = 0
 
     def begin(self, texts: Sequence[str]) -> None:
-        """Put what the session begins with, however much it is."""
+        """Put what the session begins with, however much it is; audio waits for it."""
         for text in texts:
             self.control.put(text, 1)
+        self.audio.follow()
         self._begun = len(texts)
 
     async def room(self, event: ClientEvent | None = None) -> None:
@@ -68,6 +71,7 @@ class Outgoing:
                 self.audio.put(text, len(audio) * 3 / 4 / self._bytes_per_ms)
             case InputAudioBufferCommit() | InputAudioBufferClear():
                 self.pump.flush()
+                self.audio.follow()
                 self.audio.put(text, _MARKER_MS, keep=True)
             case _ if self.audio.keeps:
                 self.audio.put(text, _MARKER_MS, keep=True)

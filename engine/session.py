@@ -2,8 +2,9 @@
 
 import logging
 import math
+import traceback
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, cast
 
@@ -40,13 +41,13 @@ from engine.inbox import Inbox, InboxStatistics
 from engine.lane import LaneStatistics
 from engine.outgoing import Outgoing
 from engine.protocol.conversation import Conversation, ConversationStatistics
-from engine.protocol.effects import Effect, End, Opened, PurgeAudio, Transmit
+from engine.protocol.effects import Effect, End, Opened, PurgeAudio, Rearm, Transmit
 from engine.protocol.history import History
 from engine.raw import Raw
 from engine.traffic import Traffic
 from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
-from engine.wire.client import ClientEvent, ResponseCreate
+from engine.wire.client import ClientEvent
 from engine.wire.codec import encode
 
 logger = logging.getLogger(__name__)
@@ -126,6 +127,7 @@ class Session:
         self._special: dict[type, Callable[..., None]] = {
             Transmit: self._transmit,
             PurgeAudio: self._purge,
+            Rearm: self._rearm,
             Opened: self._open,
             End: self._finish,
         }
@@ -282,7 +284,8 @@ class Session:
 
     def _crashed(self, bugs: BaseExceptionGroup[BaseException]) -> None:
         """A bug of ours: it ends the session and reaches whoever receives."""
-        logger.error("session %s crashed", self.connection_id, exc_info=bugs)
+        # Not what it says: that may quote what somebody said.
+        logger.error("session %s crashed: %s", self.connection_id, "; ".join(_leaves(bugs)))
         error: BaseException = bugs
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
@@ -403,7 +406,9 @@ class Session:
             self._out.put(effect.event)
         except LimitExceeded as error:
             self._finish(End("error", error))
-        if isinstance(effect.event, ResponseCreate) and self._watchdog is not None:
+
+    def _rearm(self, _: Rearm) -> None:
+        if self._watchdog is not None:
             self._watchdog.rearm()
 
     def _purge(self, effect: PurgeAudio) -> None:
@@ -421,7 +426,10 @@ class Session:
         self._apply(self._conversation.link_ended(lost))
 
     def _lifetime_over(self) -> None:
-        self._finish(End("timeout", BidiModelTimeoutError(f"timeout_s={self.config.client.timeout_s} has passed")))
+        timeout_s = self.config.client.timeout_s
+        error = BidiModelTimeoutError(f"timeout_s={timeout_s} has passed")
+        error.limit_s = timeout_s
+        self._finish(End("timeout", error))
 
     async def _send_raw(self, event: ClientEvent) -> None:
         self._check_live()
@@ -441,6 +449,16 @@ class Session:
             raise SessionEnded(self._reason()) from self._error
         if not self._opened:
             raise NotStarted("the session is not open yet | call start before sending, and let it return")
+
+
+def _leaves(error: BaseException) -> Iterator[str]:
+    """Tell an exception, or each of a group, by its type and where it was raised, innermost frame last."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+        return
+    frames = (f"{frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__))
+    yield f"{type(error).__name__} at {' > '.join(frames)}"
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis profiles, `--peers`, recordings of the real service, a look at all that is sent."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def recordings() -> list[Path]:
     """All recordings. A test that takes `recording` instead runs once for each of them."""
     return _recording_files() or pytest.skip(NO_RECORDINGS)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_interrupts():
+    """A shell that runs the tests in the background has them ignore SIGINT, and Python keeps that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 CLIENT_EVENTS: TypeAdapter[object] = TypeAdapter(RealtimeClientEvent)

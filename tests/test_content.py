@@ -67,4 +67,16 @@ def test_text_that_is_none_is_refused():
 def test_what_can_be_sent_passes():
     check_text(BidiTextInputEvent("grüß dich"))
     check_text(result([{"json": {"a": 1}}]))
-    check_text(ToolResultEvent({}))
+    check_text(BidiImageInputEvent("iVBO", "image/png"))
+
+
+@pytest.mark.parametrize("result", [{}, {"toolUseId": None}, {"toolUseId": 7}, {"toolUseId": ""}, None, "call_1"])
+def test_a_result_that_does_not_say_whose_it_is_in_text_is_refused(result):
+    with pytest.raises(UnsupportedContent, match="toolUseId"):
+        check_text(ToolResultEvent(result))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_no_json_is_refused(number):
+    with pytest.raises(UnsupportedContent, match="can't be written as JSON"):
+        check_text(result([{"json": {"deep": [number]}}]))

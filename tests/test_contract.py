@@ -37,6 +37,11 @@ def test_a_function_without_a_description_has_an_empty_one():
     assert to_wire_tool({"name": "add", "inputSchema": {}}).description == ""
 
 
+@pytest.mark.parametrize("name", ["a", "Get_weather-2", "a" * 64])
+def test_a_name_that_the_service_takes_is_taken(name):
+    assert to_wire_tool({"name": name, "inputSchema": {}}).name == name
+
+
 def test_an_mcp_server_goes_through_as_it_is():
     spec = {"type": "mcp", "server_label": "docs", "server_url": "https://x", "novelty": 1}
     tool = to_wire_tool(spec)
@@ -60,6 +65,13 @@ def test_an_mcp_server_goes_through_as_it_is():
         ({"name": "add", "inputSchema": {"json": 7}}, "tools[3].inputSchema"),
         ({"name": "add", "inputSchema": None}, "tools[3].inputSchema"),
         ({"type": "function", "name": 7}, "tools[3].name"),
+        ({"type": "function", "name": "a b!"}, "tools[3].name"),
+        ({"type": "function"}, "tools[3].name"),
+        ({"name": "a b!", "inputSchema": {}}, "tools[3].name"),
+        ({"name": "ä", "inputSchema": {}}, "tools[3].name"),
+        ({"name": "add\n", "inputSchema": {}}, "tools[3].name"),
+        ({"name": "a" * 65, "inputSchema": {}}, "tools[3].name"),
+        (Tool(type="function", name="a.b"), "tools[3].name"),
     ],
 )
 def test_a_tool_of_another_shape_is_refused_by_the_field_that_is_wrong(spec, field):
@@ -154,7 +166,9 @@ def deep() -> object:
 
 
 @pytest.mark.parametrize(
-    "value", [object(), b"bytes", {1, 2}, endless(), deep()], ids=lambda value: type(value).__name__
+    "value",
+    [object(), b"bytes", {1, 2}, endless(), deep(), float("nan"), float("inf")],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_json_cannot_say_is_unsupported(value):
     with pytest.raises(UnsupportedContent, match=r"the result of 'call_1' can't be written as JSON"):
@@ -233,8 +247,26 @@ def test_messages_keep_their_order_and_words_follow_the_calls_of_their_message()
     assert shown == ["first", "wire_t1", "wire_t2", "second", "wire_t2", "wire_t1", "third"]
 
 
-def test_a_message_without_words_and_blocks_of_other_kinds_are_left_out():
-    assert items({"role": "user", "content": []}, {"role": "user"}, {"role": "user", "content": [{"image": {}}]}) == []
+def test_a_message_without_words_is_left_out():
+    assert items({"role": "user", "content": []}, {"role": "user"}) == []
+
+
+@pytest.mark.parametrize(
+    ("block", "named"),
+    [({"image": {}}, "['image']"), ({"document": {}, "name": "x"}, "['document', 'name']"), ({}, "[]")],
+)
+def test_a_block_of_another_kind_is_refused_by_its_place_in_the_contracts_words(block, named):
+    with pytest.raises(UnsupportedContent) as raised:
+        items(text("user", "fine"), {"role": "user", "content": [{"text": "look"}, block]})
+
+    said = str(raised.value)
+    assert said.startswith(f"messages[1] | Content type not supported by OpenAI Realtime API: {named}")
+    assert "text, toolUse and toolResult" in said
+
+
+def test_a_result_that_cannot_be_sent_names_its_message_and_its_call():
+    with pytest.raises(UnsupportedContent, match=r"^messages\[0\] \| Content type not supported .*\['image'\].*'t1'"):
+        items({"role": "user", "content": [result("t1", {"image": {}})]})
 
 
 @pytest.mark.parametrize(
@@ -250,7 +282,20 @@ def test_a_message_without_words_and_blocks_of_other_kinds_are_left_out():
         {"role": "assistant", "content": [{"toolUse": None}]},
         {"role": "assistant", "content": [use("t1", {"x": object()})]},
         {"role": "user", "content": [{"toolResult": {}}]},
+        text("robot", "x"),
+        {"role": ["user"], "content": [{"text": "x"}]},
+        {"role": "user", "content": [{"text": 5}]},
+        {"role": "user", "content": "hello"},
+        {"role": "user", "content": {"text": "hello"}},
+        {"role": "user", "content": ["text"]},
+        {"role": "assistant", "content": [use(None)]},
+        {"role": "assistant", "content": [use(["t1"])]},
+        {"role": "assistant", "content": [use("t1", {"x": float("nan")})]},
+        {"role": "assistant", "content": [use("t1", deep())]},
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": 7, "input": {}}}]},
+        {"role": "user", "content": [result(None)]},
     ],
+    ids=range(22),
 )
 def test_a_message_of_another_shape_is_unsupported_by_its_place(message):
     with pytest.raises(UnsupportedContent, match=r"messages\[1\] \| content not supported .*; a message is \{'role'"):

@@ -1,8 +1,12 @@
 """The tree of errors: what is caught by what, the fields that a program acts on, and messages that say the way out."""
 
+import copy
+import pickle
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine import errors
 from engine.errors import (
@@ -20,6 +24,7 @@ from engine.errors import (
     ServerReported,
     SessionEnded,
     UnsupportedContent,
+    shown_url,
 )
 
 CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, EngineError)]
@@ -130,3 +135,95 @@ def test_a_passed_limit_names_bound_value_and_way_out():
 
     assert str(error) == "inbox_max_bytes: 150 is over the bound of 100; read faster"
     assert (error.limit, error.bound, error.value) == ("inbox_max_bytes", 100, 150)
+
+
+def test_the_lifetimes_length_can_be_told_beside_the_contracts_arguments():
+    error = BidiModelTimeoutError("time is over")
+    assert error.limit_s == 0.0
+
+    error.limit_s = 60.0
+    assert (error.limit_s, error.restart_config) == (60.0, {})
+
+
+# --- across processes ---------------------------------------------------------------------------------------------
+
+MADE = [
+    EngineError("in words"),
+    ConfigError("audio.input_rate", 16000, "24000"),
+    ConfigError("x", 1, "2", message="in other words"),
+    LocalMisuse("not now"),
+    AlreadyStarted("once"),
+    NotStarted("not yet"),
+    SessionEnded("timeout"),
+    UnsupportedContent("no images"),
+    RemoteViolation("invalid_field", "expected text", event_type="error", field="error.code"),
+    ServerReported("no", code="bad", error_type="invalid_request_error", param="x", client_event_id="e", fatal=True),
+    ConnectionLost("gone", code=1011, reason="server error"),
+    HandshakeRejected(401, "no key"),
+    DeadlinePassed("connect", 15.0),
+    BidiModelTimeoutError("time is over", system_prompt="Be brief.", tools=[{"name": "add"}]),
+    LimitExceeded("inbox_max_bytes", 100, 150, "read faster"),
+]
+
+
+def subclasses(cls):
+    return {cls}.union(*map(subclasses, cls.__subclasses__()))
+
+
+def of_this_package(cls):
+    return cls.__module__.partition(".")[0] == "engine"
+
+
+def test_one_of_each_class_of_the_tree_is_made_here():
+    assert {type(error) for error in MADE} == set(CLASSES) == set(filter(of_this_package, subclasses(EngineError)))
+
+
+@pytest.mark.parametrize("again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+def test_an_error_that_is_pickled_or_copied_stays_as_it_is(error, again):
+    error.add_note("seen in passing")
+    other = again(error)
+
+    assert other is not error
+    assert type(other) is type(error)
+    assert (str(other), other.args, vars(other)) == (str(error), error.args, vars(error))
+
+
+def test_a_deep_copy_shares_nothing():
+    error = BidiModelTimeoutError("over", messages=[])
+    copy.deepcopy(error).restart_config["messages"].append("new")
+
+    assert error.restart_config == {"messages": []}
+
+
+# --- addresses ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("wss://host:8443/v1", "wss://host:8443/v1"),
+        ("wss://host/v1?key=SECRET", "wss://host/v1"),
+        ("wss://host/v1#SECRET", "wss://host/v1"),
+        ("wss://user:SECRET@host/v1?key=SECRET", "wss://(not shown)@host/v1"),
+        ("wss://SECRET@host", "wss://(not shown)@host"),
+        ("wss://user:SEC@RET@host", "wss://(not shown)@host"),
+        ("wss://user:1/SECRET@host/v1", "wss://(not shown)@host/v1"),
+        ("wss://user:SEC?RET@host/v1", "wss://(not shown)"),
+        ("wss://user:SEC#RET@host/v1", "wss://(not shown)"),
+        ("user:SECRET@host/v1", "(not shown)@host/v1"),
+        ("user:SECRET@host?next=wss://", "(not shown)@host"),
+        ("host", "host"),
+        ("", ""),
+        (b"wss://user:SECRET@host", "(bytes)"),
+        (["SECRET"], "(list)"),
+        (None, "(NoneType)"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url, shown):
+    assert shown_url(url) == shown
+
+
+@given(st.text(), st.text("@?#/:. é", max_size=5), st.sampled_from(["", "ws://", "wss://", "ftp://"]))
+def test_no_password_of_any_address_is_shown(rest, before, scheme):
+    assert "SECRET" not in shown_url(f"{scheme}{before}SECRET{before}@{rest}")

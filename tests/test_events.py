@@ -1,12 +1,22 @@
 """The contract's events: exactly its keys, readable as dictionaries, frozen, with identity beside them."""
 
+import copy
 import json
+import pickle
 
 import attrs
 import pytest
 
 from engine import events
-from engine.errors import BidiModelTimeoutError, DeadlinePassed, EngineError, ServerReported
+from engine.errors import (
+    BidiModelTimeoutError,
+    DeadlinePassed,
+    EngineError,
+    LimitExceeded,
+    RemoteViolation,
+    ServerReported,
+    UnsupportedContent,
+)
 from engine.events import (
     BidiAudioInputEvent,
     BidiAudioStreamEvent,
@@ -133,6 +143,9 @@ def test_the_json_form_is_exactly_the_contracts(event, form):
 def test_an_event_reads_like_a_dictionary(event, form):
     assert dict(event) == {**event} == form
     assert list(event) == list(event.keys()) == list(form)
+    assert list(event.items()) == list(form.items())
+    assert list(event.values()) == list(form.values())
+    assert len(event) == len(form)
     assert all(key in event and event[key] == event.get(key) == value for key, value in form.items())
     assert "no such key" not in event
     assert event.get("no such key") is None
@@ -175,6 +188,52 @@ def test_audio_of_a_microphone_is_wrapped():
 
 def test_audio_of_the_model_gives_its_bytes():
     assert BidiAudioStreamEvent("AQACAA==", "pcm", 24000, 1).pcm == b"\x01\x00\x02\x00"
+
+
+@pytest.mark.parametrize("audio", ["A", "no base64!", "é"])
+def test_audio_of_the_model_that_is_no_base64_is_the_peers_fault(audio):
+    with pytest.raises(RemoteViolation) as raised:
+        _ = BidiAudioStreamEvent(audio, "pcm", 24000, 1).pcm
+
+    error = raised.value
+    assert (error.problem, error.event_type, error.field) == ("invalid_field", "response.output_audio.delta", "delta")
+    assert isinstance(error.__cause__, ValueError)
+
+
+SECRET_USE = {"toolUseId": "call_1", "name": "pay", "input": {"card": "SECRET"}}
+SECRET_RESULT = {"toolUseId": "call_1", "status": "error", "content": [{"text": "SECRET"}]}
+
+
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (BidiTextInputEvent("SECRET"), "role='user'"),
+        (BidiTranscriptStreamEvent({"text": "SECRET"}, "SECRET", "user", True, "SECRET"), "is_final=True"),
+        (ToolUseStreamEvent({"toolUse": SECRET_USE}, SECRET_USE), "{'toolUseId': 'call_1', 'name': 'pay'}"),
+        (
+            ToolResultEvent(SECRET_RESULT, ValueError("SECRET")),
+            "tool_result={'toolUseId': 'call_1', 'status': 'error'}, exception=ValueError)",
+        ),
+        (ToolResultEvent(["SECRET"]), "tool_result=(list), exception=None"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_words_arguments_and_results_do_not_show_in_repr(event, shown):
+    assert "SECRET" not in repr(event)
+    assert shown in repr(event)
+
+
+@pytest.mark.parametrize("again", [lambda event: pickle.loads(pickle.dumps(event)), copy.deepcopy])
+def test_an_error_event_can_be_pickled_and_copied(again):
+    event = again(BidiErrorEvent(LimitExceeded("inbox_max_bytes", 100, 150, "read faster")))
+
+    assert (event.code, event.error.bound) == ("LimitExceeded", 100)
+
+
+@pytest.mark.parametrize("result", [{}, {"toolUseId": None}, {"toolUseId": ""}, 7])
+def test_a_tool_result_must_name_its_call_in_text(result):
+    with pytest.raises(UnsupportedContent, match="toolUseId"):
+        _ = ToolResultEvent(result).tool_use_id
 
 
 @pytest.mark.parametrize(
@@ -229,3 +288,11 @@ def test_an_event_that_does_not_say_its_fields_is_a_bug():
 
     with pytest.raises(AssertionError, match="Nameless does not say its fields"):
         Nameless().as_dict()
+
+
+def test_an_utterance_stays_as_it_stood_while_its_list_goes_on_growing():
+    pieces = ["Hel"]
+    event = BidiTranscriptStreamEvent({"text": "Hel"}, "Hel", "assistant", False, events.TextSoFar(pieces))
+    pieces.append("lo")
+
+    assert event.current_transcript == event["current_transcript"] == "Hel"

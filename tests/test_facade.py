@@ -27,6 +27,7 @@ from rooms import (
 )
 
 from engine import limits
+from engine.config import EngineSettings
 from engine.errors import (
     AlreadyStarted,
     BidiModelTimeoutError,
@@ -97,6 +98,52 @@ async def test_a_wrong_setting_fails_when_the_model_is_made(provider, client):
     with pytest.raises(ConfigError) as caught:
         BidiOpenAIRealtimeModel(provider_config=provider, client_config={"api_key": KEY, **client})
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"provider_config": {"audio": "pcm"}}, "audio"),
+        ({"provider_config": {"audio": []}}, "audio"),
+        ({"provider_config": {"inference": ["tool_choice"]}}, "inference"),
+        ({"provider_config": {"engine": EngineSettings()}}, "engine"),
+        ({"provider_config": {"image_input": "yes"}}, "image_input"),
+        ({"provider_config": "audio"}, "provider_config"),
+        ({"client_config": KEY}, "client_config"),
+    ],
+)
+async def test_a_setting_of_another_type_is_refused_by_name_and_not_shown(given, field):
+    with pytest.raises(ConfigError) as caught:
+        BidiOpenAIRealtimeModel(**({"client_config": {"api_key": KEY}} | given))
+    assert caught.value.field == field
+    assert caught.value.allowed
+    assert KEY not in str(caught.value) + repr(vars(caught.value))
+
+
+async def test_what_is_given_as_none_is_not_given():
+    given = {"audio": None, "inference": None, "engine": None}
+    made = BidiOpenAIRealtimeModel(provider_config=given, client_config={"api_key": KEY})
+    assert made.config["audio"]["voice"] == "alloy"
+    assert made.config["inference"] == {}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "robot", "content": [{"text": "x"}]},
+        {"role": "user", "content": [{"text": 5}]},
+        {"role": "user", "content": [{"image": {}}]},
+    ],
+)
+async def test_history_that_cannot_be_sent_fails_before_a_connection_is_made(message, autojump_clock):
+    async def connect(nursery, endpoint):
+        pytest.fail("it connected")
+
+    subject = BidiOpenAIRealtimeModel(client_config={"api_key": KEY}, connector=connect)
+    with pytest.raises(UnsupportedContent, match=r"messages\[0\] \| "):
+        await subject.start(messages=[message])
+    with pytest.raises(NotStarted):
+        subject.statistics()
 
 
 async def test_unknown_settings_are_ignored_and_logged(caplog):

@@ -1,21 +1,31 @@
 """The inbox: order, cancellation, purge, and each policy at the bound and one past it."""
 
+import time
+from random import Random
+
 import pytest
 import trio
 import trio.testing
 from rooms import audio_event, text_event
 
-from engine.errors import ConnectionLost, LimitExceeded
-from engine.events import BidiConnectionCloseEvent, BidiErrorEvent, BidiInterruptionEvent, ToolUseStreamEvent
+from engine.errors import ConnectionLost, LimitExceeded, ServerReported
+from engine.events import (
+    BidiAudioStreamEvent,
+    BidiConnectionCloseEvent,
+    BidiErrorEvent,
+    BidiInterruptionEvent,
+    BidiResponseCompleteEvent,
+    ToolUseStreamEvent,
+)
 from engine.inbox import Inbox, weight
 from engine.limits import INBOX_EVENT_BYTES
 
 CLOSE = BidiConnectionCloseEvent("c", "complete")
 
 
-def drain(inbox):
-    """Give what waits, without a hop."""
-    return [inbox._events.popleft() for _ in range(len(inbox._events))]
+async def drain(inbox):
+    """Give what waits."""
+    return [await inbox.get() for _ in range(inbox.statistics().events)]
 
 
 def audio_of(total):
@@ -31,6 +41,21 @@ def test_events_weigh_what_they_hold():
     assert weight(BidiInterruptionEvent("user_speech")) == INBOX_EVENT_BYTES
     call = ToolUseStreamEvent(delta={}, current_tool_use={"input": {"text": "x" * 1000}})
     assert 1000 < weight(call) - INBOX_EVENT_BYTES < 1100
+
+
+def test_words_of_the_server_in_errors_and_endings_weigh_what_they_are():
+    long = "x" * 10_000
+    told = BidiErrorEvent(ServerReported(long, code="c" * 5000), {"param": long})
+    assert 25_000 < weight(told) - INBOX_EVENT_BYTES < 25_100
+    assert weight(BidiErrorEvent(ConnectionLost("gone"))) == len("gone") + len("ConnectionLost") + INBOX_EVENT_BYTES
+    ended = BidiResponseCompleteEvent("r1", "error", {"error": {"message": long}})
+    assert 10_000 < weight(ended) - INBOX_EVENT_BYTES < 10_100
+    assert weight(BidiResponseCompleteEvent("r1", "complete")) == INBOX_EVENT_BYTES
+
+
+def test_a_text_weighs_no_less_than_its_bytes():
+    for text in ("\u00e9", "\u4e16\u754c", "\U0001f600"):
+        assert weight(text_event(text)) - INBOX_EVENT_BYTES == 4 * len(text) >= len(text.encode())
 
 
 async def test_events_come_in_order_and_statistics_count_them():
@@ -142,7 +167,7 @@ async def test_the_last_event_is_in_though_the_inbox_is_full(policy):
     inbox.put(BidiInterruptionEvent("user_speech"))
     inbox.put(BidiInterruptionEvent("user_speech"))
     inbox.close(last=CLOSE)
-    assert drain(inbox)[-1] == CLOSE
+    assert (await drain(inbox))[-1] == CLOSE
 
 
 async def test_readers_and_writers_wake_when_it_closes():
@@ -173,7 +198,7 @@ async def test_drop_oldest_audio_one_past_the_bound_drops_the_oldest_audio_and_t
     room = 4000 - inbox.statistics().bytes
     inbox.put(audio_of(room + 1))
     assert inbox.statistics().dropped_audio == 1
-    events = drain(inbox)
+    events = await drain(inbox)
     assert [type(event).__name__ for event in events] == [
         "BidiInterruptionEvent",
         "BidiTranscriptStreamEvent",
@@ -196,14 +221,14 @@ async def test_an_overflow_is_told_once_until_the_reader_has_caught_up():
             inbox.put(audio_of(1000))
 
     fill(50)
-    told = [event for event in inbox._events if isinstance(event, BidiErrorEvent)]
+    told = [cell for cell in inbox._cells if isinstance(cell.event, BidiErrorEvent)]
     assert len(told) == 1
     assert inbox.statistics().bytes <= 10_000
     assert inbox.statistics().events + inbox.statistics().dropped_audio == 51
     while inbox.statistics().bytes > 4_000:
         await inbox.get()
     fill(20)
-    told = [event for event in drain(inbox) if isinstance(event, BidiErrorEvent)]
+    told = [event for event in await drain(inbox) if isinstance(event, BidiErrorEvent)]
     assert len(told) == 1, "the second overflow; the first was read"
 
 
@@ -213,7 +238,7 @@ async def test_control_events_are_kept_and_past_their_own_bound_the_session_has_
         inbox.put(BidiInterruptionEvent("user_speech"))
     with pytest.raises(LimitExceeded, match="receive"):
         inbox.put(BidiInterruptionEvent("user_speech"))
-    assert len(drain(inbox)) == 5
+    assert len(await drain(inbox)) == 5
 
 
 async def test_fail_raises_one_past_the_bound():
@@ -257,7 +282,7 @@ async def test_purge_drops_stale_audio_only_and_makes_room():
     assert inbox.purge_audio(frozenset({"aside"})) == 0
     left = [text_event(), audio_event(3000, "aside")]
     assert (inbox.statistics().purged_audio, inbox.statistics().bytes) == (2, sum(map(weight, left)))
-    assert drain(inbox) == left
+    assert await drain(inbox) == left
 
 
 async def test_a_reader_woken_for_audio_that_is_purged_gets_the_next_event():
@@ -276,3 +301,69 @@ async def test_a_reader_woken_for_audio_that_is_purged_gets_the_next_event():
         assert not got
         inbox.put(BidiInterruptionEvent("user_speech"))
     assert got == [BidiInterruptionEvent("user_speech")]
+
+
+# --- what it costs --------------------------------------------------------------------------------------------------
+
+
+def passing_audio_s(inbox, events=2000):
+    """Time audio that is put and dropped at the bound."""
+    started = time.perf_counter()
+    for _ in range(events):
+        inbox.put(audio_of(1000))
+    return time.perf_counter() - started
+
+
+async def test_dropping_audio_costs_the_same_however_much_text_waits_before_it():
+    inbox = Inbox(60_000 * (INBOX_EVENT_BYTES + 4) + 50_000, "drop_oldest_audio")
+    for _ in range(60_000):
+        inbox.put(text_event("word"))
+    assert passing_audio_s(inbox) < 1, "0.02 s here; a pass over the text for each would be 10 s"
+    assert inbox.statistics().dropped_audio > 1900
+
+
+async def test_what_was_dropped_leaves_no_empty_places_behind():
+    inbox = Inbox(20_000, "drop_oldest_audio")
+    inbox.put(text_event("never read"))
+    for n in range(5000):
+        inbox.put(audio_of(1000))
+        if n % 1000 == 0:
+            inbox.purge_audio()
+    assert len(inbox._cells) <= 2 * inbox.statistics().events + 64
+    got, audio = await drain(inbox), len(inbox._audio)
+    assert got[0] == text_event("never read")
+    assert sum(isinstance(event, BidiAudioStreamEvent) for event in got) > 10
+    assert audio == 0
+    assert inbox.statistics().bytes == len(inbox._audio) == 0
+
+
+TOLD = BidiErrorEvent(ConnectionLost("stands for an overflow that was told"))
+
+
+async def test_each_event_is_read_purged_or_dropped_once_and_in_order():
+    """Against a plain list, over a fixed shuffle of everything that can happen."""
+    random, inbox, plain = Random(4711), Inbox(8_000, "drop_oldest_audio"), []
+    for n in range(3000):
+        kind = random.choice(["audio", "audio", "aside", "text", "get", "get", "purge"])
+        if kind == "get" and plain:
+            event, expected = await inbox.get(), plain.pop(0)
+            assert event is expected or (expected is TOLD and isinstance(event, BidiErrorEvent))
+        elif kind == "purge" and n % 5 == 0:
+            inbox.purge_audio(frozenset({"aside"}))
+            plain = [event for event in plain if event.type != "bidi_audio_stream" or event.response_id == "aside"]
+        elif kind in ("audio", "aside", "text"):
+            event = text_event(str(n)) if kind == "text" else audio_event(100, kind)
+            before = inbox.statistics()
+            inbox.put(event)
+            after = inbox.statistics()
+            dropped = after.dropped_audio - before.dropped_audio
+            plain.append(event)
+            for _ in range(dropped):
+                oldest = next(at for at, each in enumerate(plain) if isinstance(each, BidiAudioStreamEvent))
+                del plain[oldest]
+            plain.extend([TOLD] * (after.events - len(plain)))
+        assert inbox.statistics().events == len(plain)
+    assert inbox.statistics().dropped_audio > 100
+    assert inbox.statistics().purged_audio > 100
+    await drain(inbox)
+    assert inbox.statistics().bytes == 0

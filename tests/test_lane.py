@@ -134,6 +134,52 @@ async def test_what_is_kept_is_never_dropped_and_keeps_its_place():
     assert [(await lane.next()).text for _ in range(2)] == ["commit", "newest"]
 
 
+async def test_what_follows_waits_for_what_the_lane_ahead_held_then_and_for_nothing_later(autojump_clock):
+    ahead = Lane(100)
+    lane = Lane(100, ahead)
+    lane.put("free", 1)
+    ahead.put("first", 1)
+    ahead.put("second", 1)
+    lane.follow()
+    lane.put("behind", 1)
+    ahead.put("later", 1)
+    free, behind = await lane.next(), await lane.next()
+    await lane.turn(free)
+    with trio.fail_after(1):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lane.turn, behind)
+            ahead.sent(await ahead.next())
+            await trio.testing.wait_all_tasks_blocked()
+            assert nursery.child_tasks
+            ahead.sent(await ahead.next())
+    await lane.turn(behind)
+
+
+async def test_a_lost_lane_holds_nobody_up_and_a_closed_one_still_goes_first(autojump_clock):
+    ahead = Lane(100)
+    lane = Lane(100, ahead)
+    ahead.put("never sent", 1)
+    lane.follow()
+    lane.put("behind", 1)
+    behind = await lane.next()
+    ahead.close()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lane.turn, behind)
+        await trio.testing.wait_all_tasks_blocked()
+        assert nursery.child_tasks
+        ahead.lose()
+    await lane.turn(behind)
+
+
+async def test_a_lane_with_nothing_ahead_never_waits():
+    lane = Lane(100)
+    lane.follow()
+    lane.put("a", 1)
+    message = await lane.next()
+    with trio.fail_after(0):
+        await lane.turn(message)
+
+
 async def test_a_lane_of_what_is_kept_drops_nothing():
     lane = Lane(100)
     lane.put("commit", 1, keep=True)

@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import trio
 from rooms import MS, config, live
 
 from engine.errors import LimitExceeded
 from engine.events import BidiTextInputEvent
-from engine.limits import CONTROL_LANE_MESSAGES
+from engine.limits import CLOSE_DEADLINE_S, CONTROL_LANE_MESSAGES
 from engine.outgoing import Outgoing
+from engine.testing import MemoryConnector
 from engine.wire.client import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
@@ -16,6 +18,19 @@ from engine.wire.client import (
     ResponseCancel,
     ResponseCreate,
 )
+
+
+class Stuck(MemoryConnector):
+    """Connections to a server that takes nothing."""
+
+    async def __call__(self, nursery, endpoint):
+        transport = await super().__call__(nursery, endpoint)
+
+        async def never(text):
+            await trio.sleep_forever()
+
+        transport.send = never
+        return transport
 
 
 def kinds(lane):
@@ -100,6 +115,66 @@ async def test_push_to_talk_by_hand_commits_all_that_was_said_and_then_asks(auto
         "input_audio_buffer.commit",
         "response.create",
     ]
+
+
+class Thin(MemoryConnector):
+    """Connections that take a while a message, and give the lock in turn as trio-websocket does."""
+
+    async def __call__(self, nursery, endpoint):
+        transport = await super().__call__(nursery, endpoint)
+        lock, send = trio.StrictFIFOLock(), transport.send
+
+        async def slowly(text):
+            async with lock:
+                await trio.sleep(0.005)
+                await send(text)
+
+        transport.send = slowly
+        return transport
+
+
+def what(event):
+    """Name a client event, an item by its text."""
+    return event["item"]["content"][0]["text"] if "item" in event else event["type"]
+
+
+async def test_audio_waits_for_all_that_the_session_begins_with(autojump_clock):
+    words = [f"h{n}" for n in range(8)]
+    history = [{"role": "user", "content": [{"text": word}]} for word in words]
+    async with live(config(history=history), Thin()) as (session, peer):
+        await session.send_audio(MS * 200)
+        await session.raw.send(InputAudioBufferCommit())
+        await session.raw.send(ResponseCreate())
+        heard = [what(await peer.hear()) for _ in range(16)]
+
+    appends = ["input_audio_buffer.append"] * 5
+    assert heard == ["session.update", *words, *appends, "input_audio_buffer.commit", "response.create"]
+
+
+async def test_what_was_sent_before_a_commit_by_hand_is_there_before_it(autojump_clock):
+    words = [f"context {n}" for n in range(12)]
+    async with live(connector=Thin()) as (session, peer):
+        await peer.hear("session.update")
+        await session.send_audio(MS * 200)
+        for word in words:
+            await session.send(BidiTextInputEvent(word, role="assistant"))
+        await session.raw.send(InputAudioBufferCommit())
+        await session.raw.send(ResponseCreate())
+        heard = [what(await peer.hear()) for _ in range(19)]
+
+    assert heard[-2:] == ["input_audio_buffer.commit", "response.create"]
+    assert [name for name in heard if name in words] == words
+    assert heard.index("input_audio_buffer.append") < 3, "audio itself does not wait for items"
+
+
+@pytest.mark.parametrize("connector", [Stuck, Thin])
+async def test_stopping_while_audio_waits_for_the_history_is_bounded(connector, autojump_clock):
+    history = [{"role": "user", "content": [{"text": "x"}]}] * 5000
+    async with live(config(history=history), connector()) as (session, _):
+        await session.send_audio(MS * 200)
+        started = trio.current_time()
+        await session.stop()
+        assert trio.current_time() - started <= CLOSE_DEADLINE_S
 
 
 async def test_a_commit_by_hand_waits_for_room_behind_audio(autojump_clock):

@@ -1,6 +1,7 @@
 """The receiver: the only task that reads the transport. Decodes each batch and hands its events to the conversation."""
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -48,34 +49,67 @@ async def receiver(
         message_max_bytes: Larger messages are dropped and told.
         on_lost: Told how it ended.
     """
+    reader = _Reader(listener, message_max_bytes)
     try:
         while True:
             batch = await transport.receive()
             now = trio.current_time()
             for message in batch:
-                apply(_effects(message, listener, now, message_max_bytes))
+                apply(reader.effects(message, now))
             while not room():
                 await wait_for_room()
     except ConnectionLost as lost:
         on_lost(lost)
 
 
-def _effects(message: str | bytes, listener: Listener, now: float, message_max_bytes: int) -> Sequence[Effect]:
-    if len(message) > message_max_bytes:
-        way_out = "ask for less at once, or raise engine.message_max_bytes"
-        too_long = LimitExceeded("message_max_bytes", message_max_bytes, len(message), way_out)
-        return _violated(too_long, "over_bound", listener, now, len(message))
-    if isinstance(message, bytes):
-        binary = RemoteViolation("binary_frame", f"{len(message)} bytes; the protocol has text frames only")
-        return _violated(binary, "binary_frame", listener, now, len(message))
-    try:
-        event = decode_server(message)
-    except RemoteViolation as error:
-        return _violated(error, error.problem, listener, now, len(message))
-    return listener.receive(event, now, len(message))
+class _Reader:
+    """Turns messages into effects, and counts what it can't read."""
+
+    def __init__(self, listener: Listener, message_max_bytes: int) -> None:
+        self._listener = listener
+        self._max_bytes = message_max_bytes
+        self._dropped: Counter[str] = Counter()
+
+    def effects(self, message: str | bytes, now: float) -> Sequence[Effect]:
+        """Give what a message calls for; it is never raised that it can't be read."""
+        size = _bytes_if_over(message, self._max_bytes)
+        if size is not None:
+            way_out = "ask for less at once, or raise engine.message_max_bytes"
+            too_long = LimitExceeded("message_max_bytes", self._max_bytes, size, way_out)
+            return self._violated(too_long, "over_bound", now, len(message))
+        if isinstance(message, bytes):
+            binary = RemoteViolation("binary_frame", f"{len(message)} bytes; the protocol has text frames only")
+            return self._violated(binary, "binary_frame", now, len(message))
+        try:
+            event = decode_server(message)
+        except RemoteViolation as error:
+            return self._violated(_bare(error), error.problem, now, len(message))
+        return self._listener.receive(event, now, len(message))
+
+    def _violated(self, error: EngineError, problem: str, now: float, size: int) -> Sequence[Effect]:
+        self._dropped[problem] += 1
+        count = self._dropped[problem]
+        if _is_power_of_ten(count):
+            # A server that sends nothing else must not fill the disk; statistics have the exact count.
+            kind = getattr(error, "event_type", None)
+            words = "dropped a message of the server: %s, type %s, %d characters; %d of this kind so far"
+            logger.warning(words, problem, kind, size, count)
+        return self._listener.violated(error, problem, now)
 
 
-def _violated(error: EngineError, problem: str, listener: Listener, now: float, size: int) -> Sequence[Effect]:
-    kind = getattr(error, "event_type", None)
-    logger.warning("dropped a message of the server: %s, type %s, %d characters", problem, kind, size)
-    return listener.violated(error, problem, now)
+def _bytes_if_over(message: str | bytes, bound: int) -> int | None:
+    """How many bytes a message has, if more than the bound. Counted only when its characters may take so many."""
+    if len(message) * 4 <= bound:
+        return None
+    size = len(message) if message.isascii() or isinstance(message, bytes) else len(message.encode(errors="replace"))
+    return size if size > bound else None
+
+
+def _bare(error: RemoteViolation) -> RemoteViolation:
+    """Let go of what hangs on an exception: frames and causes hold the message, and the inbox would keep them alive."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
+
+
+def _is_power_of_ten(count: int) -> bool:
+    return str(count).rstrip("0") == "1"

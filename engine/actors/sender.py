@@ -1,4 +1,7 @@
-"""The sender: the only task that writes the transport. Control has a lane of its own and never waits behind audio."""
+"""The sender: the only task that writes the transport. Control has a lane of its own and never waits behind audio.
+
+Audio waits for control where its lane says so (`Lane.follow`), never the other way round: neither can hold up both.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -37,10 +40,12 @@ async def _write(
     try:
         while True:
             message = await lane.next()
+            await lane.turn(message)
             await transport.send(message.text)
             lane.sent(message)
             on_sent(message.text)
     except trio.EndOfChannel:
         return
     except ConnectionLost as lost:
+        lane.lose()
         await on_lost(lost)

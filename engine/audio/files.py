@@ -1,5 +1,6 @@
 """Reads sound files to PCM16 mono, and writes PCM16 to WAV files."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def read_pcm16(path: str | Path, rate_hz: int = PCM_RATE_HZ) -> bytes:
 
     Raises:
         ConfigError: There is no such file, or an extra is not installed.
-        UnsupportedContent: It is no sound file, or is broken.
+        UnsupportedContent: It is no sound file, or is broken, or holds no sound.
     """
     samples, file_rate_hz = _read(Path(path))
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
@@ -38,6 +39,10 @@ def _read(path: Path) -> tuple[Any, int]:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as broken:
         raise UnsupportedContent(f"{path} can't be read as audio | give a WAV or FLAC file") from broken
+    if not len(samples):
+        raise UnsupportedContent(f"{path} is empty: it holds no sound | record it again")
+    if not load("numpy", "cli").isfinite(samples).all():
+        raise UnsupportedContent(f"{path} holds samples that are no numbers (NaN or infinite) | export it again")
     return samples, rate_hz
 
 
@@ -65,8 +70,12 @@ def write_wav_stereo(path: str | Path, left: bytes, right: bytes, rate_hz: int =
 
 def _write(path: Path, samples: Any, rate_hz: int) -> None:
     soundfile = load("soundfile", "cli")
+    # Made in memory first: libsndfile does not tell why a file can't be written.
+    made = BytesIO()
+    soundfile.write(made, samples, rate_hz, format="WAV", subtype="PCM_16")
     try:
-        soundfile.write(path, samples, rate_hz, format="WAV", subtype="PCM_16")
-    except soundfile.LibsndfileError as refused:
+        path.write_bytes(made.getvalue())
+    except OSError as refused:
         way_out = "check that the folder exists and can be written"
-        raise ConfigError("path", str(path), way_out, message=f"{path}: no WAV file made | {way_out}") from refused
+        message = f"{path}: no WAV file made, {refused.strerror} | {way_out}"
+        raise ConfigError("path", str(path), way_out, message=message) from refused

@@ -43,7 +43,7 @@ def _demo(*, fast: Switch = False, out: Path = Path("demo-run")) -> None:
 
     For example:
 
-    - `realtime-engine demo` takes as long as the conversation, about 45 s.
+    - `realtime-engine demo` takes as long as the conversation, about 40 s.
     - `realtime-engine demo --fast --out /tmp/demo` takes a few seconds and gives the same files.
 
     Parameters

@@ -6,6 +6,7 @@ from typing import Final
 
 from trio.testing import MockClock
 
+from engine.cli.outputs import check_writable
 from engine.cli.running import run
 from engine.errors import ConfigError
 
@@ -22,15 +23,18 @@ def play(*, fast: bool, out: Path) -> None:
     _check_installed()
     _make_folder(out)
     # What these load takes half a second, and is not there without the extra.
-    from rich.console import Console  # noqa: PLC0415
-
+    from engine.cli.console import CommandConsole  # noqa: PLC0415
     from engine.demo import summary  # noqa: PLC0415
-    from engine.demo.production import Production, write_files  # noqa: PLC0415
+    from engine.demo.production import FILES, Production, write_files  # noqa: PLC0415
     from engine.demo.screen import Screen  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    for name in FILES:
+        check_writable(out / name)
+    console = CommandConsole(highlight=False)
     pace = "virtual time, over streams in memory" if fast else "real time, over TCP on this machine"
-    console.print(f"A recorded caller and a simulated agent talk: {pace}. No network, no key.\n", soft_wrap=True)
+    # A terminal would break the line within a word; a pipe has no width to break it at.
+    wrap = not console.is_terminal
+    console.print(f"A recorded caller and a simulated agent talk: {pace}. No network, no key.\n", soft_wrap=wrap)
     production = Production(screen := Screen(console), fast=fast)
     try:
         with screen:
@@ -38,7 +42,9 @@ def play(*, fast: bool, out: Path) -> None:
     finally:
         # What there is, also when it was stopped or failed.
         if files := write_files(production, out):
-            console.print(summary.table(production, files))
+            console.print(summary.table(production))
+            for line in summary.listed(files):
+                console.print(line, soft_wrap=True)
 
 
 def _check_installed() -> None:

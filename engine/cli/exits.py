@@ -1,9 +1,11 @@
 """Exit codes, and how a failure is said: one line on stderr that tells what to do."""
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, EngineError, LocalMisuse
@@ -15,15 +17,17 @@ CONNECTION: Final = 3
 SERVICE: Final = 4
 TIME_OUT: Final = 5
 STOPPED: Final = 130
+NOT_READ: Final = 141
 
 MEANINGS: Final = {
-    OK: "done",
+    OK: "done; for simulate, which Ctrl-C ends, also that",
     FAILED: "a fault of the program",
     USAGE: "wrong usage: an option, a file, a setting, a missing library",
     CONNECTION: "no connection, or it broke",
     SERVICE: "the service reported an error",
     TIME_OUT: "it took too long",
-    STOPPED: "ended by Ctrl-C; the files are written",
+    STOPPED: "demo or talk was ended by Ctrl-C; the files are written",
+    NOT_READ: "nobody reads what is printed, as when it is piped to head",
 }
 
 _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
@@ -32,6 +36,7 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (ConnectionLost, CONNECTION),
     (DeadlinePassed, TIME_OUT),
     (EngineError, SERVICE),
+    (BrokenPipeError, NOT_READ),
     (OSError, USAGE),
     (KeyboardInterrupt, STOPPED),
 )
@@ -54,6 +59,7 @@ def guarded(command: Callable[[], None], *, debug: bool) -> int:
     """
     try:
         command()
+        sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost handler
         return _report(_innermost(error), debug=debug)
     return OK
@@ -65,7 +71,9 @@ def code_of(error: BaseException) -> int:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Unpack what a nursery has wrapped."""
+    """Unpack what a nursery has wrapped. A closed pipe comes first: others are told of what it broke."""
+    closed = error.subgroup(BrokenPipeError) if isinstance(error, BaseExceptionGroup) else None
+    error = closed or error
     while isinstance(error, BaseExceptionGroup):
         ours = error.subgroup(EngineError)
         error = (ours or error).exceptions[0]
@@ -76,8 +84,19 @@ def _report(error: BaseException, *, debug: bool) -> int:
     code = code_of(error)
     if debug:
         traceback.print_exception(error)
+    if code == NOT_READ:
+        _discard_output()
+        return code
     print(f"realtime-engine: {_words(error, code, debug=debug)}", file=sys.stderr)  # noqa: T201 - the command line
     return code
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere: Python writes it at its end, and would tell that it can't."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _words(error: BaseException, code: int, *, debug: bool) -> str:

@@ -7,13 +7,25 @@ from typing import Final, Literal
 import trio
 from rich.console import Console
 
+from engine.cli.console import CommandConsole
 from engine.cli.running import run
 from engine.config import is_loopback
 from engine.demo.service import ANY_KEY, local_voice
 from engine.errors import ConfigError
-from engine.simulator import ResponderFactory, ScriptedResponder, SessionLedger, Simulator, load_script, serve
+from engine.simulator import (
+    ResponderFactory,
+    ScriptedResponder,
+    SessionLedger,
+    Simulator,
+    SimulatorSettings,
+    load_script,
+    serve,
+)
 
 LOOK_EVERY_S: Final = 0.2
+
+COUNTS_ONLY: Final = SimulatorSettings(ledger_max_events=0)
+"""Messages are counted and not kept: nobody looks at them here, and a server may run for long."""
 
 Voice = Literal["tone", "local"]
 
@@ -29,7 +41,7 @@ def simulate(*, host: str, port: int, script: Path | None, voice: Voice | None) 
         raise ConfigError("--voice", voice, "tone", message=message)
     responders = load_script(script).responder if script is not None else ScriptedResponder
     says = f"script {script}" if script is not None else f"voice {voice or 'tone'}"
-    console = Console(highlight=False, soft_wrap=True)
+    console = CommandConsole(highlight=False, soft_wrap=True)
 
     async def command() -> None:
         await keep_serving(console, host, port, says, await local_voice() if voice == "local" else responders)
@@ -53,9 +65,15 @@ async def keep_serving(console: Console, host: str, port: int, says: str, respon
     Raises:
         ConfigError: The host or the port can't be listened on.
     """
-    async with serve(None, responders, host=host, port=port) as server:
-        _welcome(console, server, says)
-        await _log_sessions(console, server)
+    log, server = _SessionLog(console), None
+    try:
+        async with serve(COUNTS_ONLY, responders, host=host, port=port) as server:
+            _welcome(console, server, says)
+            await log.follow(server)
+    finally:
+        # Once more when the connections were closed.
+        if server is not None:
+            log.look(server)
 
 
 def _welcome(console: Console, server: Simulator, says: str) -> None:
@@ -73,23 +91,37 @@ def _welcome(console: Console, server: Simulator, says: str) -> None:
     console.print("\nCtrl-C ends it.")
 
 
-async def _log_sessions(console: Console, server: Simulator) -> None:
-    known: dict[int, bool] = {}
-    while True:
-        await trio.sleep(LOOK_EVERY_S)
-        for ledger in server.sessions:
-            for line in _news(ledger, known):
-                console.print(line)
+class _SessionLog:
+    """Prints who comes and goes.
 
+    Args:
+        console: Where to.
+    """
 
-def _news(ledger: SessionLedger, known: dict[int, bool]) -> Iterator[str]:
-    """Say what changed with a session since the last look."""
-    number, name = ledger.number, ledger.session_id or "no session"
-    if number not in known:
-        known[number] = True
-        yield f"connection {number + 1}: {name}"
-    if known[number] and not ledger.open:
-        known[number] = False
-        code = f"close code {ledger.close_code}" if ledger.close_code else "no close frame"
-        counts = f"{ledger.received.counts.total():,} events received, {ledger.sent.counts.total():,} sent"
-        yield f"connection {number + 1}: over, {code}, {counts}"
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._known: dict[int, bool] = {}
+
+    async def follow(self, server: Simulator) -> None:
+        """Look again and again."""
+        while True:
+            await trio.sleep(LOOK_EVERY_S)
+            self.look(server)
+
+    def look(self, server: Simulator) -> None:
+        """Print what changed since the last look."""
+        ledgers = server.sessions
+        for ledger in ledgers:
+            for line in self._news(ledger):
+                self._console.print(line)
+        # Sessions that the server has forgotten do not come back.
+        self._known = {ledger.number: ledger.open for ledger in ledgers}
+
+    def _news(self, ledger: SessionLedger) -> Iterator[str]:
+        number, name = ledger.number, ledger.session_id or "no session"
+        if number not in self._known:
+            yield f"connection {number + 1}: {name}"
+        if self._known.get(number, True) and not ledger.open:
+            code = f"close code {ledger.close_code}" if ledger.close_code else "no close frame"
+            counts = f"{ledger.received.counts.total():,} events received, {ledger.sent.counts.total():,} sent"
+            yield f"connection {number + 1}: over, {code}, {counts}"

@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 import attrs
 
 from engine.audio.files import read_pcm16, write_wav
-from engine.audio.pcm import PCM_RATE_HZ, SAMPLE_BYTES
+from engine.audio.pcm import bytes_to_ms
 from engine.cli import talk_text, talk_wav
+from engine.cli.heard import Heard
+from engine.cli.naming import as_typed
+from engine.cli.outputs import check_writable
 from engine.cli.running import run
 from engine.config import DEFAULT_INSTRUCTIONS, AudioSettings, ClientSettings, SessionConfig, is_loopback
 from engine.demo.service import ANY_KEY, Service, local_voice, simulated
@@ -49,12 +52,14 @@ def talk(asked: Talk) -> None:
     _check(asked)
     # Read before anything is connected: what is wrong with the file is told at once.
     pcm = None if asked.wav is None else read_pcm16(asked.wav)
-    client = None if asked.simulator else _client(asked.base_url)
-    heard = bytearray()
+    with as_typed():
+        client = None if asked.simulator else _client(asked.base_url)
+    heard = Heard()
 
     async def command() -> None:
         async with _service(asked, client) as service:
-            config = _config(asked, service.client)
+            with as_typed():
+                config = _config(asked, service.client)
             async with open_session(config, connector=service.connector) as session:
                 if pcm is None:
                     await talk_text.hold(session, heard)
@@ -65,21 +70,50 @@ def talk(asked: Talk) -> None:
         run(command)
     finally:
         if asked.out is not None:
-            write_wav(asked.out, bytes(heard))
-            length_s = len(heard) / (PCM_RATE_HZ * SAMPLE_BYTES)
-            sys.stdout.write(f"{asked.out}: {length_s:.1f} s of the agent's voice\n")
+            _save(asked.out, heard, in_step=asked.wav is not None)
+
+
+def _save(out: Path, heard: Heard, *, in_step: bool) -> None:
+    if not heard.voice_ms:
+        words = "not written, for the agent said nothing"
+    else:
+        write_wav(out, bytes(heard.pcm))
+        words = f"{heard.voice_ms / 1000:.1f} s of the agent's voice"
+        if in_step:
+            words += f" in {bytes_to_ms(len(heard.pcm)) / 1000:.1f} s, in step with the recording"
+    sys.stdout.write(f"{out}: {words}\n")
+    sys.stdout.flush()
 
 
 def _check(asked: Talk) -> None:
+    _check_combination(asked)
+    if asked.wav is None and sys.stdin is None:
+        message = "the standard input is closed, so there is nothing to say | type lines, pipe them in, or give --in"
+        raise ConfigError("standard input", None, "lines, or --in", message=message)
+    if asked.out is not None:
+        _check_out(asked.out, asked.wav)
+
+
+def _check_out(out: Path, wav: Path | None) -> None:
+    if out.suffix.lower() != ".wav":
+        message = f"--out writes WAV files, which {out} does not look like | give a name that ends in .wav"
+        raise ConfigError("--out", str(out), "a name that ends in .wav", message=message)
+    if wav is not None and out.resolve() == wav.resolve():
+        message = f"--out would write over the recording {wav} | give another file"
+        raise ConfigError("--out", str(out), "another file than --in", message=message)
+    if not out.parent.is_dir():
+        message = f"{out.parent} is no folder | make it, or give another file with --out"
+        raise ConfigError("--out", str(out), "a file in a folder that exists", message=message)
+    check_writable(out)
+
+
+def _check_combination(asked: Talk) -> None:
     if asked.text and asked.out is not None:
         message = "--text answers in writing, so there is nothing for --out | leave out one of them"
         raise ConfigError("--out", str(asked.out), "nothing with --text", message=message)
     if asked.simulator and asked.base_url:
         message = "--simulator and --base-url name two services | leave out one of them"
         raise ConfigError("--base-url", asked.base_url, "nothing with --simulator", message=message)
-    if asked.out is not None and not asked.out.parent.is_dir():
-        message = f"{asked.out.parent} is no folder | make it, or give another file with --out"
-        raise ConfigError("--out", str(asked.out), "a file in a folder that exists", message=message)
 
 
 def _client(base_url: str | None) -> ClientSettings:

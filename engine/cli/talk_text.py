@@ -10,6 +10,9 @@ from typing import Final
 import attrs
 import trio
 
+from engine.cli.heard import Heard
+from engine.cli.talk_tools import NoTools
+from engine.demo.tools import in_words
 from engine.errors import DeadlinePassed, ServerReported
 from engine.events import (
     BidiAudioStreamEvent,
@@ -17,6 +20,8 @@ from engine.events import (
     BidiResponseCompleteEvent,
     BidiTextInputEvent,
     BidiTranscriptStreamEvent,
+    ToolResultEvent,
+    ToolUseStreamEvent,
 )
 from engine.session import Session
 
@@ -25,9 +30,10 @@ ANSWER_DEADLINE_S: Final = 120.0
 
 PROMPT: Final = "you    "
 ANSWER: Final = "agent  "
+TOOL: Final = "tool   "
 
 
-async def hold(session: Session, heard: bytearray) -> None:
+async def hold(session: Session, heard: Heard) -> None:
     """Talk until the standard input ends.
 
     Args:
@@ -37,6 +43,7 @@ async def hold(session: Session, heard: bytearray) -> None:
     Raises:
         DeadlinePassed: An answer took too long.
         ServerReported: The service refused a turn.
+        LimitExceeded: It calls tools on and on.
     """
     typed = sys.stdin.isatty()
     talk = _TextTalk(session, heard)
@@ -54,15 +61,18 @@ async def hold(session: Session, heard: bytearray) -> None:
 
 
 class _TextTalk:
-    def __init__(self, session: Session, heard: bytearray) -> None:
+    def __init__(self, session: Session, heard: Heard) -> None:
         self._session = session
         self._heard = heard
         self._answered = trio.Event()
         self._begun = False
+        self._turns = 0
+        self._tools = NoTools(lambda: self._turns)
 
     async def ask(self, line: str) -> None:
         """Send a turn and wait for the end of its answer."""
         self._answered = trio.Event()
+        self._turns += 1
         await self._session.send(BidiTextInputEvent(line))
         try:
             with trio.fail_after(ANSWER_DEADLINE_S):
@@ -74,16 +84,18 @@ class _TextTalk:
         """Show what the session says."""
         async with aclosing(self._session.receive()) as events:
             async for event in events:
-                self._take(event)
+                await self._take(event)
 
-    def _take(self, event: object) -> None:
+    async def _take(self, event: object) -> None:
         if isinstance(event, BidiAudioStreamEvent):
-            self._heard += event.pcm
+            self._heard.add(event.pcm)
         elif isinstance(event, BidiTranscriptStreamEvent) and not event.is_final:
             _write(event.text if self._begun else ANSWER + event.text)
             self._begun = True
         elif isinstance(event, BidiResponseCompleteEvent):
             self._end(event)
+        elif isinstance(event, ToolUseStreamEvent):
+            await self._refuse(event)
         elif isinstance(event, BidiErrorEvent) and isinstance(event.error, ServerReported):
             raise event.error
 
@@ -91,16 +103,38 @@ class _TextTalk:
         error = (event.details or {}).get("error") or {}
         if event.stop_reason == "error":
             raise ServerReported(error.get("message") or "the response failed", code=error.get("code"))
-        _write("\n" if self._begun else f"{ANSWER}(nothing)\n")
-        self._begun = False
+        if event.stop_reason == "tool_use":
+            # Its answer is the next response, which follows the tool's result.
+            self._end_line()
+            return
+        if not self._begun:
+            _write(f"{ANSWER}(nothing)")
+            self._begun = True
+        self._end_line()
         self._answered.set()
+
+    def _end_line(self) -> None:
+        _write("\n" if self._begun else "")
+        self._begun = False
+
+    async def _refuse(self, event: ToolUseStreamEvent) -> None:
+        """Show a call, and tell the service that there is no such tool: it waits for a result."""
+        self._end_line()
+        use = event.current_tool_use
+        result = self._tools.call(use["name"], use["input"])
+        call, gave = in_words(use["name"], use["input"], result)
+        _write(f"{TOOL}{call} -> {gave}\n")
+        told = {"toolUseId": use["toolUseId"], "status": "error", "content": [{"json": result}]}
+        await self._session.send(ToolResultEvent(told))
 
 
 @attrs.define
 class _Splitter:
     """Makes lines of bytes that come in any pieces."""
 
-    decoder: codecs.IncrementalDecoder = attrs.field(factory=codecs.getincrementaldecoder("utf-8"))
+    decoder: codecs.IncrementalDecoder = attrs.field(
+        factory=lambda: codecs.getincrementaldecoder("utf-8")(errors="replace")
+    )
     rest: str = ""
 
     def push(self, data: bytes) -> list[str]:

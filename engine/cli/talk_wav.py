@@ -3,9 +3,11 @@
 from typing import Final
 
 import trio
-from rich.console import Console
 
-from engine.audio.pcm import PCM_RATE_HZ, SAMPLE_BYTES
+from engine.audio.pcm import PCM_RATE_HZ, SAMPLE_BYTES, bytes_to_ms
+from engine.cli.console import CommandConsole
+from engine.cli.heard import Heard
+from engine.cli.talk_tools import NoTools
 from engine.demo.call import Call
 from engine.demo.event_log import EventLog
 from engine.demo.recording import Recording
@@ -24,7 +26,7 @@ ANSWER_DEADLINE_S: Final = 120.0
 """From the end of the recording to the end of the last answer."""
 
 
-async def hold(session: Session, pcm: bytes, heard: bytearray) -> None:
+async def hold(session: Session, pcm: bytes, heard: Heard) -> None:
     """Talk until the recording is over and answered.
 
     Args:
@@ -36,12 +38,14 @@ async def hold(session: Session, pcm: bytes, heard: bytearray) -> None:
         UnsupportedContent: The service heard no speech.
         DeadlinePassed: The answer took too long.
         ServerReported: The service refused to answer.
+        LimitExceeded: It calls tools on and on.
     """
     card, recording = SoundCard(), Recording()
     card.microphone.say(pcm)
     try:
-        with Screen(Console(highlight=False)) as screen:
-            call = Call(session, card, EventLog(), screen, recording)
+        with Screen(CommandConsole(highlight=False)) as screen:
+            no_tools = NoTools(lambda: len(recording.turns))
+            call = Call(session, card, EventLog(), screen, recording, toolbox=no_tools.call)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(call.listen, name="talk listener")
                 nursery.start_soon(call.follow_playback, name="talk playback")
@@ -49,7 +53,10 @@ async def hold(session: Session, pcm: bytes, heard: bytearray) -> None:
                 await _answered(card, call, recording, len(pcm) / (PCM_RATE_HZ * SAMPLE_BYTES))
                 nursery.cancel_scope.cancel()
     finally:
-        heard += card.tape.agent + card.loudspeaker.rest()
+        played_ms = sum(playing.heard_ms for playing in card.loudspeaker.played.values())
+        rest = card.loudspeaker.rest()
+        heard.pcm += card.tape.agent + rest
+        heard.voice_ms += played_ms + bytes_to_ms(len(rest))
 
 
 async def _answered(card: SoundCard, call: Call, recording: Recording, length_s: float) -> None:

@@ -1,6 +1,6 @@
 """One side of the call: takes the session's events, plays the agent, calls the tools, and says what was heard."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ from engine.wire.client import ConversationItemTruncate
 _TOLD: Final = frozenset({"complete", "error"})
 """Stop reasons after which the agent has said its piece; after `tool_use` comes an answer."""
 
+Toolbox = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+"""Calls a tool by name; what went wrong is the result's `error`."""
+
 
 class Call:
     """A call in progress.
@@ -38,14 +41,25 @@ class Call:
         log: Takes every event.
         screen: Shows the transcript.
         recording: Takes what happened.
+        toolbox: Calls the tools.
     """
 
-    def __init__(self, session: Session, card: SoundCard, log: EventLog, screen: Screen, recording: Recording) -> None:
+    def __init__(
+        self,
+        session: Session,
+        card: SoundCard,
+        log: EventLog,
+        screen: Screen,
+        recording: Recording,
+        *,
+        toolbox: Toolbox = tools.call,
+    ) -> None:
         self._session = session
         self._card = card
         self._log = log
         self._screen = screen
         self._recording = recording
+        self._toolbox = toolbox
         self._unheard: list[tuple[CallerTurn, Entry]] = []
         self._speaking: dict[str, Entry] = {}
         self._handlers: dict[type, Callable[[Any], Awaitable[None]]] = {
@@ -191,9 +205,9 @@ class Call:
 
     async def _tool_use(self, event: ToolUseStreamEvent) -> None:
         called_s, use = self._now_s(), event.current_tool_use
-        result = tools.call(use["name"], use["input"])
-        content = [{"json": result}]
-        told = ToolResultEvent({"toolUseId": use["toolUseId"], "status": "success", "content": content})
+        result = self._toolbox(use["name"], use["input"])
+        status = "error" if "error" in result else "success"
+        told = ToolResultEvent({"toolUseId": use["toolUseId"], "status": status, "content": [{"json": result}]})
         self._log.contract("client", told, trio.current_time())
         await self._session.send(told)
         call, gave = tools.in_words(use["name"], use["input"], result)

@@ -7,6 +7,10 @@ import attrs
 
 from engine.audio.files import read_pcm16
 from engine.audio.pcm import PCM_RATE_HZ
+from engine.audio.resample import from_float, to_float
+
+PEAK_DBFS: Final = -6.0
+PEAK: Final = 10 ** (PEAK_DBFS / 20)
 
 
 @attrs.frozen
@@ -22,13 +26,16 @@ class Line:
     transcript: str
 
     def read_pcm24k(self) -> bytes:
-        """Read it as PCM16 mono 24 kHz.
+        """Read it as PCM16 mono 24 kHz, its loudest sample at `PEAK_DBFS`.
+
+        The recordings are of different loudness, and some touch full scale.
 
         Raises:
             ConfigError: soundfile or soxr is not installed: `pip install 'realtime-engine[cli]'`.
         """
         with as_file(files("engine.demo") / "speech" / self.file) as path:
-            return read_pcm16(path, PCM_RATE_HZ)
+            samples = to_float(read_pcm16(path, PCM_RATE_HZ))
+        return from_float(samples * (PEAK / abs(samples).max()))
 
 
 _BOOK: Final = "sense_and_sensibility_01_austen_64kb"

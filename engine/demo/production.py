@@ -1,6 +1,7 @@
 """Puts a call together: the service, the session, both of its sides; afterwards writes its files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +21,13 @@ from engine.demo.sound_card import SoundCard
 from engine.demo.story import INSTRUCTIONS, STORY, Beat
 from engine.demo.timeline import draw
 from engine.demo.wire_tap import tapped
+from engine.errors import ConfigError
 from engine.session import Session, open_session
 
 WAV: Final = "conversation.wav"
 EVENTS: Final = "events.jsonl"
 PICTURE: Final = "timeline.png"
+FILES: Final = (WAV, EVENTS, PICTURE)
 
 
 class Production:
@@ -76,13 +79,27 @@ def write_files(production: Production, out: Path) -> Sequence[Path]:
     """Write what a run leaves, also one that was ended early; nothing of one that never began.
 
     Raises:
-        ConfigError: The folder can't be written.
+        ConfigError: A file can't be written; the others are.
+        OSError: The same.
     """
     card = production.card
     if card.began is None:
         return ()
     files = wav, events, picture = out / WAV, out / EVENTS, out / PICTURE
-    write_wav_stereo(wav, bytes(card.tape.caller), bytes(card.tape.agent))
-    production.log.write(events, card.began)
-    draw(production.recording, card.tape, picture)
+    _try_all(
+        partial(write_wav_stereo, wav, bytes(card.tape.caller), bytes(card.tape.agent)),
+        partial(production.log.write, events, card.began),
+        partial(draw, production.recording, card.tape, picture),
+    )
     return files
+
+
+def _try_all(*writers: Callable[[], None]) -> None:
+    failures: list[Exception] = []
+    for write in writers:
+        try:
+            write()
+        except (ConfigError, OSError) as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]

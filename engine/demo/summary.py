@@ -1,4 +1,4 @@
-"""Sums a call up in a table: turns, waits, tokens, events, what the engine cost, files."""
+"""Sums a call up in a table: turns, waits, tokens, events, what the engine cost; and names the files."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,20 @@ from engine.demo.recording import Recording
 NONE: Final = "none"
 
 
-def table(production: Production, files: Sequence[Path]) -> Table:
+def table(production: Production) -> Table:
     """Make the table."""
     shown = Table(box=box.ROUNDED, show_header=False)
     shown.add_column(style="bold", no_wrap=True)
     shown.add_column(overflow="fold")
     for name, value in _rows(production):
         shown.add_row(name, value)
-    for number, path in enumerate(files):
-        shown.add_row("" if number else "files", f"{path}  ({path.stat().st_size / 1000:,.0f} kB)")
     return shown
+
+
+def listed(files: Sequence[Path]) -> Iterator[str]:
+    """Name the files, a line each: a path that a table breaks can't be copied."""
+    for path in files:
+        yield f"{path}  ({path.stat().st_size / 1000:,.0f} kB)"
 
 
 def _rows(production: Production) -> Iterator[tuple[str, str]]:

@@ -43,9 +43,18 @@ HALF_HEIGHT: Final = 0.3
 LOUDEST: Final = 0.7
 """Share of full scale that fills a lane; speech of both sides stays below."""
 
+UNHEARD_MAX_S: Final = 1.2
+"""Widest box of what was never heard: the caller speaks on beside it."""
+
 DPI: Final = 130
 INCHES_PER_S: Final = 0.23
 HEIGHT_INCHES: Final = 6.0
+LEGEND_INCHES: Final = 12.0
+"""Width in which the legend is one line."""
+
+MIN_WIDTH_INCHES: Final = 9.0
+"""Room for the legend below a call of few seconds."""
+
 MAX_WIDTH_INCHES: Final = 24.0
 MARGIN_S: Final = 1.5
 """Room at the right for what is written there."""
@@ -54,7 +63,7 @@ MARGIN_S: Final = 1.5
 def draw(recording: Recording, tape: Tape, path: Path) -> None:
     """Draw the picture and write it as PNG."""
     length_s = tape.length_s + MARGIN_S
-    width_inches = min(MAX_WIDTH_INCHES, 4.0 + length_s * INCHES_PER_S)
+    width_inches = min(MAX_WIDTH_INCHES, max(MIN_WIDTH_INCHES, 4.0 + length_s * INCHES_PER_S))
     figure = Figure(figsize=(width_inches, HEIGHT_INCHES), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -76,7 +85,7 @@ def _frame(axes: Axes, length_s: float) -> None:
     axes.set_ylim(_TOOLS - 0.65, _CALLER + 0.75)
     axes.set_yticks(LANES, LANE_NAMES, color=INK)
     axes.set_xlabel("seconds", color=INK)
-    axes.xaxis.set_major_locator(MultipleLocator(5))
+    axes.xaxis.set_major_locator(MultipleLocator(5 if length_s > 10 else 1))
     axes.tick_params(length=0)
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -87,10 +96,17 @@ def _frame(axes: Axes, length_s: float) -> None:
 
 
 def _title(figure: Figure, recording: Recording, tape: Tape) -> None:
-    parts = (f"{len(recording.turns)} turns", f"{len(recording.tools)} tool calls")
-    cuts = len(recording.interruptions)
-    told = ", ".join((*parts, f"{cuts} interruption{'' if cuts == 1 else 's'}"))
+    counts = {
+        "turn": len(recording.turns),
+        "tool call": len(recording.tools),
+        "interruption": len(recording.interruptions),
+    }
+    told = ", ".join(_counted(count, name) for name, count in counts.items())
     figure.suptitle(f"One call of {tape.length_s:.0f} s: {told}", color=INK, fontsize=12)
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _wave(axes: Axes, pcm: bytes, lane: float, colour: str) -> None:
@@ -179,8 +195,8 @@ def _interruptions(axes: Axes, recording: Recording) -> None:
         words = f"cut in: silent after {cut.latency_s * 1000:.0f} ms"
         axes.text(cut.silent_s + 0.2, _CUTS, words, fontsize=FONT_PT, color=CUT, va="center")
         unheard_s = (cut.received_ms - cut.heard_ms) / 1000
-        axes.broken_barh([(cut.silent_s, min(unheard_s, 1.2))], (_HEARD - 0.1, 0.2), color=UNHEARD, zorder=1)
-        lost = f"{unheard_s:.1f} s\nnever heard"
+        axes.broken_barh([(cut.silent_s, min(unheard_s, UNHEARD_MAX_S))], (_HEARD - 0.1, 0.2), color=UNHEARD, zorder=1)
+        lost = f"{unheard_s:.1f} s\nnever heard" + ("\n(not to scale)" if unheard_s > UNHEARD_MAX_S else "")
         axes.text(cut.silent_s + 0.15, _HEARD - 0.16, lost, fontsize=FONT_PT, color=WAIT, va="top")
 
 
@@ -189,9 +205,10 @@ def _legend(figure: Figure) -> None:
         Patch(color=CALLER, label="caller"),
         Patch(color=SENT, label="audio sent"),
         Patch(color=HEARD, label="audio heard"),
-        Patch(color=UNHEARD, label="sent, never heard"),
+        Patch(color=UNHEARD, label="sent, never heard (not to scale)"),
         Line2D([], [], color=WAIT, marker="|", label="wait for the first sound"),
         Line2D([], [], marker="D", linestyle="", color=TOOL, label="tool call"),
         Line2D([], [], color=CUT, label="interruption"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    columns = len(handles) if figure.get_figwidth() >= LEGEND_INCHES else math.ceil(len(handles) / 2)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)

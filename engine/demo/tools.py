@@ -57,7 +57,7 @@ def call(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Call a tool by name; what goes wrong is the result's `error`, for the agent to read."""
     function = _FUNCTIONS.get(name)
     if function is None:
-        return {"error": f"there is no tool {name}"}
+        return {"error": "there is no such tool"}
     try:
         return function(**arguments)
     except (TypeError, AttributeError) as error:

@@ -14,7 +14,15 @@ from engine import limits
 from engine.config import SessionConfig
 from engine.contract import messages_to_items
 from engine.counting import NameCounts
-from engine.errors import ConnectionLost, DeadlinePassed, EngineError, SessionEnded, UnsupportedContent
+from engine.errors import (
+    ConnectionLost,
+    DeadlinePassed,
+    EngineError,
+    RemoteViolation,
+    ServerReported,
+    SessionEnded,
+    UnsupportedContent,
+)
 from engine.events import (
     BidiConnectionStartEvent,
     BidiErrorEvent,
@@ -26,7 +34,7 @@ from engine.events import (
 from engine.protocol import server_errors
 from engine.protocol.call_ids import CallIds
 from engine.protocol.composer import Composer
-from engine.protocol.effects import Effect, End, Opened, Transmit
+from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
 from engine.protocol.history import History
 from engine.protocol.response_gate import GateStatistics
 from engine.protocol.states import PHASES, SPEECHES, Phase, PhaseSignal, Speech, SpeechSignal
@@ -34,8 +42,8 @@ from engine.protocol.turns import Turns
 from engine.protocol.utterances import Utterances
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent
-from engine.wire.items import Content, MessageItem
-from engine.wire.record import unknown_keys
+from engine.wire.items import Content, Item, MessageItem
+from engine.wire.record import misfit_keys, unknown_keys
 
 _NOTHING: Final[Sequence[Effect]] = ()
 _Handler = Callable[[Any, float], Sequence[Effect]]
@@ -55,6 +63,7 @@ class ConversationStatistics:
         history_items: Items that the mirror holds.
         unknown_events: Events of unknown type, by type.
         unknown_fields: Unknown fields, by `type:path`.
+        misfit_fields: Optional fields whose value had another type and was not used, by `type:path`.
         out_of_order: Events that came where the protocol has no place for them, by type.
         violations: Messages that could not be read, by problem.
         silenced_audio: Audio events of interrupted responses that were not handed on.
@@ -66,6 +75,7 @@ class ConversationStatistics:
     history_items: int
     unknown_events: Mapping[str, int]
     unknown_fields: Mapping[str, int]
+    misfit_fields: Mapping[str, int]
     out_of_order: Mapping[str, int]
     violations: Mapping[str, int]
     silenced_audio: int
@@ -85,10 +95,11 @@ class Conversation:
         self._phase = Phase.OPENING
         self._end: End | None = None
         self._speech = Speech.SILENT
-        self._interrupts = True
+        self._interrupts = self._answers = True
         self._early: list[Effect] = []
         self._unknown_events = NameCounts()
         self._unknown_fields = NameCounts()
+        self._misfit_fields = NameCounts()
         self._out_of_order = NameCounts()
         self._violations = NameCounts()
         self.history = History(limits.HISTORY_MAX_ITEMS)
@@ -133,6 +144,7 @@ class Conversation:
             history_items=len(self.history),
             unknown_events=self._unknown_events.snapshot(),
             unknown_fields=self._unknown_fields.snapshot(),
+            misfit_fields=self._misfit_fields.snapshot(),
             out_of_order=self._out_of_order.snapshot(),
             violations=self._violations.snapshot(),
             silenced_audio=self._turns.silenced_audio,
@@ -147,6 +159,8 @@ class Conversation:
             UnsupportedContent: The history holds what the service can't take.
         """
         items = [self._composer.add(item) for item in messages_to_items(self._config.history, self._ids.to_wire)]
+        for _ in items:
+            self._turns.gate.item_sent()
         return [self._composer.configure(self._config.to_wire()), *items]
 
     def submit(self, content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent, now: float) -> list[Effect]:
@@ -165,6 +179,7 @@ class Conversation:
                 effect = self._submit_image(content)
             case _:
                 effect = self._turns.answer(content)
+        self._turns.gate.item_sent()
         return [effect, *self._turns.settle(now)]
 
     def sent_by_hand(self, event: ClientEvent, now: float) -> list[Effect]:
@@ -179,11 +194,15 @@ class Conversation:
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time has made due."""
-        if self._end is not None or not self._turns.gate.expired(now):
+        if self._end is not None:
             return []
-        limit_s = self._config.engine.response_request_deadline_s
-        lost = BidiErrorEvent(DeadlinePassed("response_request", limit_s), received_at=now)
-        return [lost, *self._turns.settle(now)]
+        settings = self._config.engine
+        told: list[DeadlinePassed] = []
+        if self._turns.gate.expired(now):
+            told.append(DeadlinePassed("response_request", settings.response_request_deadline_s))
+        if self._turns.gate.released(now):
+            told.append(DeadlinePassed("tool_result", settings.tool_result_deadline_s))
+        return [*(BidiErrorEvent(error, received_at=now) for error in told), *self._turns.settle(now)]
 
     def _check_not_over(self) -> None:
         if self._end is not None:
@@ -216,6 +235,8 @@ class Conversation:
         if (event.extra or cls in _WITH_RECORDS) and cls is not wire.UnknownServerEvent:
             for path in unknown_keys(event):
                 self._unknown_fields.add(f"{cls.tag}:{path}")
+            for path in misfit_keys(event):
+                self._misfit_fields.add(f"{cls.tag}:{path}")
         handler = self._handlers.get(cls)
         if self._phase is Phase.LIVE:
             return handler(event, now) if handler is not None else _NOTHING
@@ -232,14 +253,26 @@ class Conversation:
         if isinstance(event, wire.ErrorReported):
             self._early += effects
             return _NOTHING
+        return [*self._open(now), *effects]
+
+    def _open(self, now: float) -> list[Effect]:
         self._move(PhaseSignal.SESSION_CREATED)
         start = BidiConnectionStartEvent(self._connection_id, self._config.model, received_at=now)
-        return [Opened(), start, *self._early, *effects]
+        return [Opened(), start, *self._early]
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
-        """Take note of a message that could not be read, and tell of it."""
+        """Take note of a message that could not be read, tell of it, and go on as if it had been."""
         self._violations.add(problem)
-        return [BidiErrorEvent(error, {"problem": problem}, received_at=now)] if self._end is None else []
+        if self._end is not None:
+            return []
+        told = BidiErrorEvent(error, {"problem": problem}, received_at=now)
+        kind = error.event_type if isinstance(error, RemoteViolation) else None
+        if self._phase is Phase.OPENING:
+            self._early.append(told)
+            return self._open(now) if kind == wire.SessionCreated.tag else []
+        if kind == wire.ResponseDone.tag:
+            self._turns.gate.none_active()
+        return [told, *self._turns.settle(now)]
 
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""
@@ -247,14 +280,26 @@ class Conversation:
             return []
         if lost.reason and server_errors.EXPIRY_WORDS in lost.reason:
             end = End("timeout", server_errors.expired(lost.reason, lost))
+        elif lost.code == 1000 and self._phase is Phase.LIVE:
+            end = End("complete")
         else:
-            end = End("complete") if lost.code == 1000 else End("error", lost)
+            end = End("error", self._early_reason(lost) or lost)
         return self._over(PhaseSignal.LINK_ENDED, end)
+
+    def _early_reason(self, lost: ConnectionLost) -> EngineError | None:
+        """What the service said before it closed a connection that it never opened."""
+        said = [effect.error for effect in self._early if isinstance(effect, BidiErrorEvent)]
+        reported = [error for error in said if isinstance(error, ServerReported)]
+        if self._phase is not Phase.OPENING or not reported:
+            return None
+        reported[-1].__cause__ = lost
+        return reported[-1]
 
     def _session(self, event: wire.SessionCreated | wire.SessionUpdated, _: float) -> Sequence[Effect]:
         audio = event.session.audio
         turns = audio.input.turn_detection if audio and audio.input else None
         self._interrupts = turns is None or turns.interrupt_response is not False
+        self._answers = turns is None or turns.create_response is not False
         return _NOTHING
 
     def _error(self, event: wire.ErrorReported, now: float) -> Sequence[Effect]:
@@ -289,19 +334,24 @@ class Conversation:
 
     def _speech_started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.STARTED)
+        self._turns.gate.turn_began()
         told = BidiInterruptionEvent("user_speech", item_id=event.item_id, event_id=event.event_id, received_at=now)
         return [self._turns.interrupt(), told] if self._interrupts else [told]
 
-    def _speech_stopped(self, _: wire.InputAudioBufferSpeechStopped, __: float) -> Sequence[Effect]:
+    def _speech_stopped(self, _: wire.InputAudioBufferSpeechStopped, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.STOPPED)
-        return _NOTHING
+        self._turns.gate.turn_ended(now, answered=self._answers)
+        return [Rearm(), *self._turns.settle(now)]
 
-    def _buffer_cleared(self, _: wire.InputAudioBufferCleared, __: float) -> Sequence[Effect]:
+    def _buffer_cleared(self, _: wire.InputAudioBufferCleared, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.CLEARED)
-        return _NOTHING
+        self._turns.gate.turn_ended(now, answered=False)
+        return self._turns.settle(now)
 
     def _item(self, event: wire.PlacedItemEvent, _: float) -> Sequence[Effect]:
         self.history.put(event.item, event.previous_item_id)
+        if not isinstance(event, wire.ConversationItemDone) and _is_the_clients(event.item):
+            self._turns.gate.item_seen()
         return _NOTHING
 
     def _item_truncated(self, event: wire.ConversationItemTruncated, _: float) -> Sequence[Effect]:
@@ -321,6 +371,12 @@ class Conversation:
 
     def _hear(self, signal: SpeechSignal) -> None:
         self._speech = SPEECHES.get((self._speech, signal), self._speech)
+
+
+def _is_the_clients(item: Item) -> bool:
+    """Tell an item that a client added from one that the model makes, or that was spoken."""
+    spoken = isinstance(item, MessageItem) and any(content.type == "input_audio" for content in item.content)
+    return item.status != "in_progress" and not spoken
 
 
 def _message(role: str, content: Content) -> MessageItem:

@@ -29,6 +29,11 @@ class PurgeAudio:
 
 
 @attrs.frozen
+class Rearm:
+    """The conversation's deadline has changed: look at it anew."""
+
+
+@attrs.frozen
 class Opened:
     """The service has opened the session."""
 
@@ -46,4 +51,4 @@ class End:
     error: EngineError | None = None
 
 
-Effect = BidiOutputEvent | Transmit | PurgeAudio | Opened | End
+Effect = BidiOutputEvent | Transmit | PurgeAudio | Rearm | Opened | End

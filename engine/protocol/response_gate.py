@@ -2,11 +2,13 @@
 
 A request that can't go out at once is owed; it goes out when the way is free. Several requests that wait are one: the
 answer to it sees everything that was added meanwhile. Calls of a response hold the way until each is answered, so 16
-parallel calls end in one request.
+parallel calls end in one request. While the user speaks the way is held as well: the service answers the turn by
+itself, and a model that is made to talk into it is of no use. Neither holds it for ever.
 """
 
 import attrs
 
+from engine.limits import TOOL_RESULT_DEADLINE_S
 from engine.protocol.states import GATES, Gate, GateSignal
 
 
@@ -35,11 +37,18 @@ class ResponseGate:
     """Tells when to send `response.create`; sends nothing itself.
 
     Args:
-        deadline_s: How long a request may stay unanswered.
+        deadline_s: How long a request may stay unanswered, and the end of a spoken turn without its response.
+        held_s: How long calls without a result may hold a request that is owed.
     """
 
-    def __init__(self, deadline_s: float) -> None:
+    def __init__(self, deadline_s: float, held_s: float = TOOL_RESULT_DEADLINE_S) -> None:
         self._deadline_s = deadline_s
+        self._held_s = held_s
+        self._held_since: float | None = None
+        self._unseen = 0
+        self._user_speaks = False
+        self._turn_ended_at: float | None = None
+        self._polite_since: float | None = None
         self._state = Gate.FREE
         self._owed = False
         self._request_id: str | None = None
@@ -66,8 +75,13 @@ class ResponseGate:
 
     @property
     def deadline(self) -> float | None:
-        """When the outstanding request counts as lost."""
-        return None if self._asked_at is None else self._asked_at + self._deadline_s
+        """When something has waited too long: a request, what is held by calls, or the answer to a spoken turn."""
+        waits = (
+            (self._asked_at, self._deadline_s),
+            (self._held_since, self._held_s),
+            (self._polite_since, self._deadline_s),
+        )
+        return min((since + limit_s for since, limit_s in waits if since is not None), default=None)
 
     def statistics(self) -> GateStatistics:
         """Give a snapshot."""
@@ -80,13 +94,41 @@ class ResponseGate:
             open_calls=len(self._calls),
         )
 
+    def item_sent(self) -> None:
+        """Note that an item of ours is on its way to the conversation."""
+        self._unseen += 1
+
+    def item_seen(self) -> None:
+        """Note that the service has added an item of ours."""
+        self._unseen = max(0, self._unseen - 1)
+
     def want(self) -> None:
         """Owe a response."""
         self._owed = True
 
     def ready(self) -> bool:
         """Tell whether the owed request may go out now."""
-        return self._owed and self._state is Gate.FREE and not self._held()
+        return self._owed and self._state is Gate.FREE and not self._user_speaks and not self._held()
+
+    def hold(self, now: float) -> bool:
+        """Note since when a request that is owed is held, by calls or by the user's speech; True when that changed."""
+        if _over(self._turn_ended_at, self._deadline_s, now):
+            self.turn_ended(now, answered=False)
+        before = self._held_since, self._polite_since
+        waits = self._owed and self._state is Gate.FREE
+        self._held_since = _since(self._held_since, now, holds=waits and self._held())
+        self._polite_since = _since(self._polite_since, now, holds=waits and self._user_speaks)
+        return (self._held_since, self._polite_since) != before
+
+    def turn_began(self) -> None:
+        """Note that the user speaks."""
+        self._user_speaks = True
+        self._turn_ended_at = None
+
+    def turn_ended(self, now: float, *, answered: bool) -> None:
+        """Note that the user has stopped; when the service answers by itself, its response is waited for."""
+        self._user_speaks = self._user_speaks and answered
+        self._turn_ended_at = now if self._user_speaks else None
 
     def sent(self, event_id: str | None, now: float, *, repeat: bool = True) -> None:
         """Note that a request went out.
@@ -106,9 +148,13 @@ class ResponseGate:
         self._move(GateSignal.SENT)
 
     def created(self, response_id: str | None) -> None:
-        """Note that a response of the conversation began."""
+        """Note that a response of the conversation began. It answers all that the service had of us by then."""
+        if not self._unseen:
+            self._owed = False
         self._presumed = self._state is Gate.REQUESTED
         self._asked_at = None
+        self._user_speaks = False
+        self._turn_ended_at = None
         self._active_id = response_id
         self._move(GateSignal.CREATED)
 
@@ -116,13 +162,14 @@ class ResponseGate:
         """Note that a response of the conversation ended."""
         if self._active_id is not None and response_id != self._active_id:
             return
-        if self._state is Gate.ACTIVE:
-            self._active_id = None
-            self._presumed = False
+        # In REQUESTED the beginning could not be read.
+        self._active_id = None
+        self._presumed = False
+        self._asked_at = None
         self._move(GateSignal.DONE)
 
     def none_active(self) -> None:
-        """Note that the service says so: makes up for an end that could not be read."""
+        """Note that the active response has ended, by what the service says or by an end that could not be read."""
         if self._state is Gate.ACTIVE:
             self.done(self._active_id)
 
@@ -155,13 +202,23 @@ class ResponseGate:
 
     def expired(self, now: float) -> bool:
         """Tell whether the outstanding request was never answered, and stop waiting for it."""
-        deadline = self.deadline
-        if deadline is None or now < deadline:
+        if not _over(self._asked_at, self._deadline_s, now):
             return False
         self._asked_at = None
         self._request_id = None
         self._unanswered += 1
         self._move(GateSignal.UNANSWERED)
+        return True
+
+    def released(self, now: float) -> bool:
+        """Tell whether calls have held a request for too long, and hold it no longer."""
+        if _over(self._polite_since, self._deadline_s, now):
+            # A microphone that was switched off in mid-sentence never ends its turn.
+            self.turn_ended(now, answered=False)
+        if not _over(self._held_since, self._held_s, now):
+            return False
+        self._holding = None
+        self._held_since = None
         return True
 
     def call_opened(self, call_id: str, response_id: str) -> None:
@@ -200,3 +257,11 @@ class ResponseGate:
 
     def _move(self, signal: GateSignal) -> None:
         self._state = GATES.get((self._state, signal), self._state)
+
+
+def _since(before: float | None, now: float, *, holds: bool) -> float | None:
+    return (now if before is None else before) if holds else None
+
+
+def _over(since: float | None, limit_s: float, now: float) -> bool:
+    return since is not None and now >= since + limit_s

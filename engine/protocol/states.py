@@ -65,6 +65,7 @@ GATES: Final[Mapping[tuple[Gate, GateSignal], Gate]] = {
     (Gate.REQUESTED, GateSignal.REFUSED_ACTIVE): Gate.ACTIVE,
     (Gate.REQUESTED, GateSignal.REFUSED): Gate.FREE,
     (Gate.REQUESTED, GateSignal.UNANSWERED): Gate.FREE,
+    (Gate.REQUESTED, GateSignal.DONE): Gate.FREE,
     (Gate.ACTIVE, GateSignal.DONE): Gate.FREE,
 }
 

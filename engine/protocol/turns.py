@@ -17,7 +17,7 @@ from engine.events import (
 from engine.protocol.call_ids import CallIds
 from engine.protocol.calls import Call, Calls
 from engine.protocol.composer import Composer
-from engine.protocol.effects import Effect, PurgeAudio, Transmit
+from engine.protocol.effects import Effect, PurgeAudio, Rearm, Transmit
 from engine.protocol.outcomes import complete_event, usage_event
 from engine.protocol.response_gate import ResponseGate
 from engine.wire import server as wire
@@ -26,6 +26,9 @@ from engine.wire.items import FunctionCallItem, FunctionCallOutputItem
 from engine.wire.response import Response
 
 _NOTHING: Final[Sequence[Effect]] = ()
+_NO_ID: Final = "unknown"
+"""Stands for the id of a response that has none, as the contract's events need one."""
+
 _REMEMBERED_RESPONSES: Final = 64
 """Ids that are kept: of ended responses, to know a repeated event from a new one; of interrupted ones, whose audio may
 come late; and of those outside the conversation, whose audio may wait for the application long after their end."""
@@ -51,7 +54,7 @@ class Turns:
         self._silenced: dict[str, None] = {}
         self._aside: dict[str, None] = {}
         self._ended: dict[str, None] = {}
-        self.gate = ResponseGate(config.engine.response_request_deadline_s)
+        self.gate = ResponseGate(config.engine.response_request_deadline_s, config.engine.tool_result_deadline_s)
         """When a response may be asked for."""
         self.silenced_audio = 0
         """Audio events of interrupted responses that were not handed on."""
@@ -85,20 +88,23 @@ class Turns:
 
     def settle(self, now: float) -> list[Effect]:
         """Ask for the response that is owed, if the way is free."""
+        changed: list[Effect] = [Rearm()] if self.gate.hold(now) else []
         if not self.gate.ready():
-            return []
+            return changed
         event_id = self._composer.next_event_id()
         self.gate.sent(event_id, now)
-        return [self._composer.ask(event_id)]
+        return [self._composer.ask(event_id), Rearm()]
 
     def sent_by_hand(self, event: ClientEvent, now: float) -> None:
         """Take note of what the application sends by itself."""
         match event:
             case ResponseCreate(response=settings) if settings is None or settings.conversation != "none":
                 self.gate.sent(event.event_id, now, repeat=False)
-            case ConversationItemCreate(item=FunctionCallOutputItem(call_id=call_id)):
-                note = self.gate.call_answered if self.gate.is_open(call_id) else self.gate.answered_unseen
-                note(call_id)
+            case ConversationItemCreate(item=item):
+                self.gate.item_sent()
+                if isinstance(item, FunctionCallOutputItem):
+                    opened = self.gate.is_open(item.call_id)
+                    (self.gate.call_answered if opened else self.gate.answered_unseen)(item.call_id)
 
     def interrupt(self) -> PurgeAudio:
         """The user cuts in: nothing more of what the model was saying, but for responses outside the conversation."""
@@ -109,8 +115,9 @@ class Turns:
     # --- the service's side -----------------------------------------------------------------------------------
 
     def _created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
-        response_id = event.response.id or "unknown"
-        if response_id in self._ended or response_id in self._aside or response_id == self.gate.active_id:
+        response_id = event.response.id or _NO_ID
+        known = response_id in self._ended or response_id in self._aside or response_id == self.gate.active_id
+        if known and response_id != _NO_ID:
             self._out_of_order.add("response.created")
             return _NOTHING
         if _is_aside(event.response):
@@ -121,7 +128,7 @@ class Turns:
 
     def _done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
         response = event.response
-        response_id = response.id or "unknown"
+        response_id = response.id or _NO_ID
         if response_id in self._ended:
             self._out_of_order.add("response.done")
             return _NOTHING
@@ -138,7 +145,8 @@ class Turns:
         if response_id not in self._aside:
             self.gate.done(response_id)
             self.gate.turn_passed(response_id)
-        _remember(self._ended, response_id)
+        if response_id != _NO_ID:
+            _remember(self._ended, response_id)
 
     def _audio(self, event: wire.ResponseOutputAudioDelta, now: float) -> Sequence[Effect]:
         if event.response_id in self._silenced:
@@ -206,7 +214,9 @@ class Turns:
         error = ServerReported(text, code="invalid_function_arguments", error_type="model_error")
         details = {"toolUseId": self._ids.to_application(call.call_id), "name": call.name}
         told = BidiErrorEvent(error, details, response_id=response_id, item_id=call.item_id, received_at=now)
-        return (told, self._answer(call.call_id, tool_output([{"text": text}], call.call_id)), *self.settle(now))
+        answer = self._answer(call.call_id, tool_output([{"text": text}], call.call_id))
+        self.gate.item_sent()
+        return (told, answer, *self.settle(now))
 
     def _answer(self, call_id: str, output: str) -> Transmit:
         self.gate.call_answered(call_id)

@@ -1,9 +1,10 @@
 """What the simulated service hears, thinks and says: the one interface behind which answers are made."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import attrs
+import orjson
 
 from engine.wire.items import Item
 from engine.wire.session import Session, TurnDetection
@@ -22,18 +23,22 @@ class Say:
     audio: bytes | None = None
 
 
+def _json_text(value: str | Mapping[str, Any]) -> str:
+    return value if isinstance(value, str) else orjson.dumps(dict(value)).decode()
+
+
 @attrs.frozen
 class Call:
     """One function call.
 
     Attributes:
         name: The function.
-        arguments: JSON text, sent as it is: a script may send text that is not JSON.
+        arguments: A mapping, or JSON text, sent as it is: a script may send text that is not JSON.
         call_id: Given by the simulator when None.
     """
 
     name: str
-    arguments: str = "{}"
+    arguments: str = attrs.field(default="{}", converter=_json_text)
     call_id: str | None = None
 
 

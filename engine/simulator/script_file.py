@@ -15,13 +15,13 @@ say = "A turn of one message can be written like this."
 ```
 """
 
+import math
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import attrs
-import orjson
 
 from engine.errors import ConfigError
 from engine.simulator.responder import Call, Fail, Incomplete, Part, Say
@@ -76,12 +76,14 @@ class _Reader:
         if ("say" in table) == ("parts" in table):
             raise self._wrong(path, sorted(table), "either `say` or `parts`")
         parts = [{"say": table["say"]}] if "say" in table else self._list(table, path, "parts")
+        if not parts:
+            raise self._wrong(f"{path}.parts", parts, "at least one part")
         try:
             return Turn(
                 parts=[self._part(part, f"{path}.parts[{i}]") for i, part in enumerate(parts)],
                 when=self._value(table, path, "when", None, str),
                 repeat=self._repeat(table, path),
-                think_ms=self._value(table, path, "think_ms", 0.0, float, int),
+                think_ms=self._think_ms(table, path),
             )
         except ConfigError as error:
             raise self._wrong(f"{path}.when", error.value, error.allowed) if error.field == "when" else error from None
@@ -90,7 +92,17 @@ class _Reader:
         repeat = self._value(table, path, "repeat", 1, bool, int)
         if repeat is True:
             return None
-        return 1 if repeat is False else cast("int", repeat)
+        if repeat is False:
+            return 1
+        if repeat < 1:
+            raise self._wrong(f"{path}.repeat", repeat, "1 or more, or true for always")
+        return cast("int", repeat)
+
+    def _think_ms(self, table: Json, path: str) -> float:
+        think_ms = self._value(table, path, "think_ms", 0.0, float, int)
+        if not 0 <= think_ms < math.inf:
+            raise self._wrong(f"{path}.think_ms", think_ms, "milliseconds, 0 or more")
+        return float(think_ms)
 
     def _transcript(self, value: Any, path: str) -> str | Unheard:
         if isinstance(value, str):
@@ -113,8 +125,11 @@ class _Reader:
         arguments = table.get("arguments", {})
         if not isinstance(arguments, str | dict):
             raise self._wrong(f"{path}.arguments", arguments, "a table, or JSON text")
-        text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-        return Call(self._value(table, path, "call", "", str), text, self._value(table, path, "call_id", None, str))
+        name, call_id = self._value(table, path, "call", "", str), self._value(table, path, "call_id", None, str)
+        try:
+            return Call(name, arguments, call_id)
+        except TypeError as error:
+            raise self._wrong(f"{path}.arguments", arguments, f"values that JSON has ({error})") from error
 
     def _fail(self, table: Json, path: str) -> Part:
         default = Fail()

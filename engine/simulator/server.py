@@ -42,6 +42,8 @@ class Simulator:
         self._ended: deque[SessionLedger] = deque(maxlen=settings.ledger_max_sessions)
         self._live: dict[SessionLedger, Connection] = {}
         self._count = 0
+        self._scopes: set[trio.CancelScope] = set()
+        self._over = False
 
     @property
     def base_url(self) -> str:
@@ -90,9 +92,20 @@ class Simulator:
 
     async def _serve_memory(self, stream: trio.abc.Stream) -> None:
         try:
-            await self.serve_stream(stream)
+            await self._serve_own(stream)
         finally:
             await trio.aclose_forcefully(stream)
+
+    async def _serve_own(self, stream: trio.abc.Stream) -> None:
+        """Serve a client of this server's own: it outlives a cancelled block by the close that it is told of."""
+        if self._over:
+            return
+        with trio.CancelScope(shield=True) as scope:
+            self._scopes.add(scope)
+            try:
+                await self.serve_stream(stream)
+            finally:
+                self._scopes.discard(scope)
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one client on a stream that is there already; returns when it is over."""
@@ -112,7 +125,7 @@ class Simulator:
         if not _is_loopback(host):
             logger.warning("the simulator listens on %s: others can reach it, and it takes any key by default", host)
         self.host, self.port = host, listeners[0].socket.getsockname()[1]
-        self._nursery.start_soon(trio.serve_listeners, self.serve_stream, listeners)
+        self._nursery.start_soon(trio.serve_listeners, self._serve_own, listeners)
         logger.info("the simulator listens on %s", self.url)
 
     async def disconnect_all(self) -> None:
@@ -120,6 +133,14 @@ class Simulator:
         async with trio.open_nursery() as nursery:
             for connection in self._live.values():
                 nursery.start_soon(connection.close, GOING_AWAY, _SHUTDOWN_REASON)
+
+    async def go_away(self) -> None:
+        """End all connections, in order where the clients answer in time; also when this task is cancelled."""
+        self._over = True
+        with trio.CancelScope(shield=True):  # `Connection.close` bounds it by the settings' grace
+            await self.disconnect_all()
+        for scope in self._scopes:
+            scope.cancel()
 
 
 @asynccontextmanager
@@ -133,7 +154,7 @@ async def serve(
     """Run a simulated service for the time of the block.
 
     At the end of the block each connection is closed with code 1001, and dropped where the client does not answer
-    within `settings.close_grace_s`. A cancelled block drops them at once.
+    within `settings.close_grace_s`; so it is when the block is cancelled or raises.
 
     Args:
         settings: How it behaves; None for the defaults.
@@ -153,9 +174,11 @@ async def serve(
         server = Simulator(settings or SimulatorSettings(), responder_factory or ScriptedResponder, nursery)
         if host is not None and listeners is not None:
             server.listen(host, listeners)
-        yield server
-        await server.disconnect_all()
-        nursery.cancel_scope.cancel()
+        try:
+            yield server
+        finally:
+            await server.go_away()
+            nursery.cancel_scope.cancel()
 
 
 async def serve_forever(

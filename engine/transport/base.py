@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from engine import limits
+from engine.errors import shown_url
 
 
 @attrs.frozen(kw_only=True)
@@ -15,13 +16,13 @@ class Endpoint:
     """Where to connect, and as whom.
 
     Attributes:
-        url: `ws://` or `wss://`, path and query included.
+        url: `ws://` or `wss://`, path and query included; the query is not shown, for some servers take keys in it.
         headers: Holds the key, so it is never shown.
         ssl_context: For `wss`; the system's certificates when None.
         message_hard_max_bytes: A larger message closes the connection with code 1009.
     """
 
-    url: str
+    url: str = attrs.field(repr=lambda url: repr(shown_url(url)))
     headers: Sequence[tuple[str, str]] = attrs.field(default=(), repr=False)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
     message_hard_max_bytes: int = limits.MESSAGE_HARD_MAX_BYTES

@@ -16,6 +16,8 @@ from engine import limits
 from engine.errors import ConnectionLost, HandshakeRejected, LimitExceeded
 from engine.transport.base import Endpoint, Transport, TransportStatistics
 
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
+
 _QUEUED_MESSAGES = 16
 """Messages that trio-websocket may hold beside the inbox: enough that its reader rarely waits for ours."""
 
@@ -219,7 +221,7 @@ class _WatchedStream(trio.abc.Stream):
 async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:
     parts = urlsplit(endpoint.url)
     host = cast("str", parts.hostname)
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
     try:
         tcp = await trio.open_tcp_stream(host, port)
     except (OSError, UnicodeError) as error:  # UnicodeError: no possible host name
@@ -273,7 +275,7 @@ def _handshake_error(error: BaseException | None) -> ConnectionLost:
 def _host_header(parts: SplitResult) -> str:
     host = cast("str", parts.hostname)
     shown = f"[{host}]" if ":" in host else host
-    return shown if parts.port in {None, 80, 443} else f"{shown}:{parts.port}"
+    return shown if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f"{shown}:{parts.port}"
 
 
 def _resource(parts: SplitResult) -> str:

@@ -22,6 +22,10 @@ from engine.wire.session import TextOrObject, TokenCount
 
 R = TypeVar("R", bound=Record)
 _Hook = Callable[[Any, Any], Any]
+_Factory = Callable[[Any, cattrs.Converter], _Hook]
+
+_WRONG = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+"""What a value that does not fit its type raises."""
 
 _TYPE_SHOWN_CHARS = 64
 """What an error shows of a `type` that is not ours; our longest has 53 characters."""
@@ -64,6 +68,34 @@ def _structure_factory(cls: type[R], converter: cattrs.Converter) -> _Hook:
             # The record is frozen for everybody else; here it is still being made.
             object.__setattr__(record, "extra", extra)
         return record
+
+    return structure
+
+
+def _lenient_factory(cls: type[R], converter: cattrs.Converter) -> _Hook:
+    """Build the slow way in, for objects that the fast one refuses: what is optional and wrong goes to `extra`."""
+    known = known_keys(cls)
+    fields = [field for field in attrs.fields(cls) if field.name != "extra"]
+
+    def structure(value: Any, _: Any) -> R:
+        if value.__class__ is not dict:
+            raise _Mismatch("an object", value)
+        typed: dict[str, Any] = {}
+        extra = {key: item for key, item in value.items() if key not in known}
+        for field in fields:
+            name, required = field.name, field.default is attrs.NOTHING
+            if name not in value:
+                if required:
+                    raise KeyError(name)
+                continue
+            try:
+                typed[name] = converter.structure(value[name], field.type)
+            except _WRONG:
+                if required:
+                    raise
+                extra[name] = value[name]
+        nulls = {name: None for name, item in typed.items() if item is None}
+        return cls(**typed, extra=extra | nulls)
 
     return structure
 
@@ -130,7 +162,7 @@ def _is_mapping(cls: Any) -> bool:
     return get_origin(cls) is Mapping
 
 
-def _make_converter(*, detailed: bool) -> cattrs.Converter:
+def _make_converter(*, detailed: bool, records: _Factory = _structure_factory) -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=detailed)
     text_or_object = _strict(str, dict, type(None), name="text or an object")
     converter.register_structure_hook(str, _strict(str, name="text"))
@@ -145,13 +177,14 @@ def _make_converter(*, detailed: bool) -> cattrs.Converter:
     converter.register_unstructure_hook(Item, converter.unstructure)
     converter.register_structure_hook_factory(_is_list, _list_factory)
     converter.register_structure_hook_factory(_is_mapping, _mapping_factory)
-    converter.register_structure_hook_factory(_is_record, _structure_factory)
+    converter.register_structure_hook_factory(_is_record, records)
     converter.register_unstructure_hook_factory(_is_record, _unstructure_factory)
     return converter
 
 
 _converter = _make_converter(detailed=False)
 _explainer = _make_converter(detailed=True)
+_lenient = _make_converter(detailed=False, records=_lenient_factory)
 
 _SERVER_HOOKS = {tag: (cls, _converter.get_structure_hook(cls)) for tag, cls in SERVER_CLASSES.items()}
 _UNKNOWN_SERVER_HOOK = (UnknownServerEvent, _converter.get_structure_hook(UnknownServerEvent))
@@ -167,10 +200,14 @@ def load_object(text: str | bytes) -> tuple[dict[str, Any], str]:
     Raises:
         RemoteViolation: It is no JSON, no object, or has no type.
     """
+    problem = None
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise RemoteViolation("invalid_json", error.msg) from error
+        problem = error.msg
+    if problem is not None:
+        # Outside the handler: orjson's exception holds the whole message, and would live as long as ours.
+        raise RemoteViolation("invalid_json", problem)
     if not isinstance(value, dict):
         raise RemoteViolation("not_an_object", f"the message is a JSON {type(value).__name__}")
     kind = value.get("type")
@@ -182,11 +219,17 @@ def load_object(text: str | bytes) -> tuple[dict[str, Any], str]:
 def decode_server(text: str | bytes) -> ServerEvent:
     """Turn a server message into its event.
 
+    An optional field of the wrong type does not cost the event: it is kept in `extra`, see `record.misfit_keys`.
+
     Raises:
         RemoteViolation: The message can't be read; nothing else was affected.
     """
     value, kind = load_object(text)
-    return cast("ServerEvent", _structure(value, kind, *_SERVER_HOOKS.get(kind, _UNKNOWN_SERVER_HOOK)))
+    cls, hook = _SERVER_HOOKS.get(kind, _UNKNOWN_SERVER_HOOK)
+    event = _try(hook, value, cls) or _try(_lenient.structure, value, cls)
+    if event is None:
+        raise _violation(value, kind, cls)
+    return cast("ServerEvent", event)
 
 
 def decode_client(text: str | bytes) -> ClientEvent:
@@ -203,11 +246,22 @@ def decode_client(text: str | bytes) -> ClientEvent:
 
 
 def _structure(value: dict[str, Any], kind: str, cls: type[Record], hook: _Hook) -> Record:
+    record = _try(hook, value, cls)
+    if record is None:
+        raise _violation(value, kind, cls)
+    return record
+
+
+def _try(hook: _Hook, value: dict[str, Any], cls: type[Record]) -> Record | None:
     try:
         return cast("Record", hook(value, cls))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        field, detail = _explain(value, cls)
-        raise RemoteViolation("invalid_field", detail, event_type=_shown(kind), field=field) from error
+    except _WRONG:
+        return None
+
+
+def _violation(value: dict[str, Any], kind: str, cls: type[Record]) -> RemoteViolation:
+    field, detail = _explain(value, cls)
+    return RemoteViolation("invalid_field", detail, event_type=_shown(kind), field=field)
 
 
 def _explain(value: dict[str, Any], cls: type[Record]) -> tuple[str | None, str]:

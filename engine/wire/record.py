@@ -15,8 +15,9 @@ class Record:
 
     Attributes:
         extra: What the JSON object held that no typed field says: keys that this class does not know (the service
-            adds some weekly), and known keys that were given as null. Encoding puts them back, so nothing is lost
-            in a round trip; to send an explicit null, name the key here with value None.
+            adds some weekly), known keys that were given as null, and optional ones whose value has another type.
+            Encoding puts them back, so nothing is lost in a round trip; to send an explicit null, name the key here
+            with value None.
     """
 
     tag: ClassVar[str | None] = None
@@ -31,14 +32,26 @@ def known_keys(cls: type[Record]) -> frozenset[str]:
     return frozenset(names | {"type"} if cls.tag is not None else names)
 
 
-def unknown_keys(record: Record, path: str = "") -> Iterator[str]:
+def unknown_keys(record: Record) -> Iterator[str]:
     """Walk a record and name each key that no class has a field for, as a dotted path."""
-    cls = type(record)
+    for path, part in _parts(record, ""):
+        known = known_keys(type(part))
+        yield from (path + key for key in part.extra if key not in known)
+
+
+def misfit_keys(record: Record) -> Iterator[str]:
+    """Walk a record and name each key whose value has another type than its field, as a dotted path."""
+    for path, part in _parts(record, ""):
+        known = known_keys(type(part))
+        yield from (path + key for key, value in part.extra.items() if key in known and value is not None)
+
+
+def _parts(record: Record, path: str) -> Iterator[tuple[str, Record]]:
+    """Walk to a record and all in it that hold something extra."""
     if record.extra:
-        known = known_keys(cls)
-        yield from (f"{path}{key}" for key in record.extra if key not in known)
-    for field in attrs.fields(cls):
+        yield path, record
+    for field in attrs.fields(type(record)):
         value = getattr(record, field.name)
         for child in value if isinstance(value, tuple) else (value,):
             if isinstance(child, Record):
-                yield from unknown_keys(child, f"{path}{field.name}.")
+                yield from _parts(child, f"{path}{field.name}.")

@@ -135,7 +135,7 @@ class InputAudioBufferSpeechStarted(ItemEvent):
     """The user starts to speak, at `audio_start_ms` of all audio ever appended."""
 
     tag: ClassVar[str] = "input_audio_buffer.speech_started"
-    audio_start_ms: int
+    audio_start_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -143,7 +143,7 @@ class InputAudioBufferSpeechStopped(ItemEvent):
     """The user has stopped, at `audio_end_ms` of all audio ever appended."""
 
     tag: ClassVar[str] = "input_audio_buffer.speech_stopped"
-    audio_end_ms: int
+    audio_end_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True)

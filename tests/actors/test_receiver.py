@@ -31,7 +31,7 @@ class Listener:
 
 async def run(messages, *, message_max_bytes=2000, room=lambda: True, wait_for_room=None, applied=None, code=1000):
     """Let the receiver read these messages to the end."""
-    here, there = memory_pair()
+    here, there = memory_pair(max_frames=len(messages) + 1)
     listener, lost = Listener(), []
     for message in messages:
         await there.send(message)
@@ -91,6 +91,32 @@ async def test_the_bound_and_one_past_it():
     assert [problem for problem, _ in past.violations] == ["over_bound"]
     error = past.violations[0][1]
     assert (error.limit, error.bound, error.value) == ("message_max_bytes", len(message) - 1, len(message))
+
+
+async def test_the_bound_is_in_bytes_whatever_the_letters():
+    message = json.dumps({"type": "canary", "text": "\u4e16" * 100}, ensure_ascii=False)
+    size = len(message.encode())
+    assert size == len(message) + 200
+    at_bound, _ = await run([message], message_max_bytes=size)
+    past, _ = await run([message, message.encode()], message_max_bytes=size - 1)
+    assert len(at_bound.events) == 1
+    assert [(problem, error.value) for problem, error in past.violations] == [("over_bound", size)] * 2
+
+
+async def test_a_flood_of_bad_messages_is_logged_ever_less_often_and_counted_whole(caplog):
+    listener, _ = await run([message for n in range(1234) for message in ("{", b"x" * (n % 7))])
+    assert len(listener.violations) == 2468
+    for problem in ("invalid_json", "binary_frame"):
+        counts = [record.args[-1] for record in caplog.records if record.args[0] == problem]
+        assert counts == [1, 10, 100, 1000]
+
+
+@pytest.mark.parametrize("bad", [bad for messages in BAD.values() for bad in messages])
+async def test_nothing_of_a_bad_message_hangs_on_its_error(bad):
+    listener, _ = await run([bad])
+    [(_, error)] = listener.violations
+    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
+    assert CANARY not in repr(vars(error))
 
 
 async def test_events_come_with_the_size_of_their_message():

@@ -64,6 +64,46 @@ async def test_control_waits_for_one_audio_frame_at_most(autojump_clock):
         nursery.cancel_scope.cancel()
 
 
+async def test_audio_that_follows_control_is_written_after_it_and_control_never_waits(autojump_clock):
+    slow, control = Slow(), Lane(100)
+    audio = Lane(1e9, control)
+    for n in range(5):
+        control.put(f"c{n}", 1)
+    audio.follow()
+    for n in range(3):
+        audio.put(f"a{n}", 40)
+    control.put("c5", 1)
+    control.close()
+    audio.close()
+    await sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+    assert slow.sent[:5] == ["c0", "c1", "c2", "c3", "c4"]
+    assert slow.sent.index("c5") < slow.sent.index("a1")
+    assert [text for text in slow.sent if text[0] == "a"] == ["a0", "a1", "a2"]
+
+
+async def test_audio_that_follows_a_control_lane_that_is_lost_ends_too():
+    class HalfBroken(Slow):
+        async def send(self, text):
+            await trio.lowlevel.checkpoint()
+            if text == "c":
+                raise ConnectionLost("gone")
+            self.sent.append(text)
+
+    slow, control, lost = HalfBroken(), Lane(10), []
+    audio = Lane(10, control)
+    control.put("c", 1)
+    audio.follow()
+    audio.put("a", 1)
+    audio.close()
+
+    async def on_lost(error):
+        lost.append(error)
+
+    with trio.fail_after(1):
+        await sender(slow, control, audio, on_sent=lambda _: None, on_lost=on_lost)
+    assert (slow.sent, len(lost)) == (["a"], 1)
+
+
 async def test_what_is_in_hand_counts_as_waiting(autojump_clock):
     slow, control, audio = Slow(), Lane(10), Lane(100)
     audio.put("a", 40)

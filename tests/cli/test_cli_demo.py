@@ -43,6 +43,14 @@ def test_a_folder_that_can_not_be_made_is_one_line(command, tmp_path):
     assert len(shown.err.splitlines()) == 1
 
 
+def test_a_file_that_can_not_be_written_is_told_before_it_plays(command, tmp_path):
+    (tmp_path / "timeline.png").mkdir()
+    shown = command("demo", "--fast", "--out", tmp_path)
+
+    assert (shown.code, shown.out) == (exits.USAGE, "")
+    assert "timeline.png can't be written: Is a directory" in shown.err
+
+
 @pytest.mark.parametrize("module", ["matplotlib", "hibari"])
 def test_a_missing_library_is_named_with_its_extra(command, monkeypatch, tmp_path, module):
     monkeypatch.setitem(sys.modules, module, None)

@@ -12,12 +12,16 @@ from contextlib import contextmanager
 import pytest
 import trio
 from rich.console import Console
+from trio_websocket import ConnectionClosed, wrap_client_stream
 
 from engine.cli import exits
 from engine.cli.simulate import keep_serving
 from engine.config import ClientSettings, SessionConfig
 from engine.session import open_session
 from engine.simulator import ScriptedResponder
+
+PATH = "/v1/realtime?model=gpt-realtime"
+KEY = (b"authorization", b"Bearer sk-test")
 
 SCRIPT = """
 [[turn]]
@@ -58,6 +62,29 @@ def test_a_session_of_ours_follows_the_script_and_is_logged(command, tmp_path):
     assert "Rain, I am afraid." in shown.out, shown.err
     assert re.fullmatch(r"connection 1: over, close code 1000, \d+ events received, \d+ sent\n", over)
     assert (rest, errors, process.returncode) == ("stopped\n", "", 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_stopped_closes_its_clients_and_logs_it(number):
+    with simulate("--port", 0) as (process, welcome):
+        port = int(re.search(r"ws://127\.0\.0\.1:(\d+)/v1", welcome).group(1))
+
+        async def client():
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream, trio.open_nursery() as nursery:
+                socket = await wrap_client_stream(nursery, stream, "sim", PATH, extra_headers=[KEY])
+                await socket.get_message()
+                process.send_signal(number)
+                with pytest.raises(ConnectionClosed) as caught:
+                    await socket.get_message()
+                nursery.cancel_scope.cancel()
+            return caught.value.reason.code
+
+        code = trio.run(client)
+        rest, errors = process.communicate(timeout=10)
+
+    assert code == 1001
+    assert re.fullmatch(r"(?s).*connection 1: over, close code 1001, 0 events received, 1 sent\nstopped\n", rest), rest
+    assert (errors, process.returncode) == ("", 0)
 
 
 def test_the_welcome_tells_each_client_how_to_come(command):

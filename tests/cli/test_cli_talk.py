@@ -13,11 +13,13 @@ import trio
 from engine.audio.files import read_pcm16
 from engine.audio.pcm import silence
 from engine.cli import exits, talk_text, talk_wav
+from engine.cli.heard import Heard as Voice
+from engine.cli.talk_tools import CALLS_MAX, NO_TOOL, NoTools
 from engine.demo.lines import CARDS
 from engine.demo.service import ANY_KEY
 from engine.errors import DeadlinePassed, UnsupportedContent
 from engine.events import BidiInterruptionEvent
-from engine.simulator import Fail, Say, Script
+from engine.simulator import Call, Fail, Say, Script, Turn
 from engine.simulator.local_voice import transcriber
 
 
@@ -84,6 +86,8 @@ def test_a_recording_of_any_shape_is_heard_and_the_answer_written_in_step(comman
     assert shown.code == 0, shown.err
     assert re.search(r"caller +ten of clubs", shown.out)
     assert re.search(r"agent +I heard: ten of clubs\.", shown.out)
+    voice_s, all_s = map(float, re.search(r"out\.wav: (\S+) s of the agent's voice in (\S+) s", shown.out).groups())
+    assert 0 < voice_s < all_s - 1.0
     answer = read_pcm16(tmp_path / "out.wav")
     first = next(at for at in range(0, len(answer), 960) if any(answer[at : at + 960]))
     assert first / 48_000 > 1.0
@@ -102,12 +106,13 @@ class AlmostSession:
 
 
 async def test_a_recording_without_speech_says_so(autojump_clock):
-    heard = bytearray()
+    heard = Voice()
     with pytest.raises(ExceptionGroup) as caught:
         await talk_wav.hold(AlmostSession(), silence(500), heard)
 
     assert caught.group_contains(UnsupportedContent, match="no speech")
-    assert len(heard) >= len(silence(3500))
+    assert len(heard.pcm) >= len(silence(3500))
+    assert heard.voice_ms == 0
 
 
 class Heard(AlmostSession):
@@ -121,7 +126,7 @@ class Heard(AlmostSession):
 
 async def test_a_recording_that_is_never_answered_is_a_time_out(autojump_clock):
     with pytest.raises(ExceptionGroup) as caught:
-        await talk_wav.hold(Heard(), silence(500), bytearray())
+        await talk_wav.hold(Heard(), silence(500), Voice())
 
     assert caught.group_contains(DeadlinePassed)
 
@@ -137,13 +142,24 @@ async def test_a_recording_that_is_never_answered_is_a_time_out(autojump_clock):
         (["--simulator", "--out", "no/such/folder/out.wav"], "is no folder"),
         (["--simulator", "--text", "--out", "out.wav"], "leave out one of them"),
         (["--simulator", "--base-url", "ws://127.0.0.1:1/v1"], "leave out one of them"),
-        (["--base-url", "mailto:me"], "wss://"),
+        (["--base-url", "mailto:me"], "--base-url mailto:me: allowed is a URL as wss://"),
+        (["--simulator", "--out", "out.mp3"], "a name that ends in .wav"),
+        (["--simulator", "--out", "folder.wav"], "folder.wav can't be written: Is a directory"),
+        (["--simulator", "--in", "said.wav", "--out", "./said.wav"], "write over the recording"),
+        (["--simulator", "--in", "said.wav", "--out", "link.wav"], "write over the recording"),
+        (["--simulator", "--in", "empty.wav"], "empty.wav is empty"),
+        (["--simulator", "--in", "nan.wav"], "no numbers"),
         ([], "set OPENAI_API_KEY"),
     ],
 )
 def test_what_can_not_be_is_told_before_anything_is_connected(command, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.wav").write_text("this is no sound")
+    (tmp_path / "folder.wav").mkdir()
+    saved(tmp_path / "said.wav", silence(500))
+    (tmp_path / "link.wav").symlink_to("said.wav")
+    saved(tmp_path / "empty.wav", b"")
+    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan), 24_000, subtype="FLOAT")
     shown = command("talk", *arguments, typed=["hi"])
 
     assert shown.code == exits.USAGE
@@ -176,7 +192,8 @@ def test_a_response_that_fails_is_told(command, service, tmp_path):
 
     assert shown.code == exits.SERVICE
     assert "You exceeded your current quota." in shown.err
-    assert (tmp_path / "out.wav").exists()
+    assert "out.wav: not written, for the agent said nothing" in shown.out
+    assert not (tmp_path / "out.wav").exists()
 
 
 def test_a_spoken_turn_whose_response_fails_is_told(command, service, tmp_path):
@@ -206,7 +223,7 @@ async def test_an_answer_that_never_comes_is_a_time_out(autojump_clock, monkeypa
         async def send(self, event):
             await trio.lowlevel.checkpoint()
 
-    talk = talk_text._TextTalk(Silent(), bytearray())
+    talk = talk_text._TextTalk(Silent(), Voice())
     with pytest.raises(DeadlinePassed):
         await talk.ask("hi")
 
@@ -234,3 +251,112 @@ def test_ctrl_c_writes_the_file(tmp_path):
     assert "s of the agent's voice" in shown
     assert len(read_pcm16(out)) > 24_000
     assert took_s < 3
+
+
+# --- a service that calls tools ---------------------------------------------------------------------------------------
+
+ONCE = Script.of([Say("Let me look."), Call("get_weather", {"city": "Oslo"})], Say("It rains."))
+FOR_EVER = Script([Turn([Say("Let me look."), Call("get_weather", {"city": "Oslo"})], repeat=None)])
+
+
+def test_a_typed_talk_answers_a_call_with_an_error_and_waits_for_what_follows(command, service):
+    service(ONCE)
+    shown = command("talk", "--simulator", "--text", typed=["how is the weather?", "thanks"])
+
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.splitlines() == [
+        "you    how is the weather?",
+        "agent  Let me look.",
+        f"tool   get_weather(Oslo) -> {NO_TOOL}",
+        "agent  It rains.",
+        "you    thanks",
+        "agent  You said: thanks",
+    ]
+
+
+def test_a_typed_talk_that_consists_of_calls_ends_with_a_line(command, service):
+    service(FOR_EVER)
+    shown = command("talk", "--simulator", "--text", typed=["how is the weather?"])
+
+    assert shown.code == exits.SERVICE
+    assert shown.out.count("get_weather") == CALLS_MAX
+    assert "talk has no tools, and the service goes on calling them" in shown.err
+    assert len(shown.err.splitlines()) == 1
+
+
+def test_a_spoken_talk_that_consists_of_calls_ends_with_a_line(command, service, tmp_path):
+    service(FOR_EVER)
+    shown = command("talk", "--simulator", "--in", saved(tmp_path / "said.wav", CARDS[0].read_pcm24k()))
+
+    assert shown.code == exits.SERVICE
+    assert shown.out.count("get_weather") == CALLS_MAX
+    assert "talk has no tools, and the service goes on calling them" in shown.err
+
+
+def test_the_calls_of_each_turn_are_counted_anew():
+    turns = iter([0, 0, 1, 1])
+    tools = NoTools(lambda: next(turns))
+
+    assert [tools.call("f", {}) for _ in range(2)] == [{"error": NO_TOOL}] * 2
+
+
+# --- the shell around it ----------------------------------------------------------------------------------------------
+
+
+def shell(line):
+    words = line.replace("realtime-engine", f"{sys.executable} -m engine")
+    return subprocess.run(["bash", "-c", words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_bytes_that_are_no_text_are_shown_as_that():
+    shown = shell(r"printf '\xff\xfe hello\n' | realtime-engine talk --text --simulator")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "hello" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("closed", "words"), [("<&-", "standard input is closed"), (">&-", "standard output is closed")]
+)
+def test_a_closed_stream_is_one_line(closed, words):
+    shown = shell(f"realtime-engine talk --text --simulator {closed}")
+
+    assert shown.returncode == exits.USAGE
+    assert len(shown.stderr.splitlines()) == 1
+    assert words in shown.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "talk --simulator --in {said}",
+        "talk --simulator --text < {lines}",
+        "demo --fast --out {folder}",
+        "simulate --port 0",
+    ],
+)
+def test_a_reader_that_stops_ends_it_without_a_word(words, tmp_path):
+    said = saved(tmp_path / "said.wav", CARDS[0].read_pcm24k())
+    (tmp_path / "lines").write_text("hi\n" * 3)
+    words = words.format(said=said, lines=tmp_path / "lines", folder=tmp_path)
+    shown = shell(f"(realtime-engine {words}; echo $? >&2) | true")
+
+    assert shown.stderr == f"{exits.NOT_READ}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ws://example.com/v1", "not sent in the clear"),
+        ("wss://me:secret@example.com/v1", "OPENAI_API_KEY"),
+    ],
+)
+def test_settings_are_named_as_they_are_typed(command, monkeypatch, url, words):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    shown = command("talk", "--base-url", url)
+
+    assert shown.code == exits.USAGE
+    assert shown.err.startswith("realtime-engine: --base-url ")
+    assert words in shown.err
+    assert "allow_insecure_key" not in shown.err
+    assert "secret" not in shown.err

@@ -1,10 +1,11 @@
 """The caller's lines."""
 
+import struct
 from pathlib import Path
 
 import engine.demo
 from engine.audio.pcm import bytes_to_ms, level_dbfs
-from engine.demo.lines import CARDS, LINES, PASSAGES
+from engine.demo.lines import CARDS, LINES, PASSAGES, PEAK
 
 SPEECH = Path(engine.demo.__file__).parent / "speech"
 
@@ -19,6 +20,13 @@ def test_every_line_is_audible_speech_of_some_seconds():
         pcm = line.read_pcm24k()
         assert 1_000 < bytes_to_ms(len(pcm)) < 8_000
         assert -30 < level_dbfs(pcm) < -15
+
+
+def test_every_line_has_the_same_peak_and_none_is_clipped():
+    for line in LINES:
+        assert max(map(abs, struct.unpack(f"<{len(line.read_pcm24k()) // 2}h", line.read_pcm24k()))) == round(
+            32768 * PEAK
+        )
 
 
 def test_the_readme_tells_the_same_words():

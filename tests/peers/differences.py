@@ -43,7 +43,7 @@ CONTRACT_TYPES: Final = {
     "response.output_audio_transcript.done": ["bidi_transcript_stream"],
     "response.done": ["bidi_response_complete", "bidi_usage"],
 }
-"""Section 3 of the contract, for the spoken answer that only ours gets."""
+"""What the contract makes of each server event, for the spoken answer that only ours gets."""
 
 
 @attrs.define
@@ -169,7 +169,7 @@ class Row:
     """A row of the table of allowed differences.
 
     Attributes:
-        says: The row, in the words of the contract or the issue.
+        says: The row, in the words of the contract: the seed's way, an arrow, and ours.
         take_out: Takes the difference out of a pair.
     """
 

@@ -1,5 +1,7 @@
 """The session in words: opening, what is sent, what comes back, errors, ends, and what is counted."""
 
+import json
+
 import attrs
 import pytest
 from transcripts import Talk, config
@@ -18,6 +20,7 @@ from engine.events import BidiConnectionStartEvent, BidiErrorEvent, BidiImageInp
 from engine.protocol.conversation import Conversation, ConversationStatistics
 from engine.protocol.effects import End, Transmit
 from engine.protocol.states import Phase
+from engine.wire.codec import decode_server
 from engine.wire.session import TurnDetection
 
 # --- opening ------------------------------------------------------------------------------------------------------
@@ -514,6 +517,7 @@ def test_statistics_are_a_snapshot():
         history_items=0,
         unknown_events={},
         unknown_fields={},
+        misfit_fields={},
         out_of_order={},
         violations={},
         silenced_audio=0,
@@ -529,3 +533,99 @@ def test_conversations_share_nothing():
 
     assert one.statistics().gate.state == "requested"
     assert other.statistics().gate.state == "free"
+
+
+def test_a_session_that_opens_with_what_can_not_be_read_is_open_and_told():
+    talk = Talk(opening=True)
+    effects = talk.conversation.violated(
+        RemoteViolation("invalid_field", "expected an object", event_type="session.created"), "invalid_field", 1.0
+    )
+
+    assert [type(effect).__name__ for effect in effects] == ["Opened", "BidiConnectionStartEvent", "BidiErrorEvent"]
+
+
+def test_what_can_not_be_read_before_the_session_opens_is_told_after_its_start():
+    talk = Talk(opening=True)
+    assert not talk.conversation.violated(RemoteViolation("invalid_json", "no JSON"), "invalid_json", 1.0)
+
+    effects = talk.says("session_created")
+    assert [type(effect).__name__ for effect in effects] == ["Opened", "BidiConnectionStartEvent", "BidiErrorEvent"]
+
+
+def test_an_end_of_a_response_that_can_not_be_read_lets_the_talk_go_on():
+    talk = Talk()
+    for line in ("created resp_1", "app text hello"):
+        talk.says(line)
+    unread = RemoteViolation("invalid_field", "expected an object", event_type="response.done")
+    effects = talk.conversation.violated(unread, "invalid_field", 5.0)
+
+    assert [type(effect).__name__ for effect in effects] == ["BidiErrorEvent", "Transmit", "Rearm"]
+
+
+def test_why_a_connection_was_closed_before_it_opened_is_what_the_service_said():
+    talk = Talk(opening=True)
+    talk.says("error server_overloaded")
+    (end,) = talk.says("link_ended code=1011")
+
+    assert isinstance(end, End)
+    assert isinstance(end.error, ServerReported)
+    assert end.error.code == "server_overloaded"
+    assert isinstance(end.error.__cause__, ConnectionLost)
+
+
+def test_a_clean_close_before_the_session_opened_is_a_lost_connection():
+    Talk(opening=True).plays("""
+        >> link_ended code=1000
+        << End error ConnectionLost
+    """)
+
+
+def test_a_request_that_calls_without_a_result_hold_goes_out_after_a_while_and_is_told():
+    """An application that drops a tool must not fall silent for ever."""
+    Talk().plays("""
+        >> created resp_1
+        << ResponseStart resp_1
+        >> call resp_1 call_1
+        << ToolUse call_1 tool {}
+        >> done resp_1 call=call_1
+        << Complete resp_1 tool_use
+        >> app text hello
+        << send conversation.item.create user input_text hello
+        >> wait 59.9
+        >> wait 0.2
+        << Error DeadlinePassed
+        << send response.create
+    """)
+
+
+def test_a_result_that_comes_while_the_user_speaks_waits_for_the_turn():
+    """The model would talk into the user, and the request would race the service's own."""
+    Talk().plays("""
+        >> created resp_1
+        << ResponseStart resp_1
+        >> call resp_1 call_1
+        << ToolUse call_1 tool {}
+        >> done resp_1 call=call_1
+        << Complete resp_1 tool_use
+        >> speech_started item_2
+        << PurgeAudio
+        << Interruption user_speech
+        >> app result call_1 a
+        << send conversation.item.create output of call_1: [{"text": "a"}]
+        >> speech_stopped item_2
+        >> wait 15.1
+        << send response.create
+    """)
+
+
+def test_a_field_of_another_type_is_counted_and_costs_nothing():
+    talk = Talk()
+    done = {
+        "type": "response.done",
+        "response": {"id": "resp_1", "status": "completed", "usage": {"total_tokens": 1.5}},
+    }
+    talk.says("created resp_1")
+    effects = talk.conversation.receive(decode_server(json.dumps(done)), 1.0)
+
+    assert "BidiResponseCompleteEvent" in [type(effect).__name__ for effect in effects]
+    assert talk.conversation.statistics().misfit_fields == {"response.done:response.usage.total_tokens": 1}

@@ -14,6 +14,7 @@ from wire_strategies import records
 
 from engine.errors import ConnectionLost, LocalMisuse, RemoteViolation, SessionEnded
 from engine.events import BidiImageInputEvent, BidiTextInputEvent, ToolResultEvent, ToolUseStreamEvent
+from engine.limits import TOOL_RESULT_DEADLINE_S
 from engine.protocol.effects import Effect, End, Transmit
 from engine.wire import server as wire
 from engine.wire.client import ConversationItemCreate, ResponseCreate
@@ -162,6 +163,8 @@ class Judge:
         match event:
             case wire.ResponseCreated(response=response) if "conversation_id" not in response.extra:
                 self.requests = []
+            case wire.ResponseDone():  # of a response whose beginning could not be read, for all that is known
+                self.requests = []
             case wire.ErrorReported(error=error):
                 conflict = error.code == "conversation_already_has_active_response" and error.event_id is None
                 self.requests = [one for one in self.requests if not conflict and one[0] != error.event_id]
@@ -182,7 +185,8 @@ class Judge:
         statistics = self.conversation.statistics()
         assert statistics.history_items == len(list(self.conversation.history))
         assert statistics.phase == "ended" or not self.over
-        assert self.over or self.conversation.deadline is None or self.conversation.deadline <= self.now + DEADLINE_S
+        latest = self.now + max(DEADLINE_S, TOOL_RESULT_DEADLINE_S)
+        assert self.over or self.conversation.deadline is None or self.conversation.deadline <= latest
 
 
 a_search = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.protocol.history import PLACED_FIRST, History, HistoryItem
+from engine.protocol.history import NOT_KEPT, PLACED_FIRST, History, HistoryItem
 from engine.wire.items import Content, FunctionCallOutputItem, MessageItem
 
 
@@ -131,6 +131,79 @@ def test_at_the_bound_nothing_is_forgotten_and_one_past_it_the_first_is():
     assert order(items) == ["b", "c", "d"]
     assert items.get("a") is None
     assert items.forgotten == 1
+
+
+def test_audio_and_images_are_not_kept_but_that_there_was_one_is():
+    content = (
+        Content(type="input_audio", audio="A" * 1000, transcript="said"),
+        Content(type="input_image", image_url="data:image/png;base64,AAAA"),
+        Content(type="input_text", text="written"),
+    )
+    items = History(10)
+    items.put(MessageItem(id="a", role="user", content=content), None)
+
+    kept = known(items, "a")
+    assert isinstance(kept.item, MessageItem)
+    assert [(each.audio, each.image_url) for each in kept.item.content] == [
+        (NOT_KEPT, None),
+        (None, NOT_KEPT),
+        (None, None),
+    ]
+    assert kept.transcript == "said written"
+
+
+def weighs(*texts: str) -> int:
+    """How much text one item of these words is."""
+    items = History(10)
+    items.put(message("a", *texts), None)
+    return items._bytes
+
+
+def test_past_the_bound_in_bytes_the_oldest_are_forgotten_and_counted():
+    items = History(100, max_bytes=3 * weighs("x" * 1000))
+    for item_id in "abc":
+        items.put(message(item_id, "x" * 1000), None)
+    assert items.forgotten == 0
+
+    items.put(message("d"), None)
+
+    assert order(items) == ["b", "c", "d"]
+    assert items.forgotten == 1
+
+
+def test_words_weigh_their_bytes_even_where_no_utf8_is_for_them():
+    assert weighs("\u4e16" * 1000) - weighs("x" * 1000) == 2 * 2 * 1000, "in the item, and our copy"
+    assert weighs("\ud800") > weighs("x")
+
+
+def test_an_item_that_grows_past_the_bound_makes_room():
+    items = History(100, max_bytes=weighs("x" * 2600))
+    items.put(message("a", "old"), None)
+    items.put(message("b"), None)
+    items.said("b", "x" * 2000)
+    assert order(items) == ["a", "b"]
+
+    items.put(message("b", "x" * 3000), None)
+
+    assert (order(items), items.forgotten) == (["b"], 1)
+
+
+def test_what_is_forgotten_or_deleted_weighs_nothing():
+    items = History(2)
+    for item_id in "abcd":
+        items.put(message(item_id, item_id * 100), None)
+    items.deleted("c")
+    items.said("d", "short")
+    items.deleted("d")
+
+    assert (len(items), items._bytes, items.forgotten) == (0, 0, 2)
+
+
+def test_an_item_larger_than_the_bound_is_forgotten_at_once():
+    items = History(10, max_bytes=1000)
+    items.put(message("a", "x" * 1000), None)
+
+    assert (len(items), items.forgotten) == (0, 1)
 
 
 class Naive:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from engine.limits import TOOL_RESULT_DEADLINE_S
 from engine.protocol.response_gate import GateStatistics, ResponseGate
 from engine.protocol.states import Gate
 
@@ -40,6 +41,7 @@ def test_a_request_that_went_out_is_owed_no_longer(gate):
 def test_what_is_wanted_while_a_request_is_outstanding_waits_for_the_end_of_its_response(gate):
     gate.want()
     ask(gate)
+    gate.item_sent()
     gate.want()
     assert not gate.ready()
     gate.created("resp_1")
@@ -77,12 +79,75 @@ def test_the_end_of_another_response_does_not_free_the_gate(gate):
     assert not gate.ready()
 
 
-def test_a_response_that_ends_without_having_begun_changes_nothing(gate):
+def test_a_response_that_ends_without_having_begun_answers_the_request(gate):
+    """Its beginning could not be read; to wait for it would hold the talk until the deadline."""
     gate.want()
     ask(gate)
     gate.done("resp_1")
 
-    assert gate.state is Gate.REQUESTED
+    assert gate.state is Gate.FREE
+    assert gate.deadline is None
+
+
+def test_nothing_is_asked_while_the_user_speaks_or_the_service_is_about_to_answer(gate):
+    gate.turn_began()
+    gate.want()
+    assert not gate.ready()
+    gate.turn_ended(1.0, answered=True)
+    assert not gate.ready()
+    gate.created("resp_1")
+    gate.done("resp_1")
+    assert not gate.ready(), "the response saw what it was owed for"
+
+
+def test_a_turn_that_the_service_does_not_answer_frees_the_way_at_its_end(gate):
+    gate.turn_began()
+    gate.want()
+    gate.turn_ended(1.0, answered=False)
+
+    assert gate.ready()
+
+
+def test_an_answer_that_never_comes_holds_nothing_for_ever(gate):
+    gate.turn_began()
+    gate.turn_ended(1.0, answered=True)
+    gate.want()
+    gate.hold(1.0 + DEADLINE_S)
+
+    assert gate.ready()
+
+
+def test_a_turn_that_never_ends_holds_nothing_for_ever(gate):
+    """A microphone that is switched off in mid-sentence sends no silence that would end the turn."""
+    gate.turn_began()
+    gate.want()
+    assert gate.hold(5.0)
+    assert not gate.hold(6.0)
+    assert gate.deadline == 5.0 + DEADLINE_S
+    assert not gate.released(5.0 + DEADLINE_S)
+    assert gate.ready()
+
+
+def test_a_response_that_began_before_our_item_came_leaves_it_owed(gate):
+    gate.item_sent()
+    gate.want()
+    gate.created("resp_1")
+    gate.item_seen()
+    gate.done("resp_1")
+
+    assert gate.ready()
+
+
+def test_calls_without_a_result_hold_a_request_for_a_while_only(gate):
+    gate.created("resp_1")
+    gate.call_opened("call_1", "resp_1")
+    gate.done("resp_1")
+    gate.want()
+    assert gate.hold(10.0)
+    assert gate.deadline == 10.0 + TOOL_RESULT_DEADLINE_S
+    assert not gate.released(10.0)
+    assert gate.released(10.0 + TOOL_RESULT_DEADLINE_S)
+    assert gate.ready()
 
 
 @pytest.mark.parametrize("event_id", ["client_1", None], ids=["named", "nameless"])
@@ -250,6 +315,7 @@ def test_the_end_of_a_later_response_lets_the_way_free(gate):
     gate.created("resp_1")
     gate.call_opened("call_1", "resp_1")
     gate.done("resp_1")
+    gate.item_sent()
     gate.want()
     gate.created("resp_2")
     gate.done("resp_2")
@@ -320,7 +386,7 @@ class AnySignals(RuleBasedStateMachine):
         self.now = 0.0
         self.sent = 0
         self.outstanding: str | None = None
-        self.active = False
+        self.active = self.speaks = False
         self.calls: dict[str, str] = {}
         self.newest: str | None = None
 
@@ -333,6 +399,7 @@ class AnySignals(RuleBasedStateMachine):
     def ask(self) -> None:
         assert self.outstanding is None, "two requests outstanding"
         assert not self.active, "asked into an active response"
+        assert not self.speaks, "asked while the user speaks"
         assert not self._calls_wait(), "asked while calls of the newest calling response wait"
         self.sent += 1
         self.outstanding = f"client_{self.sent}"
@@ -341,13 +408,24 @@ class AnySignals(RuleBasedStateMachine):
     @rule(response_id=response_ids)
     def created(self, response_id: str | None) -> None:
         self.gate.created(response_id)
-        self.outstanding, self.active = None, True
+        self.outstanding, self.active, self.speaks = None, True, False
 
     @rule(response_id=response_ids)
     def done(self, response_id: str | None) -> None:
         ours = self.gate.active_id is None or response_id == self.gate.active_id
         self.gate.done(response_id)
-        self.active = self.active and not ours
+        if ours:
+            self.outstanding, self.active = None, False
+
+    @rule()
+    def speech_starts(self) -> None:
+        self.gate.turn_began()
+        self.speaks = True
+
+    @rule(answered=st.booleans())
+    def speech_ends(self, answered: bool) -> None:
+        self.gate.turn_ended(self.now, answered=answered)
+        self.speaks = self.speaks and answered
 
     @rule(data=st.data(), because_active=st.booleans())
     def refused(self, data: st.DataObject, because_active: bool) -> None:
@@ -394,6 +472,7 @@ class AnySignals(RuleBasedStateMachine):
         for call_id in list(self.calls):
             self.call_answered(call_id)
         self.wait(DEADLINE_S)
+        self.speech_ends(answered=False)
         self.done(self.gate.active_id)
         assert self.gate.state is Gate.FREE
         assert self.gate.ready() == self.gate.statistics().owed

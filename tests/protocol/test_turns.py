@@ -494,7 +494,12 @@ def test_a_call_that_was_whole_before_the_user_cut_in_is_told_once_and_can_be_an
         << Complete resp_1 interrupted because turn_detected
         >> app result call_1 a
         << send conversation.item.create output of call_1: [{"text": "a"}]
-        << send response.create
+        >> item_added item_3 a
+        >> speech_stopped item_2
+        >> created resp_2
+        << ResponseStart resp_2
+        >> done resp_2
+        << Complete resp_2 complete
     """)
 
 

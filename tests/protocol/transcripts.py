@@ -30,7 +30,7 @@ from engine.events import (
     ToolUseStreamEvent,
 )
 from engine.protocol.conversation import Conversation
-from engine.protocol.effects import Effect, End, Opened, PurgeAudio, Transmit
+from engine.protocol.effects import Effect, End, Opened, PurgeAudio, Rearm, Transmit
 from engine.wire.client import ClientEvent, ConversationItemCreate, ConversationItemTruncate, ResponseCreate
 from engine.wire.codec import decode_server, event_type
 from engine.wire.items import FunctionCallItem, FunctionCallOutputItem, Item, MessageItem
@@ -307,7 +307,8 @@ class Talk:
         flags = {word.removeprefix("+"): "" for word in plain if word.startswith("+")}
         name, *arguments = [word for word in plain if not word.startswith("+")]
         self.now += 0.001
-        self.effects = list(self._do(name, arguments, {**options, **flags}))
+        effects = self._do(name, arguments, {**options, **flags})
+        self.effects = [effect for effect in effects if not isinstance(effect, Rearm)]
         return self.effects
 
     def _do(self, name: str, arguments: list[str], options: Options) -> Sequence[Effect]:

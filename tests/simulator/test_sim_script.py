@@ -70,6 +70,11 @@ def test_a_file_holds_all_that_a_script_can_say(tmp_path):
         ("[[turn]]\nparts = [{ say = 'a', loud = true }]", "turn[0].parts[0].loud", "the keys say"),
         ("[[turn]]\nparts = [{ call = 'f', arguments = 1 }]", "turn[0].parts[0].arguments", "a table, or JSON text"),
         ("[[turn]]\nparts = [{ incomplete = 'tired' }]", "turn[0].parts[0].incomplete", "max_output_tokens or"),
+        ("[[turn]]\nsay = 'a'\nrepeat = 0", "turn[0].repeat", "1 or more, or true for always"),
+        ("[[turn]]\nsay = 'a'\nrepeat = -1", "turn[0].repeat", "1 or more, or true for always"),
+        ("[[turn]]\nsay = 'a'\nthink_ms = -5", "turn[0].think_ms", "0 or more"),
+        ("[[turn]]\nsay = 'a'\nthink_ms = nan", "turn[0].think_ms", "0 or more"),
+        ("[[turn]]\nparts = []", "turn[0].parts", "at least one part"),
         ("transcripts = [1]", "transcripts[0]", "a table with fail"),
     ],
 )
@@ -80,6 +85,11 @@ def test_a_wrong_file_is_told_by_file_key_and_what_is_allowed(text, where, allow
         load_script(path)
     assert caught.value.field == f"talk.toml: {where}"
     assert allowed in caught.value.allowed
+
+
+def test_arguments_may_be_a_mapping():
+    assert Call("f", {"minutes": 10}) == Call("f", '{"minutes":10}')
+    assert Call("f", "no json").arguments == "no json"
 
 
 def test_a_file_that_is_not_there_or_no_toml(tmp_path):

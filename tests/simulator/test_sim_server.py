@@ -150,6 +150,35 @@ async def test_the_end_of_the_server_closes_connections_with_1001(autojump_clock
     assert reasons == [(1001, "server shutdown")] * 3
 
 
+async def test_a_cancelled_server_closes_connections_with_1001_too(autojump_clock):
+    async with trio.open_nursery() as nursery:
+        with trio.CancelScope() as scope:
+            async with serve(host=None) as server:
+                socket = await wrap_client_stream(
+                    nursery, server.connect_stream(), "sim", CONVERSATION, extra_headers=[KEY]
+                )
+                await socket.get_message()
+                scope.cancel()
+                await trio.sleep_forever()
+        with pytest.raises(ConnectionClosed) as caught:
+            await socket.get_message()
+    assert (caught.value.reason.code, caught.value.reason.reason) == (1001, "server shutdown")
+    assert server.active_sessions == 0
+
+
+async def test_a_cancelled_server_waits_for_a_client_that_never_reads_by_the_grace_alone(autojump_clock):
+    with trio.CancelScope() as scope:
+        async with serve(SimulatorSettings(pace=INSTANT, close_grace_s=2), host=None) as server:
+            stream = server.connect_stream(lockstep=True)
+            await stream.send_all(handshake_text())
+            await trio.sleep(1)
+            before = trio.current_time()
+            scope.cancel()
+            await trio.sleep_forever()
+    assert trio.current_time() - before <= 2.01
+    assert server.active_sessions == 0
+
+
 async def test_a_client_that_never_reads_delays_the_end_by_the_grace_alone(autojump_clock):
     async with serve(SimulatorSettings(pace=INSTANT, close_grace_s=2), host=None) as server:
         stream = server.connect_stream(lockstep=True)

@@ -109,6 +109,9 @@ async def test_what_is_asked_for(autojump_clock):
     [
         ("ws://[::1]:8123/v1/realtime?model=a%20b", "[::1]:8123", "/v1/realtime?model=a%20b"),
         ("ws://localhost:80", "localhost", "/"),
+        ("wss://localhost:443", "localhost", "/"),
+        ("ws://localhost:443", "localhost:443", "/"),
+        ("wss://localhost:80", "localhost:80", "/"),
         ("ws://localhost:8080/?x", "localhost:8080", "/?x"),
     ],
 )
@@ -117,6 +120,13 @@ async def test_where_it_leads(url, host, resource, autojump_clock):
         request = transport.request.decode()
     assert request.startswith(f"GET {resource} HTTP/1.1\r\n")
     assert f"\r\nHost: {host}\r\n" in request
+
+
+def test_an_endpoint_shows_neither_key_nor_query():
+    shown = repr(endpoint("wss://host/v1/realtime?api-key=secret&model=m"))
+    assert "url='wss://host/v1/realtime'" in shown
+    assert "secret" not in shown
+    assert KEY not in shown
 
 
 async def test_a_refusal_gives_status_and_body(autojump_clock):
