@@ -408,8 +408,8 @@ class Session:
             self._finish(End("error", error))
 
     def _rearm(self, _: Rearm) -> None:
-        if self._watchdog is not None:
-            self._watchdog.rearm()
+        # The conversation has a say only once its actors run.
+        cast("Watchdog", self._watchdog).rearm()
 
     def _purge(self, effect: PurgeAudio) -> None:
         self.inbox.purge_audio(effect.kept)

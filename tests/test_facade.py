@@ -356,7 +356,9 @@ def test_the_session_closes_with_the_run_whatever_the_caller_forgets(how, elsewh
     kept = []
 
     async def main():
-        subject = model(client={"base_url": elsewhere.base_url})
+        # A close that waited for anything would wait for all of this.
+        patience = {"close_deadline_s": 60}
+        subject = model(client={"base_url": elsewhere.base_url}, engine=patience)
         kept.append(subject)
         if how == "nursery":
             async with trio.open_nursery() as nursery:
@@ -376,10 +378,10 @@ def test_the_session_closes_with_the_run_whatever_the_caller_forgets(how, elsewh
             trio.run(main)
     else:
         trio.run(main)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 30
     assert kept[0].session.statistics().state == "closed"
     while elsewhere.active_sessions:
-        assert time.perf_counter() - started < 5
+        assert time.perf_counter() - started < 35
         time.sleep(0.005)
     assert elsewhere.sessions[0].close_code == 1000
     assert elsewhere.sessions[0].crash is None

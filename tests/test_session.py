@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import signal
-import time
 import warnings
 
 import attrs
@@ -848,21 +847,18 @@ async def test_stop_with_a_dead_peer_takes_the_close_deadline(autojump_clock):
         assert trio.current_time() - started == pytest.approx(limits.CLOSE_DEADLINE_S)
 
 
-def test_stop_with_20000_unread_deltas_takes_no_time():
-    async def main():
-        async with live(config(), MemoryConnector()) as (session, peer):
-            for n in range(20_000):
-                await peer.say(audio_delta(b"\0" * 96))
-                if n == 100:
-                    await take(session, 100)
-            started = time.perf_counter()
-            await session.stop()
-            assert time.perf_counter() - started < 0.1
-            inbox = session.statistics().inbox
-            assert inbox.purged_audio + inbox.dropped_audio > 15_000
-            assert (await rest(session))[-1].reason == "client_disconnect"
-
-    trio.run(main)
+async def test_stop_with_20000_unread_deltas_waits_for_nothing(autojump_clock):
+    async with live(config(), MemoryConnector()) as (session, peer):
+        for n in range(20_000):
+            await peer.say(audio_delta(b"\0" * 96))
+            if n == 100:
+                await take(session, 100)
+        started = trio.current_time()
+        await session.stop()
+        assert trio.current_time() == started
+        inbox = session.statistics().inbox
+        assert inbox.purged_audio + inbox.dropped_audio > 15_000
+        assert (await rest(session))[-1].reason == "client_disconnect"
 
 
 async def test_a_rest_of_audio_that_is_due_while_it_closes_is_no_crash(autojump_clock, caplog):

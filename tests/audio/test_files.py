@@ -60,9 +60,10 @@ def test_flac_is_read_too(tmp_path):
     assert read_pcm16(tmp_path / "a.flac") == tone(440, 50)
 
 
-def test_a_file_without_a_sample_is_empty_audio(tmp_path):
+def test_a_file_without_a_sample_is_told(tmp_path):
     write_wav(tmp_path / "a.wav", b"", 16_000)
-    assert read_pcm16(tmp_path / "a.wav", 24_000) == b""
+    with pytest.raises(UnsupportedContent, match="is empty"):
+        read_pcm16(tmp_path / "a.wav", 24_000)
 
 
 @pytest.mark.parametrize("name", ["missing.wav", "."])

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -241,16 +240,13 @@ def test_ctrl_c_writes_the_file(tmp_path):
         talk.stdin.flush()
         assert talk.stdout.readline() == "you    hi\n"
         assert talk.stdout.readline() == "agent  You said: hi\n"
-        began = time.monotonic()
         talk.send_signal(2)
         shown, said = talk.communicate(timeout=10)
-        took_s = time.monotonic() - began
 
     assert talk.returncode == exits.STOPPED
     assert said == "realtime-engine: stopped\n"
     assert "s of the agent's voice" in shown
     assert len(read_pcm16(out)) > 24_000
-    assert took_s < 3
 
 
 # --- a service that calls tools ---------------------------------------------------------------------------------------
