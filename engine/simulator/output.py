@@ -1,5 +1,6 @@
 """Output items while a response writes them: a message or a function call, opened, fed, closed in the right order."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import attrs
@@ -13,7 +14,7 @@ Json = dict[str, Any]
 
 
 @attrs.define
-class OutputItem:
+class OutputItem(ABC):
     """What messages and calls have in common.
 
     Attributes:
@@ -45,13 +46,13 @@ class OutputItem:
             self._emit_placed("conversation.item.done", self.services.conversation.previous_id(self.entry.id))
         self._emit_item("response.output_item.done")
 
+    @abstractmethod
     def close_stream(self) -> None:
         """Tell that the item's content is over."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tokens(self) -> Count:
         """Count what was made so far."""
-        raise NotImplementedError
 
     def place(self) -> Json:
         """Give the fields that say which item an event is about."""
