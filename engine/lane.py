@@ -178,7 +178,8 @@ class Lane:
     def _took(self, message: Queued) -> None:
         self._messages -= 1
         self._gone += 1
-        self._going.unpark_all()
+        if self._going:
+            self._going.unpark_all()
         self._kept -= message.keep
         # Sums of floats drift; an empty lane weighs nothing.
         self._waiting = self._waiting - message.weight if self._messages else 0.0
