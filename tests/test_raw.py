@@ -163,3 +163,13 @@ async def test_nothing_is_sent_by_hand_once_it_is_over(autojump_clock):
         with pytest.raises(SessionEnded):
             await session.raw.send(ResponseCancel())
         assert len(await rest(session)) == 2
+
+
+async def test_a_request_by_hand_that_is_never_answered_is_told_at_its_deadline(autojump_clock):
+    async with live() as (session, _):
+        started = trio.current_time()
+        await session.raw.send(ResponseCreate())
+        with trio.move_on_after(60):
+            _, told = [await anext(session.receive()) for _ in range(2)]
+        assert told.error.deadline == "response_request"
+        assert trio.current_time() - started == limits.RESPONSE_REQUEST_DEADLINE_S

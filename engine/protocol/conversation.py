@@ -190,7 +190,7 @@ class Conversation:
         """
         self._check_not_over()
         self._turns.sent_by_hand(event, now)
-        return [Transmit(event), *self._turns.settle(now)]
+        return [Transmit(event), Rearm(), *self._turns.settle(now)]
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time has made due."""
