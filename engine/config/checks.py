@@ -1,0 +1,77 @@
+"""Checks that settings share: each raises `ConfigError` with the field's path, the value, and what is allowed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from engine.errors import ConfigError
+
+Check = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def one_of(prefix: str, *allowed: object) -> Check:
+    """Allow these values only."""
+
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value not in allowed:
+            raise ConfigError(prefix + attribute.name, value, ", ".join(map(repr, allowed)))
+
+    return check
+
+
+def is_number(value: Any, low: float, high: float, *, whole: bool = False) -> bool:
+    """Tell whether this is a number (no bool) within the bounds, both included."""
+    kinds = (int,) if whole else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
+
+
+def number(prefix: str, low: float, high: float, unit: str, *, whole: bool = False) -> Check:
+    """Allow numbers within the bounds, both included."""
+
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not is_number(value, low, high, whole=whole):
+            raise ConfigError(prefix + attribute.name, value, f"{low:g} to {high:g} {unit}")
+
+    return check
+
+
+def instance_of(prefix: str, cls: type, allowed: str) -> Check:
+    """Allow instances of a class; `allowed` says it in words."""
+
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not isinstance(value, cls):
+            # By its type, for it may hold a key, as a mapping in place of `ClientSettings` does.
+            raise ConfigError(prefix + attribute.name, type(value).__name__, allowed)
+
+    return check
+
+
+def flag(prefix: str) -> Check:
+    """Allow True and False."""
+
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not isinstance(value, bool):
+            raise ConfigError(prefix + attribute.name, value, "True or False")
+
+    return check
+
+
+def text(prefix: str, *, empty: bool = True) -> Check:
+    """Allow text."""
+
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not isinstance(value, str) or not (value or empty):
+            raise ConfigError(prefix + attribute.name, value, "text" if empty else "text that is not empty")
+
+    return check
+
+
+def or_none(prefix: str, cls: type) -> Check:
+    """Allow None, and instances of a record of `engine.wire.session`."""
+    return attrs.validators.optional(instance_of(prefix, cls, f"a {cls.__name__} of engine.wire.session, or None"))
+
+
+def word(*allowed: str) -> tuple[Callable[[Any], bool], str]:
+    """Give a check of one of these words, and what is allowed, in words."""
+    return lambda value: isinstance(value, str) and value in allowed, ", ".join(map(repr, allowed))
