@@ -1,8 +1,9 @@
 """The inbox: what the session has for the application, in order, bounded in bytes, purged when the user interrupts."""
 
 from collections import deque
-from types import TracebackType
-from typing import Literal
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, Literal, cast
 
 import attrs
 import trio
@@ -75,6 +76,9 @@ def _text_bytes(text: str) -> int:
     return len(text) if text.isascii() else 4 * len(text)
 
 
+_NOBODY: Final[Mapping[type, Callable[[Any], None]]] = MappingProxyType({})
+
+
 class _Cell:
     """A place in the queue. Taken out of turn, its event leaves it empty, and nothing behind it has to move."""
 
@@ -91,11 +95,22 @@ class Inbox:
     Args:
         max_bytes: The bound.
         overflow: What happens at the bound; see `engine.config.EngineSettings.inbox_overflow`.
+        taken: Told of each event of these classes when the application takes it.
+        lost: Told of audio that is dropped at the bound.
     """
 
-    def __init__(self, max_bytes: int, overflow: Overflow) -> None:
+    def __init__(
+        self,
+        max_bytes: int,
+        overflow: Overflow,
+        *,
+        taken: Mapping[type, Callable[[Any], None]] = _NOBODY,
+        lost: Callable[[BidiAudioStreamEvent], None] | None = None,
+    ) -> None:
         self._max_bytes = max_bytes
         self._overflow = overflow
+        self._taken = taken
+        self._lost = lost
         self._cells: deque[_Cell] = deque()
         self._audio: deque[tuple[_Cell, str | None]] = deque()
         # Those of the cells that hold audio, in order, with the response that it belongs to.
@@ -190,6 +205,9 @@ class Inbox:
         event = self._pop()
         self._delivered += 1
         self._took()
+        taken = self._taken.get(type(event))
+        if taken is not None:
+            taken(event)
         return event
 
     def _pop(self) -> BidiOutputEvent:
@@ -240,6 +258,9 @@ class Inbox:
 
     def _drop_oldest_audio(self) -> None:
         while self._audio and self._bytes > self._max_bytes:
-            self._empty(self._audio.popleft()[0])
+            cell = self._audio.popleft()[0]
+            if self._lost is not None:
+                self._lost(cast("BidiAudioStreamEvent", cell.event))
+            self._empty(cell)
             self._dropped += 1
         self._tidy()

@@ -105,3 +105,29 @@ COUNTED_NAME_CHARS: Final = 128
 HISTORY_MAX_BYTES: Final = 16 * 2**20
 """Text of those items; the oldest are forgotten past it. The model itself holds 128 Ki tokens at most, which is about
 half a MiB."""
+
+PLAYBACK_MAX_ITEMS: Final = 256
+"""Items of speech whose playback is followed; past it the oldest that was heard out is forgotten, and counted."""
+
+REQUEST_DEADLINE_S: Final = 10.0
+"""From a request, as for an item, to its answer. LiveKit's clients wait 5 s for an item and 10 s for a response."""
+
+RESPONSE_INBOX_MAX_BYTES: Final = 16 * 2**20
+"""What may wait for the reader of one response out of band: a whole answer, as in `INBOX_MAX_BYTES`."""
+
+AUDIO_OUT_MAX_BYTES: Final = 32 * 2**20
+"""Speech that may wait in one paced output: 11 minutes of PCM16 at 24 kHz, where one answer is 205 s at most. Past it
+nobody is pulling: the oldest is dropped and counted."""
+
+AUDIO_OUT_PREBUFFER_MS: Final = 60
+"""Speech of an item that a paced output collects before the item begins to sound: three frames of a telephone."""
+
+AUDIO_OUT_FRAME_MIN_MS: Final = 10
+AUDIO_OUT_FRAME_MAX_MS: Final = 200
+"""Length of a frame of paced output: RTP packets have 10 to 60 ms, players' blocks up to some 200."""
+
+AUDIO_OUT_LAG_MAX_MS: Final = 200
+"""How far a consumer of paced output may be behind and still catch up; past it the schedule moves, and is counted."""
+
+AUDIO_OUT_STALL_MS: Final = 1_000
+"""How long an item that has run dry may keep the next one waiting in a paced output."""

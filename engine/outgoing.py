@@ -44,6 +44,12 @@ class Outgoing:
         """Takes the microphone's audio."""
         self._bytes_per_ms = config.audio.bytes_per_ms
         self._begun = 0
+        self._committed_ms = 0.0
+
+    @property
+    def uncommitted_ms(self) -> float:
+        """Audio that was fed since the last turn was ended or taken back by hand."""
+        return self.pump.fed_ms - self._committed_ms
 
     def begin(self, texts: Sequence[str]) -> None:
         """Put what the session begins with, however much it is; audio waits for it."""
@@ -71,6 +77,7 @@ class Outgoing:
                 self.audio.put(text, len(audio) * 3 / 4 / self._bytes_per_ms)
             case InputAudioBufferCommit() | InputAudioBufferClear():
                 self.pump.flush()
+                self._committed_ms = self.pump.fed_ms
                 self.audio.follow()
                 self.audio.put(text, _MARKER_MS, keep=True)
             case _ if self.audio.keeps:

@@ -1,30 +1,46 @@
-"""What goes by on the wire: counted, shown to whoever listens to the raw events, and handed to the conversation."""
+"""What goes by on the wire: counted, shown to whoever looks, and handed to the session's core."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
 
 import trio
 
 from engine.counting import NameCounts
 from engine.errors import EngineError, RemoteViolation
-from engine.protocol.conversation import Conversation
 from engine.protocol.effects import Effect
 from engine.raw import Raw, RawEvent
 from engine.wire.codec import decode_client, event_type
-from engine.wire.server import ResponseOutputAudioDelta, ServerEvent
+from engine.wire.server import ResponseOutputAudioDelta
+
+Observer = Callable[[Literal["client", "server"], str | bytes, float], None]
+"""Gets each message as it went over the wire, its way, and when; must not wait."""
+
+
+class Taker(Protocol):
+    """What the events are for; see `engine.session.supervisor.Core`."""
+
+    def receive(self, event: Any, now: float) -> Sequence[Effect]:
+        """Take a server event."""
+        ...
+
+    def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
+        """Take note of a message that could not be read."""
+        ...
 
 
 class Traffic:
-    """Stands between the actors and the conversation.
+    """Stands between the actors and the core.
 
     Args:
-        conversation: Takes the server's events.
-        raw: Who listens.
+        core: Takes the server's events.
+        raw: Who listens to typed events.
     """
 
-    def __init__(self, conversation: Conversation, raw: Raw) -> None:
-        self._conversation = conversation
+    def __init__(self, core: Taker, raw: Raw) -> None:
+        self._core = core
         self._raw = raw
+        self._observers: list[Observer] = []
         self.messages = 0
         """Server messages, those that could not be read included."""
         self.events = NameCounts()
@@ -32,25 +48,42 @@ class Traffic:
         self.audio_chars = 0
         """Characters of base64 audio received."""
 
-    def receive(self, event: ServerEvent, now: float, size: int) -> Sequence[Effect]:
-        """Take a server event whose message had this many characters."""
+    def watch(self, observer: Observer) -> None:
+        """Show each message to an observer from now on."""
+        self._observers.append(observer)
+
+    def unwatch(self, observer: Observer) -> None:
+        """Show it nothing more."""
+        self._observers.remove(observer)
+
+    def receive(self, event: Any, now: float, message: str) -> Sequence[Effect]:
+        """Take a server event, and the message that it was read from."""
         self.messages += 1
         self.events.add(event.tag or event_type(event))
         if isinstance(event, ResponseOutputAudioDelta):
             self.audio_chars += len(event.delta)
+        if self._observers:
+            self._show("server", message, now)
         if self._raw.listened_to:
-            self._raw.observe(RawEvent("server", event, now), size)
-        return self._conversation.receive(event, now)
+            self._raw.observe(RawEvent("server", event, now), len(message))
+        return self._core.receive(event, now)
 
-    def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
+    def violated(self, error: EngineError, problem: str, now: float, message: str | bytes) -> Sequence[Effect]:
         """Take note of a server message that can't be read."""
         self.messages += 1
-        return self._conversation.violated(error, problem, now)
+        self._show("server", message, now)
+        return self._core.violated(error, problem, now)
 
     def sent(self, text: str) -> None:
         """Take note of a message that is on the socket."""
+        if self._observers:
+            self._show("client", text, trio.current_time())
         if not self._raw.listened_to:
             return
         # What an application sends by hand may hold anything; that it can't be shown must not stop the sender.
         with contextlib.suppress(RemoteViolation):
             self._raw.observe(RawEvent("client", decode_client(text), trio.current_time()), len(text))
+
+    def _show(self, direction: Literal["client", "server"], message: str | bytes, at: float) -> None:
+        for observer in tuple(self._observers):
+            observer(direction, message, at)

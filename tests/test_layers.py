@@ -41,10 +41,10 @@ def rooms(names: str) -> frozenset[str]:
 
 L0 = rooms("errors limits counting blocks")
 L1 = rooms("events contract config wire audio")
-L2 = rooms("protocol transport inbox lane raw event_stream content")
-L3 = rooms("actors traffic outgoing")
+L2 = rooms("protocol transport inbox lane raw event_stream content metering recording")
+L3 = rooms("actors traffic outgoing endpoints telemetry")
 L4 = rooms("session")
-L5 = rooms("facade hosts tools")
+L5 = rooms("facade hosts tools http_api")
 L6 = rooms("integrations farm")
 SIDE = rooms("simulator testing")
 WORDS = L0 | L1
@@ -66,17 +66,22 @@ ROOMS = {
     "content": Room(2, WORDS),
     "event_stream": Room(2, WORDS | rooms("inbox")),
     "raw": Room(2, WORDS),
+    "metering": Room(2, WORDS, pure=True),
+    "recording": Room(2, WORDS),
+    "endpoints": Room(3, WORDS | rooms("transport")),
+    "telemetry": Room(3, WORDS | rooms("metering")),
     "traffic": Room(3, WORDS | rooms("protocol raw")),
     "actors": Room(3, WORDS | L2, apart=True),
     "outgoing": Room(3, WORDS | rooms("lane actors")),
     "session": Room(4, WORDS | L2 | L3),
     "tools": Room(5, WORDS),
+    "http_api": Room(5, WORDS | rooms("transport endpoints")),
     "hosts": Room(5, WORDS | L2 | L4),
     "facade": Room(5, WORDS | L2 | L4 | rooms("hosts tools")),
     "integrations": Room(6, WORDS | L4 | L5),
     "farm": Room(6, WORDS | L2 | L4 | L5),
     # Both ends must not share one mistake: the simulator shares our words, never our order.
-    "simulator": Room(2, rooms("wire audio limits errors blocks")),
+    "simulator": Room(2, rooms("wire audio limits errors blocks recording")),
     "testing": Room(5, WORDS | L2 | L3 | L4 | rooms("simulator")),
     "demo": Room(7, WORDS | L2 | L3 | L4 | L5 | L6 | SIDE, public=True),
     "cli": Room(7, WORDS | L2 | L3 | L4 | L5 | L6 | SIDE | rooms("demo"), public=True),
@@ -95,6 +100,7 @@ SIDEWAYS = {
     ("outgoing", "actors"),
     ("facade", "hosts"),
     ("facade", "tools"),
+    ("simulator", "recording"),
     ("cli", "demo"),
     ("__main__", "demo"),
     ("__main__", "cli"),

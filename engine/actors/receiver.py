@@ -3,27 +3,28 @@
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
 from engine.errors import ConnectionLost, EngineError, LimitExceeded, RemoteViolation
 from engine.protocol.effects import Effect
 from engine.transport.base import Transport
-from engine.wire.codec import decode_server
-from engine.wire.server import ServerEvent
 
 logger = logging.getLogger(__name__)
 
+Decode = Callable[[str | bytes], Any]
+"""Reads a message as a typed event; raises `RemoteViolation`."""
+
 
 class Listener(Protocol):
-    """What the receiver speaks to: the conversation, and whoever looks at the raw events."""
+    """What the receiver speaks to: the conversation, and whoever looks at what goes by."""
 
-    def receive(self, event: ServerEvent, now: float, size: int) -> Sequence[Effect]:
-        """Take an event whose message had this many characters."""
+    def receive(self, event: Any, now: float, message: str) -> Sequence[Effect]:
+        """Take an event, and the message that it was read from."""
         ...
 
-    def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
+    def violated(self, error: EngineError, problem: str, now: float, message: str | bytes) -> Sequence[Effect]:
         """Take note of a message that can't be read."""
         ...
 
@@ -33,6 +34,7 @@ async def receiver(
     listener: Listener,
     apply: Callable[[Sequence[Effect]], None],
     *,
+    decode: Decode,
     room: Callable[[], bool],
     wait_for_room: Callable[[], Awaitable[None]],
     message_max_bytes: int,
@@ -44,12 +46,13 @@ async def receiver(
         transport: Where from.
         listener: Turns events into effects.
         apply: Carries effects out; never waits.
+        decode: Reads a message.
         room: False when the inbox wants no more, by its overflow policy.
         wait_for_room: Awaited then.
         message_max_bytes: Larger messages are dropped and told.
         on_lost: Told how it ended.
     """
-    reader = _Reader(listener, message_max_bytes)
+    reader = _Reader(listener, decode, message_max_bytes)
     try:
         while True:
             batch = await transport.receive()
@@ -65,8 +68,9 @@ async def receiver(
 class _Reader:
     """Turns messages into effects, and counts what it can't read."""
 
-    def __init__(self, listener: Listener, message_max_bytes: int) -> None:
+    def __init__(self, listener: Listener, decode: Decode, message_max_bytes: int) -> None:
         self._listener = listener
+        self._decode = decode
         self._max_bytes = message_max_bytes
         self._dropped: Counter[str] = Counter()
 
@@ -76,25 +80,25 @@ class _Reader:
         if size is not None:
             way_out = "ask for less at once, or raise engine.message_max_bytes"
             too_long = LimitExceeded("message_max_bytes", self._max_bytes, size, way_out)
-            return self._violated(too_long, "over_bound", now, len(message))
+            return self._violated(too_long, "over_bound", now, message)
         if isinstance(message, bytes):
             binary = RemoteViolation("binary_frame", f"{len(message)} bytes; the protocol has text frames only")
-            return self._violated(binary, "binary_frame", now, len(message))
+            return self._violated(binary, "binary_frame", now, message)
         try:
-            event = decode_server(message)
+            event = self._decode(message)
         except RemoteViolation as error:
-            return self._violated(_bare(error), error.problem, now, len(message))
-        return self._listener.receive(event, now, len(message))
+            return self._violated(_bare(error), error.problem, now, message)
+        return self._listener.receive(event, now, message)
 
-    def _violated(self, error: EngineError, problem: str, now: float, size: int) -> Sequence[Effect]:
+    def _violated(self, error: EngineError, problem: str, now: float, message: str | bytes) -> Sequence[Effect]:
         self._dropped[problem] += 1
         count = self._dropped[problem]
         if _is_power_of_ten(count):
             # A server that sends nothing else must not fill the disk; statistics have the exact count.
             kind = getattr(error, "event_type", None)
             words = "dropped a message of the server: %s, type %s, %d characters; %d of this kind so far"
-            logger.warning(words, problem, kind, size, count)
-        return self._listener.violated(error, problem, now)
+            logger.warning(words, problem, kind, len(message), count)
+        return self._listener.violated(error, problem, now, message)
 
 
 def _bytes_if_over(message: str | bytes, bound: int) -> int | None:

@@ -3,32 +3,45 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import trio
 
 from engine.errors import DeadlinePassed
-from engine.protocol.conversation import Conversation
 from engine.protocol.effects import Effect
 
 
+class Timed(Protocol):
+    """What has a deadline now and then."""
+
+    @property
+    def deadline(self) -> float | None:
+        """The next one, in seconds of Trio's clock."""
+        ...
+
+    def tick(self, now: float) -> Sequence[Effect]:
+        """Do what time has made due."""
+        ...
+
+
 class Watchdog:
-    """Watches the session's lifetime and the conversation's own deadline.
+    """Watches the session's lifetime and its core's own deadline.
 
     Args:
-        conversation: Has a deadline now and then.
-        apply: Carries out what the conversation does at its deadline.
+        core: Has a deadline now and then.
+        apply: Carries out what the core does at its deadline.
         lifetime_ends: When the session's time is over, in seconds of Trio's clock.
         on_lifetime: Called then, once.
     """
 
     def __init__(
         self,
-        conversation: Conversation,
+        core: Timed,
         apply: Callable[[Sequence[Effect]], None],
         lifetime_ends: float,
         on_lifetime: Callable[[], None],
     ) -> None:
-        self._conversation = conversation
+        self._core = core
         self._apply = apply
         self._lifetime_ends = lifetime_ends
         self._on_lifetime = on_lifetime
@@ -45,13 +58,13 @@ class Watchdog:
             with trio.CancelScope(deadline=self._next()) as self._sleep:
                 await trio.sleep_forever()
             now = trio.current_time()
-            self._apply(self._conversation.tick(now))
+            self._apply(self._core.tick(now))
             if now >= self._lifetime_ends:
                 self._on_lifetime()
                 return
 
     def _next(self) -> float:
-        own = self._conversation.deadline
+        own = self._core.deadline
         return min(self._lifetime_ends, math.inf if own is None else own)
 
 

@@ -59,6 +59,11 @@ def bytes_to_ms(size_bytes: int, rate_hz: int = PCM_RATE_HZ) -> float:
     return size_bytes * 1000 / (rate_hz * SAMPLE_BYTES)
 
 
+def base64_bytes(text: str) -> int:
+    """Tell how many bytes a base64 text stands for, without decoding it."""
+    return len(text) // 4 * 3 - text.count("=", -2)
+
+
 def is_aligned(pcm: bytes) -> bool:
     """Tell whether this is a whole number of samples."""
     return len(pcm) % SAMPLE_BYTES == 0

@@ -1,7 +1,16 @@
 """Client events with ids of their own, so that an error can name the event that it answers."""
 
 from engine.protocol.effects import Transmit
-from engine.wire.client import ConversationItemCreate, ResponseCreate, SessionUpdate
+from engine.wire.client import (
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemTruncate,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    ResponseCancel,
+    ResponseCreate,
+    SessionUpdate,
+)
 from engine.wire.items import Item
 from engine.wire.session import Session
 
@@ -28,3 +37,26 @@ class Composer:
     def ask(self, event_id: str) -> Transmit:
         """Ask for a response."""
         return Transmit(ResponseCreate(event_id=event_id))
+
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> Transmit:
+        """Cut an item's audio where the user stopped to hear it."""
+        event = ConversationItemTruncate(
+            item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms, event_id=self.next_event_id()
+        )
+        return Transmit(event)
+
+    def delete(self, item_id: str) -> Transmit:
+        """Remove an item."""
+        return Transmit(ConversationItemDelete(item_id=item_id, event_id=self.next_event_id()))
+
+    def cancel(self, response_id: str | None) -> Transmit:
+        """Stop a response."""
+        return Transmit(ResponseCancel(response_id=response_id, event_id=self.next_event_id()))
+
+    def commit(self) -> Transmit:
+        """Make an item of the input buffer."""
+        return Transmit(InputAudioBufferCommit(event_id=self.next_event_id()))
+
+    def clear(self) -> Transmit:
+        """Throw the input buffer away."""
+        return Transmit(InputAudioBufferClear(event_id=self.next_event_id()))

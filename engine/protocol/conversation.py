@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 
 from engine import limits
+from engine.audio.playback import Playback
 from engine.config import SessionConfig
 from engine.contract import messages_to_items
 from engine.counting import NameCounts
@@ -96,6 +97,8 @@ class Conversation:
         self._end: End | None = None
         self._speech = Speech.SILENT
         self._interrupts = self._answers = True
+        self.detects_turns = config.turn_detection is not None
+        """The service finds the ends of spoken turns."""
         self._early: list[Effect] = []
         self._unknown_events = NameCounts()
         self._unknown_fields = NameCounts()
@@ -129,6 +132,11 @@ class Conversation:
     def phase(self) -> Phase:
         """Where the session stands."""
         return self._phase
+
+    @property
+    def playback(self) -> Playback:
+        """What the user has heard."""
+        return self._turns.playback
 
     @property
     def deadline(self) -> float | None:
@@ -191,6 +199,36 @@ class Conversation:
         self._check_not_over()
         self._turns.sent_by_hand(event, now)
         return [Transmit(event), Rearm(), *self._turns.settle(now)]
+
+    def interrupt(self, now: float) -> list[Effect]:
+        """Fall silent at the application's wish, as if the user had begun to speak.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        self._check_not_over()
+        told = BidiInterruptionEvent("user_speech", received_at=now)
+        return [*self._turns.cancel(), *self._turns.interrupt(now, told)]
+
+    def commit(self, now: float, *, answered: bool) -> list[Effect]:
+        """Make a turn of the audio that was sent; `answered` asks for a response to it.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        self._check_not_over()
+        if answered:
+            self._turns.gate.want()
+        return [self._composer.commit(), *self._turns.settle(now)]
+
+    def clear(self, now: float) -> list[Effect]:
+        """Throw away the audio that was sent since the last turn.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        self._check_not_over()
+        return [self._composer.clear(), *self._turns.settle(now)]
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time has made due."""
@@ -298,6 +336,8 @@ class Conversation:
     def _session(self, event: wire.SessionCreated | wire.SessionUpdated, _: float) -> Sequence[Effect]:
         audio = event.session.audio
         turns = audio.input.turn_detection if audio and audio.input else None
+        if isinstance(event, wire.SessionUpdated):
+            self.detects_turns = turns is not None
         self._interrupts = turns is None or turns.interrupt_response is not False
         self._answers = turns is None or turns.create_response is not False
         return _NOTHING
@@ -306,6 +346,8 @@ class Conversation:
         details = event.error
         if details.code in server_errors.BENIGN:
             self._turns.gate.none_active()
+            return self._turns.settle(now)
+        if self._turns.interruptions.refused(details):
             return self._turns.settle(now)
         error = server_errors.reported(details)
         if details.code == server_errors.SESSION_EXPIRED:
@@ -336,7 +378,7 @@ class Conversation:
         self._hear(SpeechSignal.STARTED)
         self._turns.gate.turn_began()
         told = BidiInterruptionEvent("user_speech", item_id=event.item_id, event_id=event.event_id, received_at=now)
-        return [self._turns.interrupt(), told] if self._interrupts else [told]
+        return self._turns.interrupt(now, told) if self._interrupts else [told]
 
     def _speech_stopped(self, _: wire.InputAudioBufferSpeechStopped, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.STOPPED)
@@ -356,10 +398,12 @@ class Conversation:
 
     def _item_truncated(self, event: wire.ConversationItemTruncated, _: float) -> Sequence[Effect]:
         self.history.truncated(event.item_id, event.audio_end_ms)
+        self._turns.interruptions.settled(event.item_id)
         return _NOTHING
 
     def _item_deleted(self, event: wire.ConversationItemDeleted, _: float) -> Sequence[Effect]:
         self.history.deleted(event.item_id)
+        self._turns.interruptions.settled(event.item_id)
         return _NOTHING
 
     def _unknown(self, event: wire.UnknownServerEvent, _: float) -> Sequence[Effect]:

@@ -29,6 +29,13 @@ class PurgeAudio:
 
 
 @attrs.frozen
+class AudioDone:
+    """An item's audio is all there: no more of it comes."""
+
+    item_id: str
+
+
+@attrs.frozen
 class Rearm:
     """The conversation's deadline has changed: look at it anew."""
 
@@ -51,4 +58,4 @@ class End:
     error: EngineError | None = None
 
 
-Effect = BidiOutputEvent | Transmit | PurgeAudio | Rearm | Opened | End
+Effect = BidiOutputEvent | Transmit | PurgeAudio | AudioDone | Rearm | Opened | End

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from engine.audio.pcm import base64_bytes
+from engine.audio.playback import Playback
 from engine.config import WIRE_FORMATS, SessionConfig
 from engine.contract import tool_output
 from engine.counting import NameCounts
@@ -17,7 +19,8 @@ from engine.events import (
 from engine.protocol.call_ids import CallIds
 from engine.protocol.calls import Call, Calls
 from engine.protocol.composer import Composer
-from engine.protocol.effects import Effect, PurgeAudio, Rearm, Transmit
+from engine.protocol.effects import AudioDone, Effect, PurgeAudio, Rearm, Transmit
+from engine.protocol.interruptions import Interruptions
 from engine.protocol.outcomes import complete_event, usage_event
 from engine.protocol.response_gate import ResponseGate
 from engine.wire import server as wire
@@ -50,7 +53,12 @@ class Turns:
         self._out_of_order = out_of_order
         self._format = config.audio.format
         self._rate = WIRE_FORMATS[config.audio.format][1]
+        self._sample_bytes = 2 if config.audio.format == "pcm" else 1
         self._calls = Calls()
+        self.playback = Playback(self._rate)
+        """What the user has heard."""
+        self.interruptions = Interruptions(self.playback, composer)
+        """What the service is told of it."""
         self._silenced: dict[str, None] = {}
         self._aside: dict[str, None] = {}
         self._ended: dict[str, None] = {}
@@ -60,6 +68,7 @@ class Turns:
         """Audio events of interrupted responses that were not handed on."""
         self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
             wire.ResponseOutputAudioDelta: self._audio,
+            wire.ResponseOutputAudioDone: self._audio_done,
             wire.ResponseCreated: self._created,
             wire.ResponseDone: self._done,
             wire.ResponseOutputItemAdded: self._item_added,
@@ -106,11 +115,22 @@ class Turns:
                     opened = self.gate.is_open(item.call_id)
                     (self.gate.call_answered if opened else self.gate.answered_unseen)(item.call_id)
 
-    def interrupt(self) -> PurgeAudio:
-        """The user cuts in: nothing more of what the model was saying, but for responses outside the conversation."""
+    def interrupt(self, now: float, told: Effect) -> list[Effect]:
+        """The user cuts in: nothing more of what the model was saying, but for responses outside the conversation.
+
+        Args:
+            now: When.
+            told: The event that tells the application, past all audio that waits.
+        """
         if self.gate.active_id is not None:
             _remember(self._silenced, self.gate.active_id)
-        return PurgeAudio(frozenset(self._aside))
+        kept = frozenset(self._aside)
+        return [PurgeAudio(kept), told, *self.interruptions.cut_in(now, kept)]
+
+    def cancel(self) -> list[Effect]:
+        """Stop the active response, if there is one."""
+        active = self.gate.active_id
+        return [] if active is None else [self._composer.cancel(active if active != _NO_ID else None)]
 
     # --- the service's side -----------------------------------------------------------------------------------
 
@@ -152,6 +172,8 @@ class Turns:
         if event.response_id in self._silenced:
             self.silenced_audio += 1
             return _NOTHING
+        samples = base64_bytes(event.delta) // self._sample_bytes
+        self.playback.received(event.item_id, event.content_index, samples, event.response_id)
         return (
             BidiAudioStreamEvent(
                 audio=event.delta,
@@ -165,6 +187,9 @@ class Turns:
                 received_at=now,
             ),
         )
+
+    def _audio_done(self, event: wire.ResponseOutputAudioDone, _: float) -> Sequence[Effect]:
+        return (AudioDone(event.item_id),)
 
     # --- calls ------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from rooms import said, text_delta
 from engine.actors.receiver import receiver
 from engine.errors import ConnectionLost, LimitExceeded, RemoteViolation
 from engine.transport.memory import memory_pair
+from engine.wire.codec import decode_server
 
 CANARY = "canary-4711"
 
@@ -19,13 +20,15 @@ class Listener:
     def __init__(self):
         self.events = []
         self.violations = []
+        self.unread = []
 
-    def receive(self, event, now, size):
-        self.events.append((event, size))
+    def receive(self, event, now, message):
+        self.events.append((event, message))
         return [event]
 
-    def violated(self, error, problem, now):
+    def violated(self, error, problem, now, message):
         self.violations.append((problem, error))
+        self.unread.append(message)
         return [error]
 
 
@@ -40,6 +43,7 @@ async def run(messages, *, message_max_bytes=2000, room=lambda: True, wait_for_r
         here,
         listener,
         (applied if applied is not None else []).extend,
+        decode=decode_server,
         room=room,
         wait_for_room=wait_for_room,
         message_max_bytes=message_max_bytes,
@@ -119,10 +123,10 @@ async def test_nothing_of_a_bad_message_hangs_on_its_error(bad):
     assert CANARY not in repr(vars(error))
 
 
-async def test_events_come_with_the_size_of_their_message():
+async def test_events_come_with_their_message():
     message = text_delta("word")
     listener, _ = await run([message])
-    assert [size for _, size in listener.events] == [len(message)]
+    assert [text for _, text in listener.events] == [message]
 
 
 async def test_a_batch_is_applied_in_order_with_one_time(autojump_clock):

@@ -499,7 +499,6 @@ def test_events_and_fields_of_tomorrow_are_counted_and_change_nothing():
 
 def test_events_that_need_nothing_done_bring_nothing():
     Talk().plays("""
-        >> audio_done resp_1
         >> rate_limits
     """)
 

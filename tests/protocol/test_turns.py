@@ -187,7 +187,7 @@ def test_a_response_outside_the_conversation_runs_beside_and_holds_nothing():
 def test_other_messages_by_hand_change_nothing():
     talk = Talk().plays("""
         >> app truncates_by_hand item_1
-        << send conversation.item.truncate
+        << send conversation.item.truncate item_1 at 500
     """)
 
     assert talk.conversation.statistics().gate.state == "free"
@@ -299,6 +299,7 @@ def test_audio_in_flight_of_an_interrupted_response_is_silenced_and_words_are_no
         >> speech_started item_2
         << PurgeAudio
         << Interruption user_speech
+        << send conversation.item.delete item_1
         >> audio resp_1
         >> audio resp_1
         >> spoken_done resp_1 item_1 Hel
@@ -328,6 +329,7 @@ def test_the_user_can_cut_in_after_the_response_is_done_and_its_audio_still_wait
         >> speech_started item_2
         << PurgeAudio
         << Interruption user_speech
+        << send conversation.item.delete item_1
     """)
 
 

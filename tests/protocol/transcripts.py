@@ -30,8 +30,15 @@ from engine.events import (
     ToolUseStreamEvent,
 )
 from engine.protocol.conversation import Conversation
-from engine.protocol.effects import Effect, End, Opened, PurgeAudio, Rearm, Transmit
-from engine.wire.client import ClientEvent, ConversationItemCreate, ConversationItemTruncate, ResponseCreate
+from engine.protocol.effects import AudioDone, Effect, End, Opened, PurgeAudio, Rearm, Transmit
+from engine.wire.client import (
+    ClientEvent,
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemTruncate,
+    ResponseCancel,
+    ResponseCreate,
+)
 from engine.wire.codec import decode_server, event_type
 from engine.wire.items import FunctionCallItem, FunctionCallOutputItem, Item, MessageItem
 from engine.wire.server import ServerEvent
@@ -150,6 +157,7 @@ SERVICE: dict[str, Callable[..., ServerEvent]] = {
     "nameless_done": lambda _: server("response.done", response={}),
     "done": done,
     "audio": lambda r, _: server("response.output_audio.delta", **place(r), delta="AAAA"),
+    "speech": lambda r, i, ms, _: server("response.output_audio.delta", **place(r, i), delta="A" * 64 * int(ms)),
     "audio_done": lambda r, _: server("response.output_audio.done", **place(r)),
     "written": lambda r, i, t, _: server("response.output_text.delta", **place(r, i), delta=t),
     "written_done": lambda r, i, t, _: server("response.output_text.done", **place(r, i), text=t),
@@ -214,6 +222,14 @@ SENT_BY_HAND: dict[str, Callable[..., ClientEvent]] = {
 }
 
 
+BY_HAND: dict[str, Callable[[Conversation, float], Sequence[Effect]]] = {
+    "interrupts": lambda conversation, now: conversation.interrupt(now),
+    "commits": lambda conversation, now: conversation.commit(now, answered=True),
+    "commits_only": lambda conversation, now: conversation.commit(now, answered=False),
+    "clears": lambda conversation, now: conversation.clear(now),
+}
+
+
 # --- what comes out -----------------------------------------------------------------------------------------------
 
 
@@ -230,7 +246,17 @@ def shown_item(item: Item) -> str:
 
 
 def shown_transmit(event: ClientEvent) -> str:
-    what = f" {shown_item(event.item)}" if isinstance(event, ConversationItemCreate) else ""
+    match event:
+        case ConversationItemCreate():
+            what = f" {shown_item(event.item)}"
+        case ConversationItemTruncate():
+            what = f" {event.item_id} at {event.audio_end_ms}"
+        case ConversationItemDelete():
+            what = f" {event.item_id}"
+        case ResponseCancel():
+            what = f" {event.response_id}"
+        case _:
+            what = ""
     return f"send {event_type(event)}{what}"
 
 
@@ -256,6 +282,7 @@ def shown_use(event: ToolUseStreamEvent) -> str:
 
 SHOWN: dict[type, Callable[[Any], str]] = {
     Transmit: lambda effect: shown_transmit(effect.event),
+    AudioDone: lambda effect: f"AudioDone {effect.item_id}",
     PurgeAudio: lambda effect: " but ".join(["PurgeAudio", *sorted(effect.kept)]),
     Opened: lambda _: "Opened",
     End: lambda effect: f"End {effect.reason}" + (f" {type(effect.error).__name__}" if effect.error else ""),
@@ -325,6 +352,15 @@ class Talk:
         verb, *rest = arguments
         if verb == "begins":
             return self.conversation.begin()
+        if verb in BY_HAND:
+            return BY_HAND[verb](self.conversation, self.now)
+        if verb == "takes":
+            return self._takes(*rest)
         if verb in SENT_BY_HAND:
             return self.conversation.sent_by_hand(SENT_BY_HAND[verb](*rest, options), self.now)
         return self.conversation.submit(SUBMITTED[verb](*rest, options), self.now)
+
+    def _takes(self, item_id: str, ms: str) -> Sequence[Effect]:
+        """Hand audio of an item to the application."""
+        self.conversation.playback.delivered(item_id, int(ms) * 24, self.now)
+        return []

@@ -1,0 +1,67 @@
+"""What is done about speech that the user did not hear: the service is told, once for each item.
+
+On a WebSocket the service does not know what was played, so an answer that was cut off stays whole in its context until
+it is truncated. It refuses to truncate at 0 ms (reported by two clients), so an item of which nothing was heard is
+deleted. That it refuses is counted and not told: the worst is that the model believes to have been heard.
+"""
+
+from typing import Final
+
+from engine.audio.playback import Cut, Playback
+from engine.protocol.composer import Composer
+from engine.protocol.effects import Transmit
+from engine.wire.response import ErrorDetails
+
+_CODES: Final = frozenset({"item_truncate_invalid_item_id", "item_delete_invalid_item_id", "unsupported_content_type"})
+_WORDS: Final = ("Only model output audio messages can be truncated", "Audio content of ")
+"""How the service refuses a truncation or deletion; it often leaves out which event the error answers."""
+
+
+class Interruptions:
+    """Truncates what was cut off.
+
+    Args:
+        playback: Knows what was heard.
+        composer: Makes client events.
+    """
+
+    def __init__(self, playback: Playback, composer: Composer) -> None:
+        self._playback = playback
+        self._composer = composer
+        self._out: dict[str, str | None] = {}
+        self.truncated = 0
+        """Truncations and deletions sent."""
+        self.refused_by_service = 0
+        """Those that the service refused."""
+
+    def cut_in(self, now: float, kept: frozenset[str]) -> list[Transmit]:
+        """Tell the service what was heard, of all responses but those in `kept`."""
+        return [self._tell(cut) for cut in self._playback.cut(now, kept)]
+
+    def _tell(self, cut: Cut) -> Transmit:
+        if cut.heard_ms > 0:
+            effect = self._composer.truncate(cut.item_id, cut.content_index, cut.heard_ms)
+        else:
+            effect = self._composer.delete(cut.item_id)
+        self._out[cut.item_id] = effect.event.event_id
+        self.truncated += 1
+        return effect
+
+    def settled(self, item_id: str) -> None:
+        """Note that the service has done it."""
+        self._out.pop(item_id, None)
+
+    def refused(self, error: ErrorDetails) -> bool:
+        """Tell whether an error answers one of these."""
+        item_id = self._answered(error)
+        if item_id is None:
+            return False
+        del self._out[item_id]
+        self.refused_by_service += 1
+        return True
+
+    def _answered(self, error: ErrorDetails) -> str | None:
+        if error.event_id is not None:
+            return next((item_id for item_id, event_id in self._out.items() if event_id == error.event_id), None)
+        known = error.code in _CODES or (error.message or "").startswith(_WORDS)
+        return next(iter(self._out), None) if known else None

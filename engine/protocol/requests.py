@@ -1,0 +1,343 @@
+"""Requests and their answers: which event of the service, or which error, answers which client event.
+
+The service answers by other events, not by replies. Some name what they answer (an item, a response's metadata), some
+do not (`session.updated`), and an error often leaves out the client event that caused it. So a request is found by its
+own id first, then by what it is about, then by order among those of its kind, for one connection is served in order.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from engine.config.asked import METADATA_ID_KEY
+from engine.errors import DeadlinePassed, EngineError
+from engine.protocol import server_errors
+from engine.wire import client, server
+from engine.wire.client import ClientEvent
+from engine.wire.response import ErrorDetails
+from engine.wire.session import AudioInput, AudioOutput, Session
+
+
+@attrs.frozen
+class Answered:
+    """A request is over: an effect.
+
+    Attributes:
+        ticket: Which request.
+        value: What the service answered.
+        error: What it refused it with, or why no answer will come.
+    """
+
+    ticket: int
+    value: Any = None
+    error: EngineError | None = None
+
+
+@attrs.define(eq=False)
+class _Pending:
+    """A request without an answer. One without a ticket is waited for by nobody: it only takes its answer away."""
+
+    event: ClientEvent
+    ticket: int | None
+    limit_s: float
+    fields: frozenset[str]
+    sent_at: float | None = None
+
+    def over(self, now: float) -> bool:
+        return self.sent_at is not None and now >= self.sent_at + self.limit_s
+
+
+# --- what answers what ----------------------------------------------------------------------------------------------
+
+_Match = Callable[[Any, Any], bool]
+_Value = Callable[[Any], Any]
+
+
+def _same_item(asked: Any, event: Any) -> bool:
+    return asked.item_id == (event.item.id if hasattr(event, "item") else event.item_id)
+
+
+def _same_place(asked: Any, event: Any) -> bool:
+    return _same_item(asked, event) and bool(asked.content_index == event.content_index)
+
+
+def _made_item(asked: Any, event: Any) -> bool:
+    return asked.item.id is not None and bool(asked.item.id == event.item.id)
+
+
+def _made_response(asked: Any, event: Any) -> bool:
+    said = (event.response.metadata or {}).get(METADATA_ID_KEY)
+    return asked.event_id is not None and said == asked.event_id
+
+
+def _ended_response(asked: Any, event: Any) -> bool:
+    return asked.response_id in {None, event.response.id}
+
+
+_NEW_ITEM: Final = (client.ConversationItemCreate, _made_item, lambda event: event.item)
+
+ANSWERS: Final[Mapping[type, tuple[type, _Match, _Value]]] = {
+    server.SessionUpdated: (client.SessionUpdate, lambda _, __: True, lambda event: event.session),
+    server.ConversationItemAdded: _NEW_ITEM,
+    server.ConversationItemDone: _NEW_ITEM,
+    server.ConversationItemCreated: _NEW_ITEM,
+    server.ConversationItemRetrieved: (client.ConversationItemRetrieve, _same_item, lambda event: event.item),
+    server.ConversationItemDeleted: (client.ConversationItemDelete, _same_item, lambda _: None),
+    server.ConversationItemTruncated: (
+        client.ConversationItemTruncate,
+        _same_place,
+        lambda event: event.audio_end_ms,
+    ),
+    server.ResponseCreated: (client.ResponseCreate, _made_response, lambda event: event.response),
+    server.ResponseDone: (client.ResponseCancel, _ended_response, lambda _: True),
+}
+"""Server events that answer: the request that each answers, how the two are matched, what the answer is."""
+
+_SHARED: Final = frozenset({client.ResponseCancel})
+"""Requests of which one event answers all that match."""
+
+# --- which request an error without a name is about -------------------------------------------------------------------
+
+BY_CODE: Final[Mapping[str | None, type]] = {
+    "cannot_update_voice": client.SessionUpdate,
+    "item_delete_invalid_item_id": client.ConversationItemDelete,
+    "item_retrieve_invalid_item_id": client.ConversationItemRetrieve,
+    "item_truncate_invalid_item_id": client.ConversationItemTruncate,
+    server_errors.CANCEL_NOT_ACTIVE: client.ResponseCancel,
+}
+BY_PARAM: Final[Mapping[str, type]] = {
+    "session": client.SessionUpdate,
+    "item": client.ConversationItemCreate,
+    "previous_item_id": client.ConversationItemCreate,
+    "audio_end_ms": client.ConversationItemTruncate,
+    "content_index": client.ConversationItemTruncate,
+    "response": client.ResponseCreate,
+    "response_id": client.ResponseCancel,
+}
+"""By the first part of the path that the error names."""
+BY_WORDS: Final[Mapping[str, type]] = {
+    "can be truncated": client.ConversationItemTruncate,
+    "already shorter than": client.ConversationItemTruncate,
+    "easoning": client.SessionUpdate,
+}
+"""By what the message says, for errors that come with neither code nor param (captures of truncations)."""
+
+NAMELESS_ERROR: Final = "invalid_request_error"
+"""The class of an error that a client event caused; the service's own faults are another."""
+
+_NOT_ABOUT_REQUESTS: Final = frozenset(
+    {
+        "input_audio_buffer_commit_empty",
+        "invalid_event",
+        "invalid_json",
+        server_errors.RESPONSE_ACTIVE,
+        server_errors.SESSION_EXPIRED,
+        *server_errors.FATAL,
+    }
+)
+
+
+def guess(details: ErrorDetails) -> type | None:
+    """Tell which kind of request an error is about that names none."""
+    if details.code in BY_CODE:
+        return BY_CODE[details.code]
+    if details.param is not None:
+        return BY_PARAM.get(details.param.partition(".")[0].partition("[")[0])
+    for words, kind in BY_WORDS.items():
+        if words in (details.message or ""):
+            return kind
+    # A refusal of `reasoning` came without code, param and event (measured): an update is what can fail so.
+    bare = details.type == NAMELESS_ERROR and details.code not in _NOT_ABOUT_REQUESTS
+    return client.SessionUpdate if bare else None
+
+
+def changed_fields(session: Session) -> frozenset[str]:
+    """Name what an update changes, a setting by its path."""
+    audio = session.audio
+    sides = (("input.", audio.input), ("output.", audio.output)) if audio is not None else ()
+    return frozenset(_said("", session) | set().union(*(_said(path, side) for path, side in sides)))
+
+
+def _said(path: str, record: Session | AudioInput | AudioOutput | None) -> set[str]:
+    if record is None:
+        return set()
+    named = {field.name for field in attrs.fields(type(record))} - {"extra", "type", "audio"}
+    return {path + name for name in named if getattr(record, name) is not None} | {path + key for key in record.extra}
+
+
+class Requests:
+    """Requests in the order they were made, until each has its answer.
+
+    Args:
+        deadline_s: How long an answer may take.
+        response_deadline_s: How long the beginning of a response may take.
+    """
+
+    def __init__(self, deadline_s: float, response_deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._response_deadline_s = response_deadline_s
+        self._pending: list[_Pending] = []
+        self._tickets = 0
+
+    def __len__(self) -> int:
+        return sum(pending.ticket is not None for pending in self._pending)
+
+    @property
+    def deadline(self) -> float | None:
+        """When a request has waited too long for its answer."""
+        return min((each.sent_at + each.limit_s for each in self._pending if each.sent_at is not None), default=None)
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    def ask(self, event: ClientEvent) -> int:
+        """Take a request; `due` tells when to send it. Gives its ticket."""
+        self._tickets += 1
+        self._pending.append(self._make(event, self._tickets))
+        return self._tickets
+
+    def note(self, event: ClientEvent, now: float) -> None:
+        """Take note of a request that went out without anybody waiting for its answer: that answer is not another's."""
+        if type(event) in _NOTED:
+            pending = self._make(event, None)
+            pending.sent_at = now
+            self._pending.append(pending)
+
+    def _make(self, event: ClientEvent, ticket: int | None) -> _Pending:
+        is_response = isinstance(event, client.ResponseCreate)
+        limit_s = self._response_deadline_s if is_response else self._deadline_s
+        fields = changed_fields(event.session) if isinstance(event, client.SessionUpdate) else frozenset[str]()
+        return _Pending(event, ticket, limit_s, fields)
+
+    def due(self, now: float) -> list[ClientEvent]:
+        """Give what is to be sent now, and count it as sent.
+
+        An update waits while one of the same setting is unanswered. Responses of the conversation are not given: the
+        gate has their order.
+        """
+        going: list[ClientEvent] = []
+        for index, pending in enumerate(self._pending):
+            if pending.sent_at is None and not _passes_the_gate(pending.event) and not self._waits(index):
+                pending.sent_at = now
+                going.append(pending.event)
+        return going
+
+    def _waits(self, index: int) -> bool:
+        fields = self._pending[index].fields
+        before = (each for each in self._pending[:index] if each.ticket is not None)
+        return bool(fields) and any(each.fields & fields for each in before)
+
+    def sent(self, event_id: str | None, now: float) -> ClientEvent | None:
+        """Note that the gate lets a request out; give it."""
+        pending = self._find(event_id)
+        if pending is None:
+            return None
+        pending.sent_at = now
+        return pending.event
+
+    def held_again(self, event_id: str | None) -> None:
+        """Note that a request lost a race and waits anew: no deadline runs."""
+        pending = self._find(event_id)
+        if pending is not None:
+            pending.sent_at = None
+
+    def withdraw(self, ticket: int) -> ClientEvent | None:
+        """Wait for an answer no longer. Gives the request if it has not been sent, and never will be."""
+        for pending in self._pending:
+            if pending.ticket == ticket:
+                pending.ticket = None
+                if pending.sent_at is None:
+                    self._pending.remove(pending)
+                    return pending.event
+        return None
+
+    # --- answers ------------------------------------------------------------------------------------------------
+
+    def answered(self, event: server.ServerEvent) -> list[Answered]:
+        """Take an event of the service; tell whom it answers."""
+        row = ANSWERS.get(type(event))
+        if row is None or not self._pending:
+            return []
+        kind, matches, value = row
+        found = [each for each in self._sent(kind) if matches(each.event, event)]
+        return [
+            Answered(pending.ticket, value(event))
+            for pending in (found if kind in _SHARED else found[:1])
+            if self._take(pending) and pending.ticket is not None
+        ]
+
+    def find_refused(self, details: ErrorDetails) -> ClientEvent | None:
+        """Tell which request an error is about, if any; `refused` takes it."""
+        pending = self._about(details)
+        return None if pending is None else pending.event
+
+    def refused(self, details: ErrorDetails) -> list[Answered]:
+        """Take an error of the service; tell whose answer it is. Nobody's when the list is empty."""
+        pending = self._about(details)
+        if pending is None:
+            return []
+        self._take(pending)
+        if pending.ticket is None:
+            return []
+        if details.code == server_errors.CANCEL_NOT_ACTIVE:
+            return [Answered(pending.ticket, value=False)]
+        return [Answered(pending.ticket, error=server_errors.reported(details))]
+
+    def _about(self, details: ErrorDetails) -> _Pending | None:
+        if details.event_id is not None:
+            return self._find(details.event_id)
+        kind = guess(details)
+        found = list(self._sent(kind)) if kind is not None else []
+        named = [each for each in found if _is_named(each.event, details.message or "")]
+        return next(iter(named or found), None)
+
+    def expired(self, now: float) -> list[Answered]:
+        """Give up those whose answer is late."""
+        late = [each for each in self._pending if each.over(now)]
+        return [
+            Answered(each.ticket, error=DeadlinePassed(each.event.tag or "request", each.limit_s))
+            for each in late
+            if self._take(each) and each.ticket is not None
+        ]
+
+    def close(self, error: Callable[[], EngineError]) -> list[Answered]:
+        """Give up all that is left; each gets an error of its own."""
+        left, self._pending = self._pending, []
+        return [Answered(each.ticket, error=error()) for each in left if each.ticket is not None]
+
+    def _sent(self, kind: type) -> Iterator[_Pending]:
+        return (each for each in self._pending if isinstance(each.event, kind) and each.sent_at is not None)
+
+    def _find(self, event_id: str | None) -> _Pending | None:
+        return next((each for each in self._pending if event_id is not None and each.event.event_id == event_id), None)
+
+    def _take(self, pending: _Pending) -> bool:
+        self._pending.remove(pending)
+        return True
+
+
+_NOTED: Final = frozenset(
+    {
+        client.SessionUpdate,
+        client.ConversationItemDelete,
+        client.ConversationItemRetrieve,
+        client.ConversationItemTruncate,
+        client.ResponseCancel,
+    }
+)
+"""Requests whose answer, or whose error without a name, could be taken for another's."""
+
+
+def _passes_the_gate(event: ClientEvent) -> bool:
+    return isinstance(event, client.ResponseCreate) and not is_out_of_band(event)
+
+
+def is_out_of_band(event: client.ResponseCreate) -> bool:
+    """Tell whether a response is asked for outside the conversation."""
+    return event.response is not None and event.response.conversation == "none"
+
+
+def _is_named(event: ClientEvent, words: str) -> bool:
+    """Tell whether a message quotes the item or the response that a request is about."""
+    about = getattr(event, "item_id", None) or getattr(event, "response_id", None)
+    return bool(about) and f"'{about}'" in words

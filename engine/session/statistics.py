@@ -1,0 +1,43 @@
+"""What a session's figures are: one frozen snapshot."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from engine.inbox import InboxStatistics
+from engine.lane import LaneStatistics
+from engine.protocol.conversation import ConversationStatistics
+from engine.transport.base import TransportStatistics
+
+
+@attrs.frozen(kw_only=True)
+class SessionStatistics:
+    """A snapshot of a session.
+
+    Attributes:
+        connection_id: As in the session's first event.
+        state: `new`, `connecting`, `live`, `closing` or `closed`.
+        age_s: Seconds since the connection was begun, until the session's end.
+        messages_received: Server messages, those that could not be read included.
+        events_received: Server events by type.
+        audio_fed_ms: Microphone audio taken.
+        audio_received_ms: The model's audio received.
+        inbox: What waits for `receive()`.
+        control_lane: Control messages that wait for the socket; weights are messages.
+        audio_lane: Audio that waits for the socket; weights are ms.
+        conversation: The conversation's own figures.
+        transport: Bytes, once connected.
+    """
+
+    connection_id: str
+    state: str
+    age_s: float
+    messages_received: int
+    events_received: Mapping[str, int]
+    audio_fed_ms: float
+    audio_received_ms: float
+    inbox: InboxStatistics
+    control_lane: LaneStatistics
+    audio_lane: LaneStatistics
+    conversation: ConversationStatistics
+    transport: TransportStatistics | None

@@ -1,0 +1,429 @@
+"""The supervisor: lives one connection from the first packet to the last, whatever kind of session talks over it.
+
+It connects, starts the actors, carries out the core's effects, and closes, in time and in order. What the session is
+about is its core's business (`engine.protocol`).
+"""
+
+import logging
+import math
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import attrs
+import trio
+
+from engine.actors.receiver import Decode, receiver
+from engine.actors.sender import sender
+from engine.actors.watchdog import Watchdog, deadline
+from engine.config import EngineSettings
+from engine.errors import BidiModelTimeoutError, ConnectionLost, EngineError, LimitExceeded, NotStarted, SessionEnded
+from engine.events import BidiConnectionCloseEvent, BidiOutputEvent, CloseReason
+from engine.inbox import Inbox
+from engine.outgoing import Outgoing
+from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
+from engine.raw import Raw
+from engine.traffic import Traffic
+from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
+from engine.wire.client import ClientEvent
+from engine.wire.codec import decode_server, encode
+
+logger = logging.getLogger(__name__)
+
+Spawn = Callable[[Callable[[], Awaitable[None]]], None]
+"""Starts the supervisor's task."""
+
+Job = Callable[[], Awaitable[None]]
+
+
+class Core(Protocol):
+    """What a session is about, without waiting: server events in, effects out."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` has something to do, or None."""
+        ...
+
+    def begin(self) -> Sequence[Effect]:
+        """Give what to send first."""
+        ...
+
+    def receive(self, event: Any, now: float) -> Sequence[Effect]:
+        """Take a server event."""
+        ...
+
+    def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
+        """Take note of a message that could not be read."""
+        ...
+
+    def link_ended(self, lost: ConnectionLost) -> Sequence[Effect]:
+        """Tell what the end of the connection means."""
+        ...
+
+    def tick(self, now: float) -> Sequence[Effect]:
+        """Do what time has made due."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What a supervisor needs to know of its session.
+
+    Attributes:
+        connection_id: Names the session.
+        engine: Bounds and deadlines.
+        lifetime_s: From the first packet to the end.
+        connector: How to connect.
+        endpoint: Where to; may wait, as for a key that has to be fetched.
+        decode: Reads a server message.
+    """
+
+    connection_id: str
+    engine: EngineSettings
+    lifetime_s: float
+    connector: Connector
+    endpoint: Callable[[], Awaitable[Endpoint]]
+    decode: Decode = decode_server
+
+
+class Supervisor:
+    """Runs a session.
+
+    Args:
+        plan: What it is.
+        core: What it is about.
+        inbox: Takes what the application is told.
+        out: Takes what the service is told.
+        raw: Who listens to the wire.
+        carry: Carries out effects that only this kind of session knows, by their class.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        core: Core,
+        *,
+        inbox: Inbox,
+        out: Outgoing,
+        raw: Raw,
+        carry: Mapping[type, Callable[[Any], None]],
+    ) -> None:
+        self._plan = plan
+        self._core = core
+        self._inbox = inbox
+        self._out = out
+        self._raw = raw
+        self.traffic = Traffic(core, raw)
+        """What goes by on the wire."""
+        self._transport: Transport | None = None
+        self._watchdog: Watchdog | None = None
+        self._nursery: trio.Nursery | None = None
+        self._begin: Sequence[str] = ()
+        self._connecting = trio.CancelScope()
+        self._started_at = 0.0
+        self._closed_at: float | None = None
+        self._end: End | None = None
+        self._error: BaseException | None = None
+        self._opened = False
+        self._link_is_down = False
+        self._settled = trio.Event()
+        self._ending = trio.Event()
+        self._ended = trio.Event()
+        self._over: list[Callable[[], None]] = []
+        self.state = "new"
+        """`new`, `connecting`, `live`, `closing` or `closed`."""
+        self._carry: dict[type, Callable[..., None]] = {
+            Transmit: self._transmit,
+            Rearm: self._rearm,
+            Opened: self._open,
+            End: self.finish,
+            **carry,
+        }
+
+    # --- for the session --------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the session is over, or about to be."""
+        return self._end is not None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the connection was begun, until the session's end."""
+        if self.state == "new":
+            return 0.0
+        return (trio.current_time() if self._closed_at is None else self._closed_at) - self._started_at
+
+    @property
+    def started_at(self) -> float:
+        """When the connection was begun, in seconds of Trio's clock."""
+        return self._started_at
+
+    def transport_statistics(self) -> TransportStatistics | None:
+        """Give the connection's figures, once there is one."""
+        return self._transport.statistics() if self._transport is not None else None
+
+    def check_live(self) -> None:
+        """Make sure that something can be sent.
+
+        Raises:
+            SessionEnded: The session is over.
+            NotStarted: It is not open yet.
+        """
+        if self._end is not None:
+            raise SessionEnded(self._end.reason) from self._error
+        if not self._opened:
+            raise NotStarted("the session is not open yet | call start before sending, and let it return")
+
+    def over(self) -> SessionEnded:
+        """Make the error of one who waits for what will never come."""
+        error = SessionEnded(self._reason())
+        error.__cause__ = self._error
+        return error
+
+    def when_over(self, do: Callable[[], None]) -> None:
+        """Do this at the session's end, or at once when it is over."""
+        if self._end is not None:
+            do()
+        else:
+            self._over.append(do)
+
+    def spawn(self, job: Job, name: str) -> None:
+        """Run something in the session's nursery, which ends with the session; what it raises ends the session.
+
+        Raises:
+            SessionEnded: The session is over.
+            NotStarted: It is not open yet.
+        """
+        self.check_live()
+        cast("trio.Nursery", self._nursery).start_soon(_guarded, job, name=name)
+
+    async def submit(self, content: Callable[[float], Sequence[Effect]], event: ClientEvent | None = None) -> None:
+        """Let the core take something when there is room: all or nothing."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._out.room(event)
+        self.check_live()
+        self.apply(content(trio.current_time()))
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def apply(self, effects: Sequence[Effect]) -> None:
+        """Carry out what the core wants done; never waits."""
+        for effect in effects:
+            carry = self._carry.get(type(effect))
+            if carry is not None:
+                carry(effect)
+                continue
+            try:
+                self._inbox.put(cast("BidiOutputEvent", effect))
+            except LimitExceeded as error:
+                self.finish(End("error", error))
+
+    async def start(self, spawn: Spawn) -> None:
+        """Connect and configure; returns when the service has opened the session.
+
+        Args:
+            spawn: Starts the supervisor, which never raises what the session can report.
+
+        Raises:
+            ConnectionLost: No connection could be made.
+            DeadlinePassed: It took longer than `connect_deadline_s`.
+            ServerReported: The service refused, as with a bad key.
+            UnsupportedContent: The history holds what the service can't take.
+        """
+        # Encoded here: what can't be sent fails before anything is connected.
+        self._begin = [encode(effect.event) for effect in self._core.begin() if isinstance(effect, Transmit)]
+        self.state = "connecting"
+        self._started_at = trio.current_time()
+        spawn(self._supervise)
+        try:
+            await self._settled.wait()
+        except BaseException:
+            await self.stop()
+            raise
+        if not self._opened:
+            await self.stop()
+            raise self._error or SessionEnded(self._reason())
+
+    async def stop(self, reason: CloseReason = "client_disconnect") -> None:
+        """End the session; see `Session.stop`."""
+        self.finish(End(reason))
+        if self.state == "new":
+            self.state = "closed"
+            self._closed_at = self._started_at
+            self._raw.close()
+            self._ended.set()
+        with trio.CancelScope(shield=True):
+            # Bounded: the supervisor's own cleanup has a deadline.
+            await self._ended.wait()
+
+    def finish(self, end: End, crash: BaseException | None = None) -> None:
+        """The session is over; only the first reason counts."""
+        if self._end is not None:
+            return
+        self._end = end
+        self._error = crash or end.error
+        if self._error is None:
+            self._inbox.close(last=BidiConnectionCloseEvent(self._plan.connection_id, end.reason))
+        else:
+            self._inbox.close(self._error)
+        self._ending.set()
+        self._settled.set()
+        if not self._opened:
+            self._connecting.cancel()
+        over, self._over = self._over, []
+        for do in over:
+            do()
+
+    def _reason(self) -> CloseReason:
+        return cast("End", self._end).reason
+
+    # --- from the first packet to the last --------------------------------------------------------------------
+
+    @trio.lowlevel.enable_ki_protection
+    async def _supervise(self) -> None:
+        # Ctrl-C is kept out of this task and the actors, as in them it would be a crash: it goes to the main task.
+        try:
+            async with trio.open_nursery(strict_exception_groups=True) as nursery:
+                self._nursery = nursery
+                await self._link(nursery)
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            bugs, rest = group.split(Exception)
+            if bugs is not None:
+                self._crashed(bugs)
+            if rest is not None:
+                raise rest from None
+        finally:
+            self.finish(End("client_disconnect"))
+            self.state = "closed"
+            self._closed_at = trio.current_time()
+            self._raw.close()
+            self._ended.set()
+            logger.info("session %s closed: %s", self._plan.connection_id, self._reason())
+
+    def _crashed(self, bugs: BaseExceptionGroup[BaseException]) -> None:
+        """A bug of ours: it ends the session and reaches whoever receives."""
+        # Not what it says: that may quote what somebody said.
+        logger.error("session %s crashed: %s", self._plan.connection_id, "; ".join(_leaves(bugs)))
+        error: BaseException = bugs
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        self.finish(End("error"), error)
+
+    async def _link(self, nursery: trio.Nursery) -> None:
+        """Live one connection."""
+        limit_s, close_by = self._plan.engine.close_deadline_s, math.inf
+        try:
+            with self._connecting:
+                await self._connect(nursery)
+            if self._end is None:
+                self.state = "live"
+                await self._ending.wait()
+            close_by = trio.current_time() + limit_s
+            await self._drain(limit_s / 2)
+        finally:
+            self.state = "closing"
+            await self._close(max(0.0, min(limit_s, close_by - trio.current_time())))
+
+    async def _connect(self, nursery: trio.Nursery) -> None:
+        try:
+            with deadline("connect", self._plan.engine.connect_deadline_s):
+                endpoint = await self._plan.endpoint()
+                self._transport = await self._plan.connector(nursery, endpoint)
+                self._start_actors(nursery, self._transport)
+                await self._settled.wait()
+        except EngineError as error:
+            self.finish(End("error", error))
+
+    def _start_actors(self, nursery: trio.Nursery, transport: Transport) -> None:
+        self._out.begin(self._begin)
+        self._begin = ()
+        lifetime_ends = self._started_at + self._plan.lifetime_s
+        self._watchdog = Watchdog(self._core, self.apply, lifetime_ends, self._lifetime_over)
+        nursery.start_soon(self._run_receiver, transport, name="engine receiver")
+        nursery.start_soon(self._run_sender, transport, name="engine sender")
+        nursery.start_soon(self._out.pump.run, name="engine audio pump")
+        nursery.start_soon(self._watchdog.run, name="engine watchdog")
+
+    @trio.lowlevel.enable_ki_protection
+    async def _run_receiver(self, transport: Transport) -> None:
+        await receiver(
+            transport,
+            self.traffic,
+            self.apply,
+            decode=self._plan.decode,
+            room=self._inbox.has_room,
+            wait_for_room=self._inbox.room,
+            message_max_bytes=self._plan.engine.message_max_bytes,
+            on_lost=self._lost,
+        )
+
+    async def _run_sender(self, transport: Transport) -> None:
+        await sender(
+            transport, self._out.control, self._out.audio, on_sent=self.traffic.sent, on_lost=self._cannot_send
+        )
+
+    @trio.lowlevel.enable_ki_protection
+    async def _cannot_send(self, lost: ConnectionLost) -> None:
+        """Leave the end to the receiver, which reads what came before it and sees the close code."""
+        self._link_is_down = True
+        await trio.sleep(self._plan.engine.close_deadline_s)
+        self._lost(lost)
+
+    async def _drain(self, limit_s: float) -> None:
+        """Send what waits; a cancelled session does not."""
+        if self._opened and not self._link_is_down:
+            await self._out.drain(limit_s)
+
+    async def _close(self, limit_s: float) -> None:
+        """Say goodbye, drop the connection: bounded, whatever is cancelled."""
+        self._out.close()
+        if self._transport is not None:
+            with trio.CancelScope(shield=True):
+                await self._transport.close(limit_s)
+
+    # --- effects ----------------------------------------------------------------------------------------------
+
+    def _transmit(self, effect: Transmit) -> None:
+        if self._end is not None:
+            return
+        try:
+            self._out.put(effect.event)
+        except LimitExceeded as error:
+            self.finish(End("error", error))
+
+    def _rearm(self, _: Rearm) -> None:
+        # The core has a say only once its actors run.
+        cast("Watchdog", self._watchdog).rearm()
+
+    def _open(self, _: Opened) -> None:
+        if self._end is not None:  # `stop` came before the service's answer.
+            return
+        self._opened = True
+        self._settled.set()
+        logger.info("session %s open after %.3f s", self._plan.connection_id, trio.current_time() - self._started_at)
+
+    def _lost(self, lost: ConnectionLost) -> None:
+        self._link_is_down = True
+        self.apply(self._core.link_ended(lost))
+
+    def _lifetime_over(self) -> None:
+        error = BidiModelTimeoutError(f"timeout_s={self._plan.lifetime_s} has passed")
+        error.limit_s = self._plan.lifetime_s
+        self.finish(End("timeout", error))
+
+
+@trio.lowlevel.enable_ki_protection
+async def _guarded(job: Job) -> None:
+    """Keep Ctrl-C out of the session's tasks."""
+    await job()
+
+
+def _leaves(error: BaseException) -> Iterator[str]:
+    """Tell an exception, or each of a group, by its type and where it was raised, innermost frame last."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+        return
+    frames = (f"{frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__))
+    yield f"{type(error).__name__} at {' > '.join(frames)}"
