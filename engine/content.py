@@ -1,28 +1,83 @@
 """What an application may send: checked before the session takes any of it, so that it goes whole or not at all."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
 import pybase64
 
-from engine.config import WIRE_FORMATS, AudioSettings
+from engine.audio.converter import check_convertible
+from engine.audio.shape import CHANNELS_MAX, ENCODINGS, RATE_MAX_HZ, RATE_MIN_HZ, AudioShape
+from engine.audio.wav import read_wav
+from engine.config import AudioSettings
 from engine.contract import tool_output
-from engine.errors import UnsupportedContent
+from engine.errors import ConfigError, LimitExceeded, UnsupportedContent
 from engine.events import BidiAudioInputEvent, BidiImageInputEvent, BidiTextInputEvent, ToolResultEvent
+from engine.limits import APPEND_MAX_BYTES
+
+_TAKES: Final = (
+    f"{', '.join(map(repr, ENCODINGS))} of {RATE_MIN_HZ} to {RATE_MAX_HZ} Hz and 1 or {CHANNELS_MAX} channels, or 'wav'"
+)
+
+
+def audio_input(content: BidiAudioInputEvent, audio: AudioSettings) -> tuple[bytes, AudioShape | None]:
+    """Give the bytes of an audio event, and how to read them.
+
+    Returns:
+        Whole samples, perhaps none, and their shape; None for the session's own. A WAV file is taken apart: its own
+        header says what it holds, whatever the event says.
+
+    Raises:
+        UnsupportedContent: It can't be converted, is no base64 text, or ends inside a sample; the text says what can be
+            sent.
+        LimitExceeded: It is over `limits.APPEND_MAX_BYTES`; send it in pieces.
+    """
+    data = _decoded(content.audio)
+    if content.format == "wav":
+        return _wav(data, audio)
+    own = content.format == audio.format and content.sample_rate == audio.input_rate
+    shape = None if own and content.channels == audio.channels else _shape(content)
+    check_audio(data, audio, shape)
+    return data, shape
+
+
+def check_audio(data: bytes, audio: AudioSettings, shape: AudioShape | None = None) -> None:
+    """Make sure that audio can be taken whole.
+
+    Args:
+        data: What is to be sent.
+        audio: The session's settings.
+        shape: How to read it; the session's when None.
+
+    Raises:
+        UnsupportedContent: It ends inside a sample, or needs a library that is not installed.
+        LimitExceeded: It is over `limits.APPEND_MAX_BYTES`; send it in pieces.
+    """
+    size_bytes = _check_size(data)
+    if shape is None:
+        frame_bytes = audio.input_shape.frame_bytes
+    else:
+        frame_bytes = shape.frame_bytes
+        with _missing_is_unsupported():
+            check_convertible(shape, audio.wire_shape)
+    if size_bytes % frame_bytes:
+        given = audio.input_shape if shape is None else shape
+        raise UnsupportedContent(
+            f"{size_bytes} bytes of audio ({given}) end inside a sample | content not supported; "
+            f"send whole samples, {frame_bytes} bytes each"
+        )
 
 
 def audio_bytes(content: BidiAudioInputEvent, audio: AudioSettings) -> bytes:
-    """Give the bytes of an audio event.
+    """Give the bytes of an audio event of the session's own shape.
 
     Raises:
-        UnsupportedContent: It is in another format than the session's, or no base64 text.
+        UnsupportedContent: It has another shape, or can't be sent.
     """
-    given = (content.format, content.sample_rate, content.channels)
-    wanted = (audio.format, WIRE_FORMATS[audio.format][1], 1)
-    if given != wanted:
-        got, takes = ("format={!r}, sample_rate={}, channels={}".format(*each) for each in (given, wanted))
-        raise UnsupportedContent(f"audio of {got} | content not supported; this session takes {takes}")
-    try:
-        return pybase64.b64decode(content.audio, validate=True)
-    except ValueError as error:
-        raise UnsupportedContent("audio is not base64 text | content not supported") from error
+    data, shape = audio_input(content, audio)
+    if shape is not None:
+        raise UnsupportedContent(f"audio of {shape} | content not supported; this session takes {audio.input_shape}")
+    return data
 
 
 def check_whole_samples(audio: bytes, settings: AudioSettings) -> None:
@@ -31,8 +86,46 @@ def check_whole_samples(audio: bytes, settings: AudioSettings) -> None:
     Raises:
         UnsupportedContent: It does.
     """
-    if settings.format == "pcm" and len(audio) % 2:
-        raise UnsupportedContent(f"{len(audio)} bytes of PCM16 end inside a sample | content not supported")
+    check_audio(audio, settings)
+
+
+def _check_size(data: bytes) -> int:
+    size_bytes = len(data)
+    if size_bytes > APPEND_MAX_BYTES:
+        raise LimitExceeded("APPEND_MAX_BYTES", APPEND_MAX_BYTES, size_bytes, "send the audio in pieces")
+    return size_bytes
+
+
+def _decoded(text: Any) -> bytes:
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedContent("audio is not base64 text | content not supported") from error
+
+
+def _shape(content: BidiAudioInputEvent) -> AudioShape:
+    try:
+        return AudioShape(cast("Any", content.format), content.sample_rate, content.channels)
+    except ConfigError as error:
+        got = f"format={content.format!r}, sample_rate={content.sample_rate!r}, channels={content.channels!r}"
+        raise UnsupportedContent(f"audio of {got} | content not supported; send {_TAKES}") from error
+
+
+def _wav(data: bytes, audio: AudioSettings) -> tuple[bytes, AudioShape]:
+    _check_size(data)
+    with _missing_is_unsupported():
+        pcm, shape = read_wav(data)
+        check_convertible(shape, audio.wire_shape)
+    return pcm, shape
+
+
+@contextmanager
+def _missing_is_unsupported() -> Iterator[None]:
+    """A library that is not installed is the session's `ConfigError` at its begin, and a refusal after it."""
+    try:
+        yield
+    except ConfigError as missing:
+        raise UnsupportedContent(f"{missing} | content not supported without it") from missing
 
 
 def _words(content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent) -> object:

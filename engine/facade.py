@@ -81,8 +81,8 @@ class BidiOpenAIRealtimeModel:
 
     @property
     def api_key(self) -> str:
-        """The key in use."""
-        return self._client.api_key or ""
+        """The key in use; empty where `client_config` has a function that gives it."""
+        return self._client.api_key if isinstance(self._client.api_key, str) else ""
 
     @property
     def organization(self) -> str | None:

@@ -40,7 +40,14 @@ class Outgoing:
         """Weights are messages."""
         self.audio = Lane(limits.AUDIO_LANE_S * 1000, ahead=self.control)
         """Weights are ms."""
-        self.pump = AudioPump(self.audio, config.audio, config.engine.input_frame_ms, config.engine.input_overflow)
+        engine = config.engine
+        self.pump = AudioPump(
+            self.audio,
+            config.audio,
+            engine.input_frame_ms,
+            engine.input_overflow,
+            fill_silence=engine.fill_silence,
+        )
         """Takes the microphone's audio."""
         self._bytes_per_ms = config.audio.bytes_per_ms
         self._begun = 0

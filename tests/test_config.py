@@ -84,7 +84,7 @@ WRONG = [
     (session, {"output_modalities": []}, "inference.output_modalities", "['audio'] or ['text']"),
     (session, {"output_modalities": None}, "inference.output_modalities", "['audio'] or ['text']"),
     (session, {"output_modalities": [["audio"]]}, "inference.output_modalities", "['audio'] or ['text']"),
-    (session, {"transcription": {"model": "whisper-1"}}, "transcription", "a Transcription of engine.wire.session"),
+    (session, {"transcription": "whisper-1"}, "transcription", "a Transcription of engine.wire.session"),
     (session, {"turn_detection": "server_vad"}, "turn_detection", "a TurnDetection of engine.wire.session"),
     (session, {"tool_choice": "perhaps"}, "inference.tool_choice", "'auto', 'none', 'required'"),
     (session, {"tool_choice": {}}, "inference.tool_choice", "{'type': 'function', 'name': ...}"),

@@ -7,7 +7,6 @@ import pickle
 import attrs
 import pytest
 
-from engine import events
 from engine.errors import (
     BidiModelTimeoutError,
     DeadlinePassed,
@@ -33,9 +32,11 @@ from engine.events import (
     BidiTranscriptStreamEvent,
     BidiUsageEvent,
     SessionInput,
+    TextSoFar,
     ToolResultEvent,
     ToolUseStreamEvent,
 )
+from engine.events.view import DictView
 
 TIMEOUT = BidiModelTimeoutError("over")
 USE = {"toolUseId": "call_1", "name": "add", "input": {"a": 1}}
@@ -283,7 +284,7 @@ def test_usage_without_modalities_has_none(given):
 
 
 def test_an_event_that_does_not_say_its_fields_is_a_bug():
-    class Nameless(events._DictView):
+    class Nameless(DictView):
         type = "nameless"
 
     with pytest.raises(AssertionError, match="Nameless does not say its fields"):
@@ -292,7 +293,7 @@ def test_an_event_that_does_not_say_its_fields_is_a_bug():
 
 def test_an_utterance_stays_as_it_stood_while_its_list_goes_on_growing():
     pieces = ["Hel"]
-    event = BidiTranscriptStreamEvent({"text": "Hel"}, "Hel", "assistant", False, events.TextSoFar(pieces))
+    event = BidiTranscriptStreamEvent({"text": "Hel"}, "Hel", "assistant", False, TextSoFar(pieces))
     pieces.append("lo")
 
     assert event.current_transcript == event["current_transcript"] == "Hel"

@@ -1,22 +1,49 @@
-"""The audio pump: joins the microphone's frames, encodes them and puts them on the audio lane.
+"""The audio pump: converts the microphone's audio, joins it to frames, encodes them and puts them on the audio lane.
 
-`feed` is called in the caller's task and does the work there, without a hop; the pump's own task only sleeps until a
-rest that nobody completes is due.
+`feed` is called in the caller's task and does the work there, without a hop; the pump's own task only sleeps until
+something is due that no audio brings about: a rest that nobody completes, the end of what a resampler holds back, or
+silence.
 """
 
 import math
+from typing import Final
 
+import attrs
 import pybase64
 import trio
 
 from engine import limits
 from engine.audio.framing import Framer
+from engine.audio.input import InputConverter
+from engine.audio.shape import AudioShape
+from engine.audio.silence import SilenceClock
 from engine.config import AudioSettings, InputOverflow
 from engine.errors import LimitExceeded
 from engine.lane import Lane
 
+PAUSE_S: Final = 0.2
+"""After so long without audio a stream counts as paused: what its resampler holds back, some 40 to 75 ms, is sent. Well
+over the gaps between a sound card's blocks, as a stream that goes on must not be cut."""
+
 _HEAD = '{"type":"input_audio_buffer.append","audio":"'
 _TAIL = '"}'
+
+
+@attrs.frozen
+class AudioPumpStatistics:
+    """A snapshot of the microphone's way in.
+
+    Attributes:
+        fed_ms: Audio taken, whatever its shape.
+        filled_ms: Silence sent where no audio came.
+        shape_changes: How often audio came in another shape than what was before it.
+        empty_frames: Frames without a byte; ignored.
+    """
+
+    fed_ms: float
+    filled_ms: float
+    shape_changes: int
+    empty_frames: int
 
 
 class AudioPump:
@@ -24,24 +51,51 @@ class AudioPump:
 
     Args:
         lane: Where messages go; weights are ms.
-        audio: What `feed` is given.
+        audio: What `feed` is given, and what goes over the wire.
         frame_ms: Length of a message.
         overflow: What happens when the lane is full.
+        fill_silence: Send silence while no audio comes, so that what was sent lasts as long as `run` has run.
+
+    Raises:
+        ConfigError: The audio needs to be resampled, and soxr or numpy is not installed.
     """
 
-    def __init__(self, lane: Lane, audio: AudioSettings, frame_ms: int, overflow: InputOverflow) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        audio: AudioSettings,
+        frame_ms: int,
+        overflow: InputOverflow,
+        *,
+        fill_silence: bool = False,
+    ) -> None:
         self._lane = lane
+        self._wire = audio.wire_shape
         self._bytes_per_ms = audio.bytes_per_ms
+        self._frame_ms = frame_ms
         self._frame_s = frame_ms / 1000
         self._framer = Framer(frame_ms * self._bytes_per_ms)
+        self._frame_samples = self._framer.frame_bytes // self._wire.frame_bytes
+        self._silence = self._wire.silence(self._frame_samples)
+        self._input = InputConverter(audio.input_shape, self._wire)
         self._overflow = overflow
-        self._rest_due = trio.CancelScope()
-        self._fed_bytes = 0
+        self._fill_silence = fill_silence
+        self._clock: SilenceClock | None = None
+        self._timed = fill_silence or self._input.converts
+        self._sleep = trio.CancelScope()
+        self._rest_due = self._pause_due = self._silence_due = math.inf
+        self._sent_bytes = 0
+        self._filled_frames = 0
 
     @property
     def fed_ms(self) -> float:
-        """Audio taken so far."""
-        return self._fed_bytes / self._bytes_per_ms
+        """Audio taken so far, in ms of its own rate."""
+        return self._input.fed_ms
+
+    def statistics(self) -> AudioPumpStatistics:
+        """Give a snapshot."""
+        filled_ms = float(self._filled_frames * self._frame_ms)
+        return AudioPumpStatistics(self.fed_ms, filled_ms, self._input.shape_changes, self._input.empty_pieces)
 
     async def room(self) -> None:
         """Wait until audio may be fed. A checkpoint only when it waits.
@@ -58,41 +112,105 @@ class AudioPump:
             waiting_s = self._lane.statistics().waiting / 1000
             raise LimitExceeded("AUDIO_LANE_S", limits.AUDIO_LANE_S, waiting_s, way_out)
 
-    def feed(self, audio: bytes) -> None:
-        """Take audio. Ask for `room` first; this never waits."""
-        self._take(audio)
+    def feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
+        """Take audio. Ask for `room` first; this never waits.
+
+        Args:
+            audio: Whole samples; no byte at all is ignored and counted.
+            shape: How to read them; the session's when None.
+
+        Raises:
+            ConfigError: The shape needs to be resampled, and soxr or numpy is not installed. Nothing was taken.
+        """
+        if shape is not None:
+            self._timed = True
+        self._take(self._input.take(audio, shape))
+        if self._timed:
+            self._came(trio.current_time())
         if self._overflow == "drop_oldest":
             while self._lane.statistics().waiting > self._lane.bound and self._lane.drop_oldest():
                 pass
 
     def flush(self) -> None:
-        """Send what is not a whole message yet; nothing once the lane is closed."""
-        rest = self._framer.flush()
+        """Send all that was fed: what a resampler holds back, and what is not a whole message yet.
+
+        What is fed next begins a new stream. Once the lane is closed, nothing is sent.
+        """
+        tail = self._input.finish()
         if not self._lane.closed:
-            self._put(rest)
-        self._rest_due.deadline = math.inf
+            self._take(tail)
+        self._send_rest()
+        self._pause_due = math.inf
+        self._rearm()
 
     @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
-        """Send a rest when its time is over: one message's length after its first sample came."""
+        """Send what is due by time: a rest one message's length after its first sample, a filter's tail, silence."""
+        if self._fill_silence:
+            self._clock = SilenceClock(self._wire.rate_hz, self._frame_samples, trio.current_time())
+            self._silence_due = self._clock.due_at(0)
         while True:
             # `feed` moves the deadline, which is cheap; nothing wakes while frames come in time.
-            with trio.CancelScope(deadline=math.inf) as self._rest_due:
+            with trio.CancelScope(deadline=self._next_due()) as self._sleep:
                 await trio.sleep_forever()
-            self.flush()
+            self._woken(trio.current_time())
 
     def _take(self, audio: bytes) -> None:
-        self._fed_bytes += len(audio)
         had_rest = self._framer.rest > 0
         frames = self._framer.push(audio)
         for frame in frames:
             self._put(frame)
         if self._framer.rest == 0:
-            self._rest_due.deadline = math.inf
+            self._rest_due = self._sleep.deadline = math.inf
         elif frames or not had_rest:
-            self._rest_due.deadline = trio.current_time() + self._frame_s
+            self._rest_due = self._sleep.deadline = trio.current_time() + self._frame_s
+
+    def _came(self, now: float) -> None:
+        """Put off what is due when no audio comes."""
+        self._pause_due = now + PAUSE_S if self._input.converts else math.inf
+        if self._clock is not None:
+            self._silence_due = max(now + self._frame_s, self._clock.due_at(self._sent_samples()))
+        self._rearm()
+
+    def _next_due(self) -> float:
+        return min(self._rest_due, self._pause_due, self._silence_due)
+
+    def _rearm(self) -> None:
+        self._sleep.deadline = self._next_due()
+
+    def _woken(self, now: float) -> None:
+        if self._clock is not None and self._silence_due <= now:
+            self._fill(self._clock, now)
+        elif self._pause_due <= now:
+            self.flush()
+        else:
+            self._send_rest()
+
+    def _send_rest(self) -> None:
+        rest = self._framer.flush()
+        if not self._lane.closed:
+            self._put(rest)
+        self._rest_due = self._sleep.deadline = math.inf
 
     def _put(self, audio: bytes) -> None:
         if audio:
-            text = _HEAD + pybase64.b64encode(audio).decode("ascii") + _TAIL
-            self._lane.put(text, len(audio) / self._bytes_per_ms)
+            size_bytes = len(audio)
+            self._lane.put(_HEAD + pybase64.b64encode_as_string(audio) + _TAIL, size_bytes / self._bytes_per_ms)
+            self._sent_bytes += size_bytes
+
+    def _fill(self, clock: SilenceClock, now: float) -> None:
+        """Send the silence that is owed by now. It takes no other audio's room: what is left out stays owed."""
+        self.flush()
+        if self._lane.closed:
+            self._silence_due = math.inf
+            return
+        for _ in range(clock.owed_frames(now, self._sent_samples())):
+            if not self._lane.has_room():
+                break
+            self._put(self._silence)
+            self._filled_frames += 1
+        due = clock.due_at(self._sent_samples())
+        self._silence_due = due if due > now else now + self._frame_s
+
+    def _sent_samples(self) -> int:
+        return self._sent_bytes // self._wire.frame_bytes

@@ -1,12 +1,16 @@
-"""Loads the audio libraries that are optional, and late: importing the engine must not cost their import."""
+"""Loads the libraries that are optional, and late: importing the engine must not cost their import."""
 
 import importlib
+import importlib.util
 from typing import Any, Literal
 
 from engine.errors import ConfigError
 
+Extra = Literal["audio", "cli", "local", "tools"]
+"""Extras of this package that bring libraries."""
 
-def load(module: str, extra: Literal["cli", "local"]) -> Any:
+
+def load(module: str, extra: Extra) -> Any:
     """Import an optional library.
 
     Args:
@@ -22,5 +26,19 @@ def load(module: str, extra: Literal["cli", "local"]) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as missing:
-        way_out = f"pip install 'realtime-engine[{extra}]'"
-        raise ConfigError("extra", extra, way_out, message=f"{module} is not installed | {way_out}") from missing
+        raise _missing(module, extra) from missing
+
+
+def require(module: str, extra: Extra) -> None:
+    """Make sure that an optional library can be loaded, without the cost of loading it.
+
+    Raises:
+        ConfigError: It is not installed; install the extra that the message names.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise _missing(module, extra)
+
+
+def _missing(module: str, extra: Extra) -> ConfigError:
+    way_out = f"pip install 'realtime-engine[{extra}]'"
+    return ConfigError("extra", extra, way_out, message=f"{module} is not installed | {way_out}")

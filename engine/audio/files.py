@@ -27,12 +27,12 @@ def read_pcm16(path: str | Path, rate_hz: int = PCM_RATE_HZ) -> bytes:
     samples, file_rate_hz = _read(Path(path))
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     if file_rate_hz != rate_hz:
-        mono = load("soxr", "cli").resample(mono, file_rate_hz, rate_hz)
+        mono = load("soxr", "audio").resample(mono, file_rate_hz, rate_hz)
     return from_float(mono)
 
 
 def _read(path: Path) -> tuple[Any, int]:
-    soundfile = load("soundfile", "cli")
+    soundfile = load("soundfile", "audio")
     if not path.is_file():
         raise ConfigError("path", str(path), "a sound file", message=f"{path} is not a file | check the path")
     try:
@@ -41,7 +41,7 @@ def _read(path: Path) -> tuple[Any, int]:
         raise UnsupportedContent(f"{path} can't be read as audio | give a WAV or FLAC file") from broken
     if not len(samples):
         raise UnsupportedContent(f"{path} is empty: it holds no sound | record it again")
-    if not load("numpy", "cli").isfinite(samples).all():
+    if not load("numpy", "audio").isfinite(samples).all():
         raise UnsupportedContent(f"{path} holds samples that are no numbers (NaN or infinite) | export it again")
     return samples, rate_hz
 
@@ -65,11 +65,11 @@ def write_wav_stereo(path: str | Path, left: bytes, right: bytes, rate_hz: int =
     """
     size_bytes = max(len(left), len(right))
     tracks = [to_float(track + bytes(size_bytes - len(track))) for track in (left, right)]
-    _write(Path(path), load("numpy", "cli").stack(tracks, axis=1), rate_hz)
+    _write(Path(path), load("numpy", "audio").stack(tracks, axis=1), rate_hz)
 
 
 def _write(path: Path, samples: Any, rate_hz: int) -> None:
-    soundfile = load("soundfile", "cli")
+    soundfile = load("soundfile", "audio")
     # Made in memory first: libsndfile does not tell why a file can't be written.
     made = BytesIO()
     soundfile.write(made, samples, rate_hz, format="WAV", subtype="PCM_16")

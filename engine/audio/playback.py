@@ -6,15 +6,18 @@ that plays by itself reports its position (reported); else a player is assumed t
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
 from engine import limits
-from engine.audio.assumed_player import AssumedPlayer, Track
+from engine.audio.assumed_player import AssumedPlayer
+from engine.audio.playback_item import PlaybackItem
 from engine.errors import LocalMisuse, UnsupportedContent
 
-_REPORTS_ROUND_MS = 1.0
-"""Players tell whole milliseconds; who is that close to the end is at it."""
+_ROUNDING_MS: Final = 1
+"""Players tell whole milliseconds, and audio that was converted is counted in samples of another rate: what is that
+close to the end is at it."""
 
 
 @attrs.frozen
@@ -36,39 +39,6 @@ class Cut:
     received_ms: float
 
 
-@attrs.define(eq=False)
-class _Item:
-    """One item; positions and lengths are samples.
-
-    Attributes:
-        received: What came of it.
-        exact: Position of the paced output; None while none plays it.
-        exact_from: Where that output took it over.
-        reported: What the application said.
-        track: What the assumed player has of it.
-        left_out: Lost on the way to the user; passed over when the next piece is played.
-        cut_at: What was heard of it when it was cut; None while it was not.
-        told: Its first sample was heard.
-    """
-
-    item_id: str
-    content_index: int
-    response_id: str
-    received: int = 0
-    exact: int | None = None
-    exact_from: int = 0
-    reported: int | None = None
-    track: Track = attrs.field(factory=Track)
-    left_out: int = 0
-    cut_at: int | None = None
-    told: bool = False
-
-    @property
-    def counted(self) -> int | None:
-        """The paced output's position, if that is the user's: it has played some, or had the item from the start."""
-        return None if self.exact == self.exact_from > 0 else self.exact
-
-
 class Playback:
     """What was heard of each item. Times are seconds of one clock that never goes back.
 
@@ -83,7 +53,7 @@ class Playback:
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
-        self._items: dict[str, _Item] = {}
+        self._items: dict[str, PlaybackItem] = {}
         self._player = AssumedPlayer(rate_hz)
         self._outputs = 0
         self._now = 0.0
@@ -96,12 +66,11 @@ class Playback:
         """Audio of an item came. Late audio of an item that was cut counts no more."""
         item = self._items.get(item_id)
         if item is None:
-            item = self._add(_Item(item_id, content_index, response_id))
+            item = self._add(PlaybackItem(item_id, content_index, response_id))
         if item.cut_at is not None:
             return
-        if self._outputs and item.exact is None:
-            item.exact = item.exact_from = item.received
-            item.left_out = 0
+        if self._outputs:
+            item.take_over()
         item.received += samples
 
     def delivered(self, item_id: str, samples: int, now: float) -> None:
@@ -110,7 +79,7 @@ class Playback:
         self._now = now
         if item is None or item.exact is not None:
             return
-        samples = min(samples, item.received - item.track.given - item.left_out)
+        samples = self._rounded(samples, item.received - item.track.given - item.left_out)
         if samples > 0:
             begins = self._player.give(item.track, samples, item.left_out, now)
             item.left_out = 0
@@ -120,7 +89,7 @@ class Playback:
         """It was dropped before `receive()` could hand it over: it is passed over, not waited for."""
         item = self._live(item_id)
         if item is not None and item.exact is None:
-            item.left_out = min(item.left_out + samples, item.received - item.track.given)
+            item.left_out = self._rounded(item.left_out + samples, item.received - item.track.given)
 
     def played(self, item_id: str, samples: int, now: float | None = None) -> None:
         """The paced output handed it out. `first_heard` is told where `now` is known."""
@@ -170,7 +139,7 @@ class Playback:
         self._outputs = max(0, self._outputs - 1)
         if not self._outputs:
             for item in self._items.values():
-                self._let_go(item)
+                item.let_go()
 
     def cut(self, now: float, kept: frozenset[str] = frozenset()) -> list[Cut]:
         """The user cut in.
@@ -185,7 +154,7 @@ class Playback:
         self._now = now
         live = [item for item in self._items.values() if item.cut_at is None]
         spared = [item for item in live if item.response_id in kept]
-        gone = [(item, self._heard(item, now)) for item in live if item.response_id not in kept]
+        gone = [(item, item.heard(self._player, now)) for item in live if item.response_id not in kept]
         cut = [(item, heard) for item, heard in gone if heard < item.received]
         self._player.cut([item.track for item, _ in cut], [item.track for item in spared], now)
         return [self._cut(item, heard) for item, heard in cut]
@@ -195,7 +164,7 @@ class Playback:
     def heard_ms(self, item_id: str, now: float) -> float:
         """Tell how much of an item was heard; 0 of one that is not known."""
         item = self._items.get(item_id)
-        return 0.0 if item is None else self._ms(self._heard(item, now))
+        return 0.0 if item is None else self._ms(item.heard(self._player, now))
 
     def received_ms(self, item_id: str) -> float:
         """Tell how much of an item came, until it was cut; 0 of one that is not known."""
@@ -209,11 +178,11 @@ class Playback:
 
     def unheard(self, now: float) -> list[str]:
         """Tell the items that still play or wait to be played."""
-        return [item.item_id for item in self._items.values() if self._rest(item, now)]
+        return [item.item_id for item in self._items.values() if item.rest(self._player, now)]
 
     def playing(self, now: float) -> bool:
         """Tell whether anything still plays or waits to be played."""
-        return any(self._rest(item, now) for item in self._items.values())
+        return any(item.rest(self._player, now) for item in self._items.values())
 
     def heard_out_at(self, now: float) -> float | None:
         """Tell when all that came will have been heard if nothing more comes; None when it was.
@@ -221,77 +190,50 @@ class Playback:
         It is a guess: what waits for `receive()` is taken to be played without a pause, and so is what a paced output
         or the application has still to play.
         """
-        items = [item for item in self._items.values() if self._rest(item, now)]
+        items = [item for item in self._items.values() if item.rest(self._player, now)]
         if not items:
             return None
         guessed = [item for item in items if item.exact is None and item.reported is None]
         waiting = sum(item.received - item.track.given - item.left_out for item in guessed)
-        others = sum(self._rest(item, now) for item in items if item not in guessed)
+        others = sum(item.rest(self._player, now) for item in items if item not in guessed)
         ends = max(now, self._player.ends_at) if guessed else now
         return max(ends + waiting / self._rate_hz, now + others / self._rate_hz)
 
     # --- inside -----------------------------------------------------------------------------------------------
 
-    def _heard(self, item: _Item, now: float) -> int:
-        if item.cut_at is not None:
-            return item.cut_at
-        if item.counted is not None:
-            return item.counted
-        if item.reported is not None:
-            return item.reported
-        return self._player.heard(item.track, now)
-
-    def _rest(self, item: _Item, now: float) -> int:
-        """Give the samples that are still to be played."""
-        if item.cut_at is not None:
-            return 0
-        if item.exact is not None:
-            return item.received - item.exact - item.left_out
-        if item.reported is not None:
-            return item.received - item.reported
-        return item.received - self._player.heard(item.track, now) - item.left_out
-
-    def _note_report(self, item: _Item, played_ms: float, now: float) -> None:
+    def _note_report(self, item: PlaybackItem, played_ms: float, now: float) -> None:
         self._now = now
-        received_ms = self._ms(item.received)
-        whole = played_ms > received_ms - _REPORTS_ROUND_MS
-        position = item.received if whole else round(played_ms * self._rate_hz / 1000)
-        item.reported = max(item.reported or 0, position)
+        position = round(min(played_ms, self._ms(item.received)) * self._rate_hz / 1000)
+        item.reported = max(item.reported or 0, self._rounded(position, item.received))
         if item.reported:
             self._tell(item, now - self._ms(item.reported) / 1000)
 
-    def _let_go(self, item: _Item) -> None:
-        """The output that played it is gone: from here on it is as if the application had played it."""
-        if item.exact is None or item.cut_at is not None:
-            return
-        if item.counted is not None:
-            item.track.settle(item.counted)
-            item.reported = None
-        item.left_out = item.received - item.track.given
-        item.exact = None
-
-    def _cut(self, item: _Item, heard: int) -> Cut:
+    def _cut(self, item: PlaybackItem, heard: int) -> Cut:
         item.cut_at = heard
         heard_ms = heard * 1000 // self._rate_hz
         return Cut(item.item_id, item.content_index, item.response_id, heard_ms, self._ms(item.received))
 
-    def _tell(self, item: _Item, at: float) -> None:
+    def _tell(self, item: PlaybackItem, at: float) -> None:
         if not item.told:
             item.told = True
             if self.first_heard is not None:
                 self.first_heard(item.item_id, at)
 
-    def _live(self, item_id: str) -> _Item | None:
+    def _live(self, item_id: str) -> PlaybackItem | None:
         item = self._items.get(item_id)
         return None if item is None or item.cut_at is not None else item
 
-    def _add(self, item: _Item) -> _Item:
+    def _add(self, item: PlaybackItem) -> PlaybackItem:
         if len(self._items) >= limits.PLAYBACK_MAX_ITEMS:
-            done = (each.item_id for each in self._items.values() if not self._rest(each, self._now))
+            done = (each.item_id for each in self._items.values() if not each.rest(self._player, self._now))
             del self._items[next(done, next(iter(self._items)))]
             self.forgotten += 1
         self._items[item.item_id] = item
         return item
+
+    def _rounded(self, samples: int, whole: int) -> int:
+        """Give so many samples, or the whole if that is as good as reached."""
+        return min(samples, whole) if whole - samples >= _ROUNDING_MS * self._rate_hz / 1000 else whole
 
     def _ms(self, samples: int) -> float:
         return samples * 1000 / self._rate_hz

@@ -69,6 +69,7 @@ def _talk(
     instructions: str | None = None,
     text: Switch = False,
     base_url: str | None = None,
+    record: Path | None = None,
 ) -> None:
     """Talk with a model: type lines, or let it hear a recording.
 
@@ -100,6 +101,9 @@ def _talk(
         Answer in writing, not in speech.
     base_url:
         Another service, as in ws://127.0.0.1:8765/v1.
+    record:
+        File for every message both ways, for `realtime-engine inspect` and `simulate --replay`; compressed when its
+        name ends in .gz. It holds what was said, but no key.
     """
     from engine.cli.talk import Talk, talk  # noqa: PLC0415
 
@@ -112,6 +116,7 @@ def _talk(
         instructions=instructions,
         text=text,
         base_url=base_url,
+        record=record,
     )
     talk(settings)
 
@@ -123,6 +128,8 @@ def _simulate(
     host: str = "127.0.0.1",
     script: Path | None = None,
     voice: Voice | None = None,
+    replay: Path | None = None,
+    at_once: Switch = False,
 ) -> None:
     """Run a Realtime server on this machine, for any client, until Ctrl-C.
 
@@ -131,6 +138,7 @@ def _simulate(
     - `realtime-engine simulate --port 8765` repeats what it hears.
     - `realtime-engine simulate --port 0 --voice local` takes a free port, understands English and has a voice.
     - `realtime-engine simulate --port 8765 --script answers.toml` answers as the script says.
+    - `realtime-engine simulate --port 8765 --replay call.jsonl` plays a recorded call to each client.
 
     Parameters
     ----------
@@ -142,10 +150,38 @@ def _simulate(
         TOML file with what is answered.
     voice:
         tone sounds in tones (the default); local understands English and has a voice.
+    replay:
+        Recording to play: each server message goes out when the client has done what came before it.
+    at_once:
+        With --replay: without the recording's own waits.
     """
     from engine.cli.simulate import simulate  # noqa: PLC0415
 
-    simulate(host=host, port=port, script=script, voice=voice)
+    simulate(host=host, port=port, script=script, voice=voice, replay=replay, at_once=at_once)
+
+
+@app.command(name="inspect")
+def _inspect(recording: Path, /, *, out: Path | None = None) -> None:
+    """Tell what a recording holds: how long, which messages, each turn with its times, tokens and errors.
+
+    Recordings are made by `realtime-engine talk --record FILE`, by `session.record(path)`, or by other programs that
+    write `{"dir": "client" or "server", "event": {...}}` a line; without times only the order is told.
+
+    For example:
+
+    - `realtime-engine inspect call.jsonl`
+    - `realtime-engine inspect call.jsonl.gz --out timeline.png` also draws who sounded when.
+
+    Parameters
+    ----------
+    recording:
+        The recording; gzip or not.
+    out:
+        PNG file for the timeline. Needs the extra demo.
+    """
+    from engine.cli.inspect import inspect  # noqa: PLC0415
+
+    inspect(recording, out)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,6 +1,8 @@
 """`realtime-engine simulate`: a Realtime server on this machine, for any client, until Ctrl-C."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,6 +14,7 @@ from engine.cli.running import run
 from engine.config import is_loopback
 from engine.demo.service import ANY_KEY, local_voice
 from engine.errors import ConfigError
+from engine.recording import read_recording
 from engine.simulator import (
     ResponderFactory,
     ScriptedResponder,
@@ -21,6 +24,8 @@ from engine.simulator import (
     load_script,
     serve,
 )
+from engine.simulator.replay import ReplayServer, serve_replay
+from engine.testing.replayed import manner_of, plans_of
 
 LOOK_EVERY_S: Final = 0.2
 
@@ -30,22 +35,48 @@ COUNTS_ONLY: Final = SimulatorSettings(ledger_max_events=0)
 Voice = Literal["tone", "local"]
 
 
-def simulate(*, host: str, port: int, script: Path | None, voice: Voice | None) -> None:
+def simulate(
+    *,
+    host: str,
+    port: int,
+    script: Path | None,
+    voice: Voice | None,
+    replay: Path | None = None,
+    at_once: bool = False,
+) -> None:
     """Serve until a signal comes.
 
     Raises:
-        ConfigError: The script can't be used, or the port or the host can't be listened on.
+        ConfigError: The script or the recording can't be used, or the port or the host can't be listened on.
     """
-    if script is not None and voice == "local":
-        message = "a script and the local voice do not go together | leave out --script or --voice local"
-        raise ConfigError("--voice", voice, "tone", message=message)
+    _check(script, voice, replay, at_once=at_once)
+    console = CommandConsole(highlight=False, soft_wrap=True)
+    if replay is not None:
+        _run(console, partial(_keep_replaying, console, host, port, replay, at_once=at_once))
+        return
     responders = load_script(script).responder if script is not None else ScriptedResponder
     says = f"script {script}" if script is not None else f"voice {voice or 'tone'}"
-    console = CommandConsole(highlight=False, soft_wrap=True)
 
     async def command() -> None:
         await keep_serving(console, host, port, says, await local_voice() if voice == "local" else responders)
 
+    _run(console, command)
+
+
+def _check(script: Path | None, voice: Voice | None, replay: Path | None, *, at_once: bool) -> None:
+    """Refuse options that do not go together."""
+    if script is not None and voice == "local":
+        message = "a script and the local voice do not go together | leave out --script or --voice local"
+        raise ConfigError("--voice", voice, "tone", message=message)
+    if replay is not None and (script is not None or voice is not None):
+        message = "a recording says by itself what is answered | leave out --script and --voice, or --replay"
+        raise ConfigError("--replay", str(replay), "nothing with --script or --voice", message=message)
+    if at_once and replay is None:
+        message = "--at-once tells how a recording is played | give one with --replay"
+        raise ConfigError("--at-once", at_once, "with --replay", message=message)
+
+
+def _run(console: Console, command: Callable[[], Awaitable[None]]) -> None:
     try:
         run(command)
     except KeyboardInterrupt:
@@ -65,10 +96,22 @@ async def keep_serving(console: Console, host: str, port: int, says: str, respon
     Raises:
         ConfigError: The host or the port can't be listened on.
     """
-    log, server = _SessionLog(console), None
+    await _follow(_SessionLog(console), serve(COUNTS_ONLY, responders, host=host, port=port), says)
+
+
+async def _keep_replaying(console: Console, host: str, port: int, path: Path, *, at_once: bool) -> None:
+    recording = read_recording(path)
+    manner = manner_of("at_once" if at_once else "recorded")
+    serving = serve_replay(plans_of(recording), manner, settings=COUNTS_ONLY, host=host, port=port)
+    pace = "in its own times" if recording.timed and not at_once else "at once"
+    await _follow(_ReplayLog(console), serving, f"recording {path} {pace}")
+
+
+async def _follow(log: "_SessionLog", serving: AbstractAsyncContextManager[Simulator], says: str) -> None:
+    server = None
     try:
-        async with serve(COUNTS_ONLY, responders, host=host, port=port) as server:
-            _welcome(console, server, says)
+        async with serving as server:
+            _welcome(log.console, server, says)
             await log.follow(server)
     finally:
         # Once more when the connections were closed.
@@ -99,7 +142,7 @@ class _SessionLog:
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self.console = console
         self._known: dict[int, bool] = {}
 
     async def follow(self, server: Simulator) -> None:
@@ -112,12 +155,13 @@ class _SessionLog:
         """Print what changed since the last look."""
         ledgers = server.sessions
         for ledger in ledgers:
-            for line in self._news(ledger):
-                self._console.print(line)
+            for line in self.news(server, ledger):
+                self.console.print(line, markup=False)
         # Sessions that the server has forgotten do not come back.
         self._known = {ledger.number: ledger.open for ledger in ledgers}
 
-    def _news(self, ledger: SessionLedger) -> Iterator[str]:
+    def news(self, server: Simulator, ledger: SessionLedger) -> Iterator[str]:  # noqa: ARG002 - see `_ReplayLog`
+        """Say what is new of a connection."""
         number, name = ledger.number, ledger.session_id or "no session"
         if number not in self._known:
             yield f"connection {number + 1}: {name}"
@@ -125,3 +169,15 @@ class _SessionLog:
             code = f"close code {ledger.close_code}" if ledger.close_code else "no close frame"
             counts = f"{ledger.received.counts.total():,} events received, {ledger.sent.counts.total():,} sent"
             yield f"connection {number + 1}: over, {code}, {counts}"
+
+
+class _ReplayLog(_SessionLog):
+    """Prints also what a client did otherwise than the recorded one."""
+
+    def news(self, server: Simulator, ledger: SessionLedger) -> Iterator[str]:
+        """Say what is new of a connection."""
+        was_open = self._known.get(ledger.number, True)
+        yield from super().news(server, ledger)
+        if was_open and not ledger.open and isinstance(server, ReplayServer):
+            for difference in server.differences_of(ledger):
+                yield f"connection {ledger.number + 1}: {difference}"

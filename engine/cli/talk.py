@@ -40,6 +40,7 @@ class Talk:
     instructions: str | None
     text: bool
     base_url: str | None
+    record: Path | None = None
 
 
 def talk(asked: Talk) -> None:

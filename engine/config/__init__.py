@@ -5,7 +5,7 @@ before any connection.
 """
 
 from engine.config.audio import WIRE_FORMATS, AudioSettings
-from engine.config.client import DEFAULT_BASE_URL, ClientSettings, is_loopback
+from engine.config.client import DEFAULT_BASE_URL, ClientSettings, Key, is_loopback
 from engine.config.engine import EngineSettings, InboxOverflow, InputOverflow
 from engine.config.session import (
     DEFAULT_INSTRUCTIONS,
@@ -14,6 +14,7 @@ from engine.config.session import (
     DEFAULT_TURN_DETECTION,
     SessionConfig,
 )
+from engine.config.values import Prompt, RetentionRatio, Tracing
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -27,6 +28,10 @@ __all__ = [
     "EngineSettings",
     "InboxOverflow",
     "InputOverflow",
+    "Key",
+    "Prompt",
+    "RetentionRatio",
     "SessionConfig",
+    "Tracing",
     "is_loopback",
 ]

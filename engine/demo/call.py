@@ -23,7 +23,6 @@ from engine.events import (
     ToolUseStreamEvent,
 )
 from engine.session import Session
-from engine.wire.client import ConversationItemTruncate
 
 _TOLD: Final = frozenset({"complete", "error"})
 """Stop reasons after which the agent has said its piece; after `tool_use` comes an answer."""
@@ -56,6 +55,8 @@ class Call:
     ) -> None:
         self._session = session
         self._card = card
+        # The session tells the service what was heard when the caller cuts in.
+        card.loudspeaker.report = session.playback.report
         self._log = log
         self._screen = screen
         self._recording = recording
@@ -168,10 +169,6 @@ class Call:
             cut = Interruption(self._recording.turns[-1].began_s, now_s, heard_ms, playing.received_ms)
             self._recording.interruptions.append(cut)
             self._cut_off(place.item_id, cut)
-            truncate = ConversationItemTruncate(
-                item_id=place.item_id, content_index=place.content_index, audio_end_ms=int(heard_ms)
-            )
-            await self._session.raw.send(truncate)
 
     def _cut_off(self, item_id: str, cut: Interruption) -> None:
         note = (

@@ -94,7 +94,7 @@ class Interruption:
     Attributes:
         spoke_s: The first sound of the caller.
         silent_s: When the loudspeaker fell silent.
-        heard_ms: What was heard of the answer, and reported by `conversation.item.truncate`.
+        heard_ms: What was heard of the answer.
         received_ms: What had come of it by then.
     """
 

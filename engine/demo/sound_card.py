@@ -70,6 +70,8 @@ class Loudspeaker:
     def __init__(self) -> None:
         self._waiting: deque[tuple[Playing, bytearray]] = deque()
         self._stopped: set[str] = set()
+        self.report: Callable[[str, float], None] = lambda _item_id, _played_ms: None
+        """Told how much of an answer was played, after each frame of it."""
         self.played: dict[str, Playing] = {}
         """Answers by item id."""
 
@@ -115,6 +117,7 @@ class Loudspeaker:
             piece = pcm[: FRAME_BYTES - len(frame)]
             del pcm[: len(piece)]
             _note(playing, now_s + len(frame) / _BYTES_PER_S, bytes_to_ms(len(piece)))
+            self.report(playing.place.item_id, playing.heard_ms)
             frame += piece
             if not pcm:
                 self._waiting.popleft()

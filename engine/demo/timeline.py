@@ -1,4 +1,7 @@
-"""Draws a call as a picture: who sounded when, what was sent and what was heard of it, tools and interruptions."""
+"""Draws a call as a picture: who sounded when, what was sent and what was heard of it, tools and interruptions.
+
+It takes what the demo has noted of its call, or what `engine.cli.inspect_call` finds in a recording.
+"""
 
 import math
 import textwrap
@@ -7,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, cast
 
+import attrs
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -60,32 +64,64 @@ MARGIN_S: Final = 1.5
 """Room at the right for what is written there."""
 
 
-def draw(recording: Recording, tape: Tape, path: Path) -> None:
-    """Draw the picture and write it as PNG."""
-    length_s = tape.length_s + MARGIN_S
+CAPTIONS_MAX: Final = 60
+"""Above a longer talk the words would cover each other, and are left out."""
+
+TICKS_MAX: Final = 40
+TICK_STEPS: Final = (1, 5, 10, 30, 60, 300, 600, 1800)
+
+
+@attrs.frozen
+class Look:
+    """How a call is drawn.
+
+    Attributes:
+        name: What it was, for the title.
+        length_s: Its length; None for that of the tape.
+        timed: False when nothing but the order is known: what is called seconds then counts messages.
+    """
+
+    name: str = "One call"
+    length_s: float | None = None
+    timed: bool = True
+
+
+def draw(recording: Recording, tape: Tape, path: Path, look: Look | None = None) -> None:
+    """Draw the picture and write it as PNG.
+
+    Args:
+        recording: What happened.
+        tape: How it sounded; what has no sound on it is drawn as bars.
+        path: Where to.
+        look: How.
+    """
+    look = look or Look()
+    length_s = (tape.length_s if look.length_s is None else look.length_s) + MARGIN_S
     width_inches = min(MAX_WIDTH_INCHES, max(MIN_WIDTH_INCHES, 4.0 + length_s * INCHES_PER_S))
     figure = Figure(figsize=(width_inches, HEIGHT_INCHES), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    _frame(axes, length_s)
-    _title(figure, recording, tape)
-    _wave(axes, bytes(tape.caller), _CALLER, CALLER)
-    _wave(axes, bytes(tape.agent), _HEARD, HEARD)
+    _frame(axes, length_s, look)
+    _title(figure, recording, length_s - MARGIN_S, look)
+    spoken = [(turn.began_s, turn.ended_s) for turn in recording.turns]
+    _sound(axes, tape.caller, spoken, _CALLER, CALLER)
+    _sound(axes, tape.agent, [*_heard_spans(recording)], _HEARD, HEARD)
     _words(axes, recording, length_s)
-    _waits(axes, recording)
-    _arrivals(axes, recording)
+    if look.timed:
+        _waits(axes, recording)
+    _arrivals(axes, recording, look)
     _tools(axes, recording, length_s)
-    _interruptions(axes, recording)
+    _interruptions(axes, recording, look)
     _legend(figure)
     figure.savefig(path, format="png")
 
 
-def _frame(axes: Axes, length_s: float) -> None:
+def _frame(axes: Axes, length_s: float, look: Look) -> None:
     axes.set_xlim(0, length_s)
     axes.set_ylim(_TOOLS - 0.65, _CALLER + 0.75)
     axes.set_yticks(LANES, LANE_NAMES, color=INK)
-    axes.set_xlabel("seconds", color=INK)
-    axes.xaxis.set_major_locator(MultipleLocator(5 if length_s > 10 else 1))
+    axes.set_xlabel("seconds" if look.timed else "messages, in their order", color=INK)
+    axes.xaxis.set_major_locator(MultipleLocator(_tick_step(length_s)))
     axes.tick_params(length=0)
     axes.grid(axis="x", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -95,18 +131,44 @@ def _frame(axes: Axes, length_s: float) -> None:
         axes.axhline(lane, color=FAINT, linewidth=1.0, zorder=0.5)
 
 
-def _title(figure: Figure, recording: Recording, tape: Tape) -> None:
+def _tick_step(length_s: float) -> float:
+    """Give the distance of two ticks: 1 up to 10 s, then as far apart as they need."""
+    steps = TICK_STEPS[length_s > 10 :]
+    return next((step for step in steps if length_s / step <= TICKS_MAX), length_s / TICKS_MAX)
+
+
+def _title(figure: Figure, recording: Recording, length_s: float, look: Look) -> None:
     counts = {
         "turn": len(recording.turns),
         "tool call": len(recording.tools),
         "interruption": len(recording.interruptions),
     }
     told = ", ".join(_counted(count, name) for name, count in counts.items())
-    figure.suptitle(f"One call of {tape.length_s:.0f} s: {told}", color=INK, fontsize=12)
+    length = f"{length_s:.0f} {'s' if look.timed else 'messages'}"
+    figure.suptitle(f"{look.name} of {length}: {told}", color=INK, fontsize=12)
 
 
 def _counted(count: int, name: str) -> str:
     return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+Span = tuple[float, float]
+"""Where something begins and ends."""
+
+
+def _sound(axes: Axes, pcm: bytearray, spans: Sequence[Span], lane: float, colour: str) -> None:
+    """Draw how loud it was; where no sound was kept, when it was."""
+    if pcm.count(0) != len(pcm):
+        _wave(axes, bytes(pcm), lane, colour)
+        return
+    bars = [(began_s, max(0.1, ended_s - began_s)) for began_s, ended_s in spans]
+    axes.broken_barh(bars, (lane - HALF_HEIGHT / 2, HALF_HEIGHT), color=colour)
+
+
+def _heard_spans(recording: Recording) -> Iterator[Span]:
+    for answer in recording.answers.values():
+        if answer.playing.began_s is not None and answer.playing.ended_s is not None:
+            yield answer.playing.began_s, answer.playing.ended_s
 
 
 def _wave(axes: Axes, pcm: bytes, lane: float, colour: str) -> None:
@@ -127,6 +189,8 @@ Caption = tuple[float, float, str]
 def _words(axes: Axes, recording: Recording, length_s: float) -> None:
     said = [(turn.began_s, math.inf, turn.heard or turn.said) for turn in recording.turns]
     heard = [caption for answer in recording.answers.values() for caption in _heard(answer)]
+    if len(said) + len(heard) > CAPTIONS_MAX:
+        return
     for lane, captions in ((_CALLER, said), (_HEARD, heard)):
         for at_s, words in _wrapped(axes, captions, length_s):
             axes.text(at_s, lane + HALF_HEIGHT + 0.04, words, fontsize=FONT_PT, color=INK, va="bottom")
@@ -159,17 +223,18 @@ def _waits(axes: Axes, recording: Recording) -> None:
         axes.text(until_s + 0.15, _WAITS, f"{wait_s:.2f} s", fontsize=FONT_PT, color=WAIT, va="center")
 
 
-def _arrivals(axes: Axes, recording: Recording) -> None:
+def _arrivals(axes: Axes, recording: Recording, look: Look) -> None:
     for answer in recording.answers.values():
         if answer.arrived_s:
-            _arrival(axes, answer)
+            _arrival(axes, answer, look)
 
 
-def _arrival(axes: Axes, answer: Answer) -> None:
+def _arrival(axes: Axes, answer: Answer, look: Look) -> None:
     first_s, last_s = answer.arrived_s[0], answer.arrived_s[-1]
     lasted_s = max(0.1, last_s - first_s)
     axes.broken_barh([(first_s, lasted_s)], (_SENT - 0.14, 0.28), color=SENT)
-    words = f"{answer.playing.received_ms / 1000:.1f} s of audio\nin {lasted_s:.1f} s"
+    sort = f"{answer.playing.received_ms / 1000:.1f} s of audio" if answer.playing.received_ms else "in writing"
+    words = f"{sort}\nin {lasted_s:.1f} s" if look.timed else sort
     axes.text(first_s, _SENT + 0.18, words, fontsize=FONT_PT, color=INK, va="bottom")
 
 
@@ -189,10 +254,10 @@ def _tools(axes: Axes, recording: Recording, length_s: float) -> None:
         axes.text(at_s + 0.35, _TOOLS, f"{words}\n{result}", fontsize=FONT_PT, color=INK, va="center")
 
 
-def _interruptions(axes: Axes, recording: Recording) -> None:
+def _interruptions(axes: Axes, recording: Recording, look: Look) -> None:
     for cut in recording.interruptions:
         axes.plot([cut.silent_s] * 2, [_HEARD - 0.42, _CALLER + HALF_HEIGHT], color=CUT, linewidth=1.4, zorder=2)
-        words = f"cut in: silent after {cut.latency_s * 1000:.0f} ms"
+        words = f"cut in: silent after {cut.latency_s * 1000:.0f} ms" if look.timed else "cut in"
         axes.text(cut.silent_s + 0.2, _CUTS, words, fontsize=FONT_PT, color=CUT, va="center")
         unheard_s = (cut.received_ms - cut.heard_ms) / 1000
         axes.broken_barh([(cut.silent_s, min(unheard_s, UNHEARD_MAX_S))], (_HEARD - 0.1, 0.2), color=UNHEARD, zorder=1)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import attrs
 
 from engine import limits
+from engine.protocol.history_messages import Message, messages
 from engine.wire.items import Content, Item, MessageItem
 
 PLACED_FIRST = "root"
@@ -22,13 +23,41 @@ class HistoryItem:
 
     Attributes:
         item: As the server told it last, but for audio and images: their text is empty where there was one.
-        transcript: What was said or written in it, our own copy: a truncation wipes the server's.
+        words: What was said or written in it, by content index: our own copy, as a truncation wipes the server's.
         heard_ms: Where the server cut the audio, or None when it is whole.
+        audio_ms: How much of its audio came, or None where nobody told.
     """
 
     item: Item
-    transcript: str = ""
+    words: tuple[tuple[int, str], ...] = ()
     heard_ms: int | None = None
+    audio_ms: float | None = None
+
+    @property
+    def transcript(self) -> str:
+        """All its words."""
+        return " ".join(text for _, text in self.words if text)
+
+    @property
+    def heard_transcript(self) -> str:
+        """The words that were heard. Of audio that was cut it is an estimate, and where `audio_ms` is not known, all.
+
+        The service times no words, so it is the share of the transcript that was heard of the audio, back to the
+        last whole word.
+        """
+        if self.heard_ms is None or (self.audio_ms is None and self.heard_ms > 0):
+            return self.transcript
+        return _beginning(self.transcript, self.heard_ms / self.audio_ms if self.audio_ms else 0.0)
+
+
+def _beginning(text: str, share: float) -> str:
+    end = int(len(text) * share)
+    if end >= len(text):
+        return text
+    cut = text[:end]
+    if not text[end].isspace() and any(map(str.isspace, text)):  # Some languages write no spaces.
+        cut = cut[: max((index for index, letter in enumerate(cut) if letter.isspace()), default=0)]
+    return cut.rstrip()
 
 
 class History:
@@ -66,10 +95,10 @@ class History:
         item_id, item = item.id, _without_media(item)
         known = self._items.get(item_id)
         if known is not None:
-            self._keep(item_id, attrs.evolve(known, item=item, transcript=known.transcript or _words(item)))
+            self._keep(item_id, attrs.evolve(known, item=item, words=_merged(_words(item), known.words)))
             return
         self._order.insert(self._place(previous_item_id), item_id)
-        self._keep(item_id, HistoryItem(item=item, transcript=_words(item)))
+        self._keep(item_id, HistoryItem(item=item, words=_words(item)))
 
     def _place(self, previous_item_id: str | None) -> int:
         if previous_item_id == PLACED_FIRST:
@@ -93,11 +122,17 @@ class History:
         del self._items[item_id]
         self._bytes -= self._sizes.pop(item_id)
 
-    def said(self, item_id: str, transcript: str) -> None:
-        """Keep the words of an item."""
+    def said(self, item_id: str, text: str, content_index: int = 0) -> None:
+        """Keep the words of a piece of an item."""
         known = self._items.get(item_id)
         if known is not None:
-            self._keep(item_id, attrs.evolve(known, transcript=transcript))
+            self._keep(item_id, attrs.evolve(known, words=_merged(known.words, ((content_index, text),))))
+
+    def received(self, item_id: str, audio_ms: float) -> None:
+        """Keep how much audio of an item came."""
+        known = self._items.get(item_id)
+        if known is not None:
+            self._items[item_id] = attrs.evolve(known, audio_ms=audio_ms)
 
     def truncated(self, item_id: str, audio_end_ms: int) -> None:
         """Keep how much of an item was heard."""
@@ -110,6 +145,27 @@ class History:
         if item_id in self._items:
             self._order.remove(item_id)
             self._drop(item_id)
+
+    def messages(self) -> list[Message]:
+        """Give the talk so far in the contract's format, to keep it or to begin another session with it.
+
+        `SessionConfig(history=...)` takes it. In order: what was said and written, calls and their results. Of an
+        answer that was cut off, the words that were heard (`HistoryItem.heard_transcript`). A call of an MCP tool is
+        told like one of a function. Left out is what no message can tell: speech that nobody transcribed, images,
+        words that nobody heard, calls that are not whole, results of calls that were forgotten, tools that an MCP
+        server listed, and approvals. The service is not told whether a result was an error, so all say "success".
+        """
+        return messages((self._items[item_id].item, self._pieces(item_id)) for item_id in self._order)
+
+    def _pieces(self, item_id: str) -> list[str]:
+        held = self._items[item_id]
+        pieces = [text for _, text in held.words] if held.heard_ms is None else [held.heard_transcript]
+        return [text for text in pieces if text]
+
+
+def _merged(words: tuple[tuple[int, str], ...], newer: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+    """Put words in place of others, but nothing in place of some."""
+    return tuple(sorted({**dict(words), **{index: text for index, text in newer if text}}.items()))
 
 
 def _without_media(item: Item) -> Item:
@@ -128,11 +184,8 @@ def _content_without_media(content: Content) -> Content:
     return attrs.evolve(content, audio=audio, image_url=image_url)
 
 
-def _words(item: Item) -> str:
+def _words(item: Item) -> tuple[tuple[int, str], ...]:
     if not isinstance(item, MessageItem):
-        return ""
-    return " ".join(filter(None, map(_content_words, item.content)))
-
-
-def _content_words(content: Content) -> str:
-    return content.text or content.transcript or ""
+        return ()
+    said = ((index, content.text or content.transcript) for index, content in enumerate(item.content))
+    return tuple((index, text) for index, text in said if text)

@@ -36,13 +36,23 @@ class Answered:
 
 @attrs.define(eq=False)
 class _Pending:
-    """A request without an answer. One without a ticket is waited for by nobody: it only takes its answer away."""
+    """A request without an answer.
+
+    Attributes:
+        event: What is sent, or was.
+        ticket: None when it only takes its answer away, so that it is not taken for another's.
+        limit_s: How long an answer may take.
+        fields: Settings that it changes.
+        sent_at: None while it waits for its turn.
+        abandoned: Nobody waits for it any more.
+    """
 
     event: ClientEvent
     ticket: int | None
     limit_s: float
     fields: frozenset[str]
     sent_at: float | None = None
+    abandoned: bool = False
 
     def over(self, now: float) -> bool:
         return self.sent_at is not None and now >= self.sent_at + self.limit_s
@@ -55,7 +65,7 @@ _Value = Callable[[Any], Any]
 
 
 def _same_item(asked: Any, event: Any) -> bool:
-    return asked.item_id == (event.item.id if hasattr(event, "item") else event.item_id)
+    return bool(asked.item_id == (event.item.id if hasattr(event, "item") else event.item_id))
 
 
 def _same_place(asked: Any, event: Any) -> bool:
@@ -241,47 +251,50 @@ class Requests:
         if pending is not None:
             pending.sent_at = None
 
-    def withdraw(self, ticket: int) -> ClientEvent | None:
-        """Wait for an answer no longer. Gives the request if it has not been sent, and never will be."""
+    def withdraw(self, ticket: int) -> bool:
+        """Wait for an answer no longer. Tells whether the request has not been sent; then it never will be."""
         for pending in self._pending:
             if pending.ticket == ticket:
-                pending.ticket = None
+                pending.abandoned = True
                 if pending.sent_at is None:
                     self._pending.remove(pending)
-                    return pending.event
-        return None
+                    return True
+        return False
+
+    def find(self, ticket: int) -> ClientEvent | None:
+        """Give a request that has no answer yet."""
+        return next((each.event for each in self._pending if each.ticket == ticket), None)
+
+    def is_abandoned(self, event_id: str | None) -> bool:
+        """Tell whether nobody waits any more for the answer to a client event."""
+        pending = self._find(event_id)
+        return pending is not None and pending.abandoned
 
     # --- answers ------------------------------------------------------------------------------------------------
 
     def answered(self, event: server.ServerEvent) -> list[Answered]:
-        """Take an event of the service; tell whom it answers."""
+        """Take an event of the service; tell what it answers."""
         row = ANSWERS.get(type(event))
         if row is None or not self._pending:
             return []
         kind, matches, value = row
         found = [each for each in self._sent(kind) if matches(each.event, event)]
-        return [
-            Answered(pending.ticket, value(event))
-            for pending in (found if kind in _SHARED else found[:1])
-            if self._take(pending) and pending.ticket is not None
-        ]
+        return self._over(found if kind in _SHARED else found[:1], lambda _: (value(event), None))
 
-    def find_refused(self, details: ErrorDetails) -> ClientEvent | None:
-        """Tell which request an error is about, if any; `refused` takes it."""
+    def about(self, details: ErrorDetails) -> ClientEvent | None:
+        """Tell which request an error is about, if any."""
         pending = self._about(details)
         return None if pending is None else pending.event
 
     def refused(self, details: ErrorDetails) -> list[Answered]:
-        """Take an error of the service; tell whose answer it is. Nobody's when the list is empty."""
+        """Take an error of the service; tell what it answers. Where nobody waits for it, that is nothing."""
         pending = self._about(details)
         if pending is None:
             return []
-        self._take(pending)
-        if pending.ticket is None:
-            return []
-        if details.code == server_errors.CANCEL_NOT_ACTIVE:
-            return [Answered(pending.ticket, value=False)]
-        return [Answered(pending.ticket, error=server_errors.reported(details))]
+        not_active = details.code == server_errors.CANCEL_NOT_ACTIVE
+        outcome = (False, None) if not_active else (None, server_errors.reported(details))
+        answers = self._over([pending], lambda _: outcome)
+        return [] if pending.abandoned else answers
 
     def _about(self, details: ErrorDetails) -> _Pending | None:
         if details.event_id is not None:
@@ -294,26 +307,24 @@ class Requests:
     def expired(self, now: float) -> list[Answered]:
         """Give up those whose answer is late."""
         late = [each for each in self._pending if each.over(now)]
-        return [
-            Answered(each.ticket, error=DeadlinePassed(each.event.tag or "request", each.limit_s))
-            for each in late
-            if self._take(each) and each.ticket is not None
-        ]
+        return self._over(late, lambda each: (None, DeadlinePassed(each.event.tag or "request", each.limit_s)))
 
     def close(self, error: Callable[[], EngineError]) -> list[Answered]:
         """Give up all that is left; each gets an error of its own."""
-        left, self._pending = self._pending, []
-        return [Answered(each.ticket, error=error()) for each in left if each.ticket is not None]
+        return self._over(list(self._pending), lambda _: (None, error()))
+
+    def _over(
+        self, over: list[_Pending], outcome: Callable[[_Pending], tuple[Any, EngineError | None]]
+    ) -> list[Answered]:
+        for pending in over:
+            self._pending.remove(pending)
+        return [Answered(each.ticket, *outcome(each)) for each in over if each.ticket is not None]
 
     def _sent(self, kind: type) -> Iterator[_Pending]:
         return (each for each in self._pending if isinstance(each.event, kind) and each.sent_at is not None)
 
     def _find(self, event_id: str | None) -> _Pending | None:
         return next((each for each in self._pending if event_id is not None and each.event.event_id == event_id), None)
-
-    def _take(self, pending: _Pending) -> bool:
-        self._pending.remove(pending)
-        return True
 
 
 _NOTED: Final = frozenset(

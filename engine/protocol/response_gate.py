@@ -4,7 +4,13 @@ A request that can't go out at once is owed; it goes out when the way is free. S
 answer to it sees everything that was added meanwhile. Calls of a response hold the way until each is answered, so 16
 parallel calls end in one request. While the user speaks the way is held as well: the service answers the turn by
 itself, and a model that is made to talk into it is of no use. Neither holds it for ever.
+
+Responses that the application asks for by themselves, with settings of their own, wait in line: each is a request of
+its own, in order, and answers nothing that is owed. Calls do not hold them: while a tool takes its time, the talk may
+go on.
 """
+
+from collections import deque
 
 import attrs
 
@@ -23,6 +29,7 @@ class GateStatistics:
         refused: Requests that lost a race against a response of the service's own.
         unanswered: Requests that the service never answered.
         open_calls: Calls that wait for a result.
+        in_line: Responses that the application asked for by themselves and that wait for their turn.
     """
 
     state: str
@@ -31,6 +38,7 @@ class GateStatistics:
     refused: int
     unanswered: int
     open_calls: int
+    in_line: int = 0
 
 
 class ResponseGate:
@@ -51,7 +59,10 @@ class ResponseGate:
         self._polite_since: float | None = None
         self._state = Gate.FREE
         self._owed = False
+        self._line: deque[str] = deque()
+        self._owed_behind = 0
         self._request_id: str | None = None
+        self._request_is_asked = False
         self._repeat = True
         self._asked_at: float | None = None
         self._active_id: str | None = None
@@ -74,6 +85,11 @@ class ResponseGate:
         return self._active_id
 
     @property
+    def asked_id(self) -> str | None:
+        """The outstanding request, where it is one that was asked for by itself."""
+        return self._request_id if self._request_is_asked else None
+
+    @property
     def deadline(self) -> float | None:
         """When something has waited too long: a request, what is held by calls, or the answer to a spoken turn."""
         waits = (
@@ -92,6 +108,7 @@ class ResponseGate:
             refused=self._refused,
             unanswered=self._unanswered,
             open_calls=len(self._calls),
+            in_line=len(self._line),
         )
 
     def item_sent(self) -> None:
@@ -104,20 +121,41 @@ class ResponseGate:
 
     def want(self) -> None:
         """Owe a response."""
-        self._owed = True
+        self._owe()
 
     def ready(self) -> bool:
         """Tell whether the owed request may go out now."""
-        return self._owed and self._state is Gate.FREE and not self._user_speaks and not self._held()
+        return self._owed and self._may_ask() and not self._held() and not self._owed_behind
+
+    def ask(self, event_id: str) -> None:
+        """Take a response that is asked for by itself; it waits in line."""
+        self._line.append(event_id)
+
+    def withdraw(self, event_id: str) -> None:
+        """Forget one that waits in line."""
+        if event_id in self._line:
+            self._owed_behind -= self._line.index(event_id) < self._owed_behind
+            self._line.remove(event_id)
+
+    def next_asked(self, now: float) -> str | None:
+        """Let the first in line go out, if it may; give it. What is owed for longer goes first."""
+        if not self._line or not self._may_ask() or self.ready():
+            return None
+        event_id = self._line.popleft()
+        self._owed_behind = max(0, self._owed_behind - 1)
+        self._requested += 1
+        self._outstanding(event_id, now, asked=True, repeat=True)
+        return event_id
 
     def hold(self, now: float) -> bool:
         """Note since when a request that is owed is held, by calls or by the user's speech; True when that changed."""
         if _over(self._turn_ended_at, self._deadline_s, now):
             self.turn_ended(now, answered=False)
         before = self._held_since, self._polite_since
-        waits = self._owed and self._state is Gate.FREE
-        self._held_since = _since(self._held_since, now, holds=waits and self._held())
-        self._polite_since = _since(self._polite_since, now, holds=waits and self._user_speaks)
+        free = self._state is Gate.FREE
+        waits = self._owed or bool(self._line)
+        self._held_since = _since(self._held_since, now, holds=free and self._owed and self._held())
+        self._polite_since = _since(self._polite_since, now, holds=free and waits and self._user_speaks)
         return (self._held_since, self._polite_since) != before
 
     def turn_began(self) -> None:
@@ -142,16 +180,29 @@ class ResponseGate:
         if self._state is Gate.FREE:
             # A request by hand into a response is refused as a rule, so what is owed stays owed.
             self._owed = False
-            self._request_id = event_id
-            self._repeat = repeat
-            self._asked_at = now
+            self._outstanding(event_id, now, asked=False, repeat=repeat)
+        else:
+            self._move(GateSignal.SENT)
+
+    def _outstanding(self, event_id: str | None, now: float, *, asked: bool, repeat: bool) -> None:
+        self._request_id = event_id
+        self._request_is_asked = asked
+        self._repeat = repeat
+        self._asked_at = now
         self._move(GateSignal.SENT)
 
-    def created(self, response_id: str | None) -> None:
-        """Note that a response of the conversation began. It answers all that the service had of us by then."""
-        if not self._unseen:
+    def created(self, response_id: str | None, *, asked: bool = False) -> None:
+        """Note that a response of the conversation began.
+
+        Args:
+            response_id: Which.
+            asked: It is one that was asked for by itself. Any other answers all that the service had of us by then.
+        """
+        if asked:
+            self._forget_request()
+        elif not self._unseen:
             self._owed = False
-        self._presumed = self._state is Gate.REQUESTED
+        self._presumed = self._state is Gate.REQUESTED and not asked
         self._asked_at = None
         self._user_speaks = False
         self._turn_ended_at = None
@@ -186,26 +237,36 @@ class ResponseGate:
         outstanding = self._state is Gate.REQUESTED
         named = event_id is not None and event_id == self._request_id
         if because_active and (named or (event_id is None and (outstanding or self._presumed))):
-            self._owed = self._owed or self._repeat
+            self._again()
             self._refused += 1
             self._presumed = False
-            self._request_id = None
-            self._asked_at = None
+            self._forget_request()
             self._move(GateSignal.REFUSED_ACTIVE)
             return self._repeat
         if named and outstanding:
             self._refused += 1
-            self._request_id = None
-            self._asked_at = None
+            self._forget_request()
             self._move(GateSignal.REFUSED)
         return False
+
+    def _again(self) -> None:
+        """A request has lost a race: it goes first when the way is free."""
+        if self._request_is_asked and self._request_id is not None:
+            self._line.appendleft(self._request_id)
+            self._owed_behind += self._owed
+        elif self._repeat:
+            self._owe()
+
+    def _forget_request(self) -> None:
+        self._request_id = None
+        self._request_is_asked = False
+        self._asked_at = None
 
     def expired(self, now: float) -> bool:
         """Tell whether the outstanding request was never answered, and stop waiting for it."""
         if not _over(self._asked_at, self._deadline_s, now):
             return False
-        self._asked_at = None
-        self._request_id = None
+        self._forget_request()
         self._unanswered += 1
         self._move(GateSignal.UNANSWERED)
         return True
@@ -245,12 +306,20 @@ class ResponseGate:
         response_id = self._calls.pop(call_id, None)
         self._answered.add(call_id)
         if response_id is None or response_id not in self._calls.values():
-            self._owed = True
+            self._owe()
 
     def turn_passed(self, response_id: str | None) -> None:
         """Note that a response of the conversation ended: calls of older ones hold the way no longer."""
         if response_id != self._holding:
             self._holding = None
+
+    def _owe(self) -> None:
+        if not self._owed:
+            self._owed = True
+            self._owed_behind = len(self._line)
+
+    def _may_ask(self) -> bool:
+        return self._state is Gate.FREE and not self._user_speaks
 
     def _held(self) -> bool:
         return self._holding is not None and self._holding in self._calls.values()

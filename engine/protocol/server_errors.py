@@ -5,7 +5,9 @@ from typing import Final
 from engine.errors import BidiModelTimeoutError, ServerReported
 from engine.wire.response import ErrorDetails
 
-BENIGN: Final = frozenset({"response_cancel_not_active"})
+CANCEL_NOT_ACTIVE: Final = "response_cancel_not_active"
+
+BENIGN: Final = frozenset({CANCEL_NOT_ACTIVE})
 """Nothing is wrong: no response is active, which is what was asked for. Not told."""
 
 FATAL: Final = frozenset(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from engine.audio.pcm import base64_bytes
 from engine.audio.playback import Playback
-from engine.config import WIRE_FORMATS, SessionConfig
+from engine.config import SessionConfig
 from engine.contract import tool_output
 from engine.counting import NameCounts
 from engine.errors import LocalMisuse, ServerReported, UnsupportedContent
@@ -51,11 +51,10 @@ class Turns:
         self._composer = composer
         self._ids = ids
         self._out_of_order = out_of_order
-        self._format = config.audio.format
-        self._rate = WIRE_FORMATS[config.audio.format][1]
-        self._sample_bytes = 2 if config.audio.format == "pcm" else 1
+        self._shape = config.audio.wire_shape
+        self._sample_bytes = self._shape.frame_bytes
         self._calls = Calls()
-        self.playback = Playback(self._rate)
+        self.playback = Playback(self._shape.rate_hz)
         """What the user has heard."""
         self.interruptions = Interruptions(self.playback, composer)
         """What the service is told of it."""
@@ -177,8 +176,8 @@ class Turns:
         return (
             BidiAudioStreamEvent(
                 audio=event.delta,
-                format=self._format,
-                sample_rate=self._rate,
+                format=self._shape.encoding,
+                sample_rate=self._shape.rate_hz,
                 channels=1,
                 response_id=event.response_id,
                 item_id=event.item_id,

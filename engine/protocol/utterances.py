@@ -73,7 +73,7 @@ class Utterances:
 
     def _final(self, event: Any, text: str, role: Role, now: float) -> Sequence[Effect]:
         self._so_far.pop((event.item_id, event.content_index), None)
-        self._history.said(event.item_id, text)
+        self._history.said(event.item_id, text, event.content_index)
         if role == "user" and not text.strip():
             return _NOTHING
         return (_told(event, text, role, text, now, is_final=True),)

@@ -5,8 +5,12 @@ from typing import Final
 
 import trio
 
+from engine import limits
+from engine.actors.audio_out import AudioOut
+from engine.audio.pcm import G711_RATE_HZ
+from engine.audio.shape import AudioShape, Encoding
 from engine.config import SessionConfig
-from engine.content import audio_bytes, check_text, check_whole_samples
+from engine.content import audio_input, check_audio, check_text
 from engine.errors import UnsupportedContent
 from engine.event_stream import EventStream
 from engine.events import (
@@ -20,7 +24,7 @@ from engine.events import (
 from engine.inbox import Inbox
 from engine.outgoing import Outgoing
 from engine.protocol.conversation import Conversation
-from engine.protocol.effects import PurgeAudio
+from engine.protocol.effects import AudioDone, PurgeAudio
 from engine.protocol.history import History
 from engine.raw import Raw
 from engine.session.input import SpokenInput
@@ -74,13 +78,16 @@ class Session:
             inbox=self.inbox,
             out=self._out,
             raw=self.raw,
-            carry={PurgeAudio: self._purge},
+            carry={PurgeAudio: self._purge, AudioDone: self._speaker.done, BidiAudioStreamEvent: self._speaker.play},
         )
+        self._speaker.put = self._supervisor.deliver
+        self._supervisor.when_over(self._over)
         self.input = SpokenInput(self._conversation, self._out, self._supervisor)
         """Turns by hand."""
         self.playback = SessionPlayback(self._conversation.playback)
         """What the user has heard."""
         self._feeds = 0
+        self._stopping = False
 
     async def _endpoint(self) -> Endpoint:
         client = self.config.client
@@ -110,7 +117,9 @@ class Session:
 
         Audio that was not received yet is dropped and counted; other events can still be read.
         """
+        self._stopping = True
         self.inbox.purge_audio()
+        self._speaker.end(at_once=True)
         await self._supervisor.stop()
 
     # --- talking ----------------------------------------------------------------------------------------------
@@ -126,7 +135,7 @@ class Session:
         """
         self._supervisor.check_live()
         if isinstance(content, BidiAudioInputEvent):
-            await self.send_audio(audio_bytes(content, self.config.audio))
+            await self._feed(*audio_input(content, self.config.audio))
         elif isinstance(content, (BidiTextInputEvent, BidiImageInputEvent, ToolResultEvent)):
             check_text(content)
             await self._supervisor.submit(lambda now: self._conversation.submit(content, now))
@@ -139,22 +148,56 @@ class Session:
         """Send microphone audio, as `send` does with a `BidiAudioInputEvent` but without base64.
 
         Args:
-            audio: In the format of `config.audio`, any whole number of samples.
+            audio: In the shape of `config.audio`, any whole number of samples.
 
         Raises:
             UnsupportedContent: It ends inside a sample.
             SessionEnded: The session is over.
-            LimitExceeded: Too much audio waits for the socket, with `input_overflow="fail"`.
+            LimitExceeded: It is over `limits.APPEND_MAX_BYTES`; or too much audio waits for the socket, with
+                `input_overflow="fail"`.
         """
         self._supervisor.check_live()
-        check_whole_samples(audio, self.config.audio)
+        check_audio(audio, self.config.audio)
+        await self._feed(audio)
+
+    async def _feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         await self._out.pump.room()
         self._supervisor.check_live()
-        self._out.pump.feed(audio)
+        self._out.pump.feed(audio, shape)
         self._feeds += 1
         if self._feeds % _FEEDS_A_CHECKPOINT == 0:
             await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def audio_out(
+        self,
+        frame_ms: int = 20,
+        *,
+        rate: int | None = None,
+        channels: int = 1,
+        format: Encoding = "pcm",
+        prebuffer_ms: int = limits.AUDIO_OUT_PREBUFFER_MS,
+    ) -> AudioOut:
+        """Hear the model in real time: frames of one length, each when it is due, silence where there is no speech.
+
+        An interruption empties it at once. It is beside `receive()`, which goes on to give the same audio as it comes.
+        The first that is open tells `playback` what was heard, to the sample.
+
+        Args:
+            frame_ms: Length of a frame.
+            rate: Samples a second, 8000 to 48000; the format's own when None.
+            channels: 1, or 2 with their samples in turn.
+            format: `pcm` (PCM16), `pcmu` or `pcma` (G.711).
+            prebuffer_ms: Speech that must be there before an answer begins to sound.
+
+        Returns:
+            An asynchronous iterator of frames, as bytes. Close it when you leave it before the session's end.
+
+        Raises:
+            ConfigError: A setting is not possible, or needs the extra `audio`.
+        """
+        own_hz = limits.WIRE_RATE_HZ if format == "pcm" else G711_RATE_HZ
+        return self._speaker.open(AudioShape(format, rate or own_hz, channels), frame_ms, prebuffer_ms)
 
     def receive(self) -> EventStream:
         """Iterate over the session's events, until its close event. What is not taken stays for the next call.
@@ -185,6 +228,11 @@ class Session:
 
     def _purge(self, effect: PurgeAudio) -> None:
         self.inbox.purge_audio(effect.kept)
+        self._speaker.purge(effect)
+
+    def _over(self) -> None:
+        # Who is told that the session broke hears what came before it; who has stopped it wants no more.
+        self._speaker.end(at_once=self._stopping)
 
     # --- figures ----------------------------------------------------------------------------------------------
 

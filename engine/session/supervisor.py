@@ -212,11 +212,15 @@ class Supervisor:
             carry = self._carry.get(type(effect))
             if carry is not None:
                 carry(effect)
-                continue
-            try:
-                self._inbox.put(cast("BidiOutputEvent", effect))
-            except LimitExceeded as error:
-                self.finish(End("error", error))
+            else:
+                self.deliver(cast("BidiOutputEvent", effect))
+
+    def deliver(self, event: BidiOutputEvent) -> None:
+        """Put an event into the inbox."""
+        try:
+            self._inbox.put(event)
+        except LimitExceeded as error:
+            self.finish(End("error", error))
 
     async def start(self, spawn: Spawn) -> None:
         """Connect and configure; returns when the service has opened the session.

@@ -2,10 +2,12 @@
 
 from engine.simulator.ear import TranscriptionRefused
 from engine.simulator.ledger import Lane, Message, SessionLedger
+from engine.simulator.mcp import McpError, McpServer, McpTool
 from engine.simulator.responder import (
     Call,
     Fail,
     Incomplete,
+    McpCall,
     Part,
     Prompt,
     Responder,
@@ -24,6 +26,10 @@ __all__ = [
     "Fail",
     "Incomplete",
     "Lane",
+    "McpCall",
+    "McpError",
+    "McpServer",
+    "McpTool",
     "Message",
     "Pace",
     "Part",

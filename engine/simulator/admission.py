@@ -1,15 +1,20 @@
 """Who is let in: the URL, the key and the model of a handshake, checked as on the service."""
 
 import hmac
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
 from engine.simulator.catalogue import BETA_DISABLED, INVALID_API_KEY, INVALID_MODEL, MISSING_MODEL, Refusal
+from engine.simulator.client_secrets import ClientSecret, ClientSecrets
 from engine.simulator.settings import SimulatorSettings
 
+Json = dict[str, Any]
+
 _PATH_END: Final = "/realtime"
+_TRANSLATION_END: Final = "/realtime/translations"
+_AZURE: Final = "/openai/"
 _BROWSER_KEY: Final = "openai-insecure-api-key."
 SUBPROTOCOL: Final = "realtime"
 
@@ -33,16 +38,36 @@ class Handshake:
     @classmethod
     def read(cls, target: str, headers: list[tuple[bytes, bytes]], subprotocols: tuple[str, ...]) -> "Handshake":
         """Read the parts of an upgrade request."""
+        named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+        return cls.of(target, named, subprotocols)
+
+    @classmethod
+    def of(cls, target: str, headers: dict[str, str], subprotocols: tuple[str, ...] = ()) -> "Handshake":
+        """Read the parts of any request."""
         url = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
-        return cls(url.path, query, named, subprotocols)
+        return cls(url.path, query, headers, subprotocols)
 
     @property
     def known(self) -> bool:
-        """Tell whether the URL is served: a path that ends in `/realtime`, and no call to join."""
+        """Tell whether the URL is served: a path that ends in `/realtime` or `/realtime/translations`."""
         intent = self.query.get("intent", "realtime")
-        return self.path.endswith(_PATH_END) and "call_id" not in self.query and intent in ("realtime", "transcription")
+        return self.translation or (self.path.endswith(_PATH_END) and intent in ("realtime", "transcription"))
+
+    @property
+    def translation(self) -> bool:
+        """Tell whether it is the translation endpoint."""
+        return self.path.endswith(_TRANSLATION_END)
+
+    @property
+    def call_id(self) -> str | None:
+        """Give the call that is to be joined, if one is."""
+        return self.query.get("call_id")
+
+    @property
+    def azure(self) -> bool:
+        """Tell whether the URL has Azure's form, where models go by the names of deployments."""
+        return self.path.startswith(_AZURE)
 
     @property
     def subprotocol(self) -> str | None:
@@ -54,10 +79,11 @@ class Handshake:
         """Give the model of the URL; Azure calls it the deployment."""
         return self.query.get("model") or self.query.get("deployment") or ""
 
-    @property
-    def transcription(self) -> bool:
-        """Tell whether it asks for a transcription session."""
-        return self.query.get("intent") == "transcription"
+    def kind(self, secret: ClientSecret | None) -> str:
+        """Tell which session it asks for: by the path, by `intent`, by the client secret; else a conversation."""
+        if self.translation:
+            return "translation"
+        return self.query.get("intent") or (secret.kind if secret is not None else "realtime")
 
     def key(self) -> str:
         """Find the key: a bearer token, Azure's header, or a browser's subprotocol."""
@@ -70,23 +96,61 @@ class Handshake:
         return next(named, "")
 
 
-def admit(handshake: Handshake, settings: SimulatorSettings) -> None:
+@attrs.frozen
+class Admitted:
+    """What a client was let in for.
+
+    Attributes:
+        kind: Of session: `realtime`, `transcription` or `translation`.
+        model: Empty for a transcription.
+        settings: Those of its client secret, to lay over a new session's.
+        call_id: The call to control, if it is one.
+    """
+
+    kind: str
+    model: str
+    settings: Json | None = attrs.field(default=None, repr=False)
+    call_id: str | None = None
+
+
+def admit(handshake: Handshake, settings: SimulatorSettings, secrets: ClientSecrets, now: float) -> Admitted:
     """Check the key, then the protocol version, then the model.
+
+    Args:
+        handshake: What the client asks for.
+        settings: The server's.
+        secrets: Keys that the server made.
+        now: Unix time, in s.
 
     Raises:
         Refusal: The connection is to be closed with the entry's code, after the error.
     """
-    key = handshake.key()
-    if not _accepted(key, settings):
-        raise Refusal(INVALID_API_KEY, key=masked(key))
+    check_key(handshake.key(), settings, secrets, now)
+    secret = secrets.find(handshake.key())
     if "realtime=v1" in handshake.headers.get("openai-beta", "") and not settings.allow_beta_header:
         raise Refusal(BETA_DISABLED)
-    if handshake.transcription:
-        return
-    if not handshake.model:
+    kind = handshake.kind(secret)
+    baked = secret.session if secret is not None and secret.kind == kind else None
+    if handshake.call_id is not None or kind == "transcription":
+        return Admitted(kind, "", baked, handshake.call_id)
+    model = handshake.model or (baked or {}).get("model") or ""
+    if not model:
         raise Refusal(MISSING_MODEL)
-    if not _served(handshake.model, settings):
-        raise Refusal(INVALID_MODEL, model=handshake.model)
+    if not _served(model, handshake, settings):
+        raise Refusal(INVALID_MODEL, model=model)
+    return Admitted(kind, model, baked)
+
+
+def check_key(key: str, settings: SimulatorSettings, secrets: ClientSecrets, now: float) -> None:
+    """Check a key: one of the settings', or a client secret that has not expired.
+
+    Raises:
+        Refusal: It is none.
+    """
+    secret = secrets.find(key)
+    accepted = _accepted(key, settings) if secret is None else now < secret.expires_at
+    if not accepted:
+        raise Refusal(INVALID_API_KEY, key=masked(key))
 
 
 def _accepted(key: str, settings: SimulatorSettings) -> bool:
@@ -95,8 +159,10 @@ def _accepted(key: str, settings: SimulatorSettings) -> bool:
     return any(hmac.compare_digest(key.encode(), known.encode()) for known in settings.keys)
 
 
-def _served(model: str, settings: SimulatorSettings) -> bool:
-    return model.startswith("gpt-") if settings.models is None else model in settings.models
+def _served(model: str, handshake: Handshake, settings: SimulatorSettings) -> bool:
+    if settings.models is not None:
+        return model in settings.models
+    return handshake.azure or model.startswith("gpt-")
 
 
 def masked(key: str) -> str:

@@ -10,22 +10,6 @@ import attrs
 
 INVALID_REQUEST: Final = "invalid_request_error"
 
-CLIENT_EVENT_TYPES: Final = (
-    "session.update",
-    "session.close",
-    "input_audio_buffer.append",
-    "session.input_audio_buffer.append",
-    "input_audio_buffer.commit",
-    "input_audio_buffer.clear",
-    "conversation.item.create",
-    "conversation.item.truncate",
-    "conversation.item.delete",
-    "conversation.item.retrieve",
-    "response.create",
-    "response.cancel",
-)
-"""The types that the service lists when it is given an unknown one, in its order."""
-
 
 @attrs.frozen
 class Entry:
@@ -226,3 +210,25 @@ ACTIVE_RESPONSE: Final = Entry(
     "Wait until the response is finished before creating a new one.",
 )
 CANCEL_NOT_ACTIVE: Final = Entry("response_cancel_not_active", "Cancellation failed: no active response found")
+
+# --- over HTTP ---------------------------------------------------------------------------------------------------
+
+NO_SUCH_URL: Final = Entry(None, "Invalid URL ({method} {path})")
+NO_SUCH_CALL: Final = Entry("call_id_not_found", "No call with id '{call_id}' was found.")  # code not recorded
+BODY_NOT_JSON: Final = Entry(None, "We could not parse the JSON body of your request: it must be a JSON object.")
+BODY_TOO_LARGE: Final = Entry(None, "The body of your request is larger than {bound} bytes.")
+
+# --- MCP; the codes were not recorded, that the service refuses them is documented ---------------------------------
+
+MCP_DUPLICATE_LABEL: Final = Entry(
+    "invalid_value", "Invalid '{param}': an MCP server with the label '{label}' is defined twice."
+)
+MCP_TWO_ADDRESSES: Final = Entry("invalid_value", "Invalid '{param}': '{first}' and '{second}' can't both be given.")
+MCP_TWO_KEYS: Final = Entry(
+    "invalid_value", "Invalid '{param}': 'authorization' and the header 'Authorization' can't both be given."
+)
+APPROVAL_UNKNOWN: Final = Entry(
+    "invalid_value",
+    "Error adding item: no approval request with id '{request_id}' waits for an answer.",
+    param="item.approval_request_id",
+)

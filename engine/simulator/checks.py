@@ -1,5 +1,6 @@
 """What each client event may hold, as a table, and the check of a whole message against it."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -21,7 +22,6 @@ from engine.limits import (
 from engine.simulator.catalogue import (
     BINARY_FRAME,
     BOTH_MODALITIES,
-    CLIENT_EVENT_TYPES,
     INVALID_CHOICE,
     INVALID_JSON,
     MISSING_TYPE,
@@ -29,9 +29,13 @@ from engine.simulator.catalogue import (
     Refusal,
     listed,
 )
-from engine.simulator.schema import Anything, ByType, Check, Choice, Each, Number, OfType, Pairs, Shape, Tagged, Text
+from engine.simulator.schema import ByType, Check, Choice, Each, Number, OfType, Pairs, Shape, Tagged, Text
 
 VOICES: Final = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
+SECRET_LIFE_MIN_S: Final = 10
+SECRET_LIFE_MAX_S: Final = 7200
+"""What a client secret's `expires_after.seconds` may be (API reference)."""
+
 FORMATS: Final = ("audio/pcm", "audio/pcmu", "audio/pcma")
 
 
@@ -86,6 +90,7 @@ _AUDIO_INPUT = Shape(
     }
 )
 _VOICE = ByType({str: Choice(VOICES), dict: Shape({"id": _TEXT}, required=("id",))})
+_TOOL_FILTER = Shape({"tool_names": Each(_TEXT), "read_only": _FLAG})
 _TOOL = Tagged(
     {
         "function": Shape(
@@ -101,9 +106,11 @@ _TOOL = Tagged(
                 "tunnel_id": _TEXT,
                 "authorization": _TEXT,
                 "headers": _OBJECT,
-                "allowed_tools": Anything(),
-                "allowed_callers": Each(_TEXT),
-                "require_approval": Anything(),
+                "allowed_tools": ByType({list: Each(_TEXT), dict: _TOOL_FILTER}),
+                "allowed_callers": Each(Choice(("direct", "programmatic"))),
+                "require_approval": ByType(
+                    {str: Choice(("always", "never")), dict: Shape({"always": _TOOL_FILTER, "never": _TOOL_FILTER})}
+                ),
                 "defer_loading": _FLAG,
             },
             required=("server_label",),
@@ -194,7 +201,8 @@ def _event(required: tuple[str, ...] = (), **fields: Check) -> Shape:
     return Shape({"type": _TEXT, "event_id": Text(EVENT_ID_MAX_CHARS), **fields}, required)
 
 
-_EVENTS: dict[str, Shape] = {
+# In the order in which the service lists the types when it is given an unknown one.
+EVENTS: Final[dict[str, Shape]] = {
     "session.update": _event(("session",), session=_SESSION),
     "session.close": _event(),
     "input_audio_buffer.append": _event(("audio",), audio=_TEXT),
@@ -202,14 +210,57 @@ _EVENTS: dict[str, Shape] = {
     "input_audio_buffer.commit": _event(),
     "input_audio_buffer.clear": _event(),
     "conversation.item.create": _event(("item",), item=Tagged(_ITEMS), previous_item_id=_TEXT),
-    "conversation.item.retrieve": _event(("item_id",), item_id=_TEXT),
     "conversation.item.truncate": _event(
         ("item_id", "content_index", "audio_end_ms"), item_id=_TEXT, content_index=Number(0), audio_end_ms=Number(0)
     ),
     "conversation.item.delete": _event(("item_id",), item_id=_TEXT),
+    "conversation.item.retrieve": _event(("item_id",), item_id=_TEXT),
     "response.create": _event(response=_RESPONSE),
     "response.cancel": _event(response_id=_TEXT),
 }
+
+
+SIDEBAND_EVENTS: Final = {**EVENTS, "output_audio_buffer.clear": _event()}
+"""On a socket that controls a WebRTC or SIP call."""
+
+_TRANSLATION = Shape(
+    {
+        "type": Choice(("translation",)),
+        "model": _TEXT,
+        "audio": Shape(
+            {
+                "input": Shape(
+                    {
+                        "transcription": Shape({"model": _TEXT}, required=("model",)),
+                        "noise_reduction": _NOISE_REDUCTION,
+                    }
+                ),
+                "output": Shape({"language": _TEXT}),
+            }
+        ),
+    }
+)
+TRANSLATION_EVENTS: Final = {
+    "session.update": _event(("session",), session=_TRANSLATION),
+    "session.input_audio_buffer.append": _event(("audio",), audio=_TEXT),
+    "session.close": _event(),
+}
+
+
+def _secret(session: Check) -> Shape:
+    life = Shape({"anchor": Choice(("created_at",)), "seconds": Number(SECRET_LIFE_MIN_S, SECRET_LIFE_MAX_S)})
+    return Shape({"expires_after": life, "session": session})
+
+
+CLIENT_SECRET: Final = _secret(_SESSION)
+TRANSLATION_SECRET: Final = _secret(Shape(_TRANSLATION.fields, required=("model",)))
+CALL_ACTIONS: Final[dict[str, Check]] = {
+    "accept": _SESSION,
+    "reject": Shape({"status_code": Number(100, 699)}),
+    "refer": Shape({"target_uri": _TEXT}, required=("target_uri",)),
+    "hangup": Shape({}),
+}
+"""What the bodies of HTTP requests about a call may hold, by the last part of their path."""
 
 
 def parse(message: str | bytes) -> dict[str, Any]:
@@ -235,8 +286,12 @@ def event_id_of(event: dict[str, Any]) -> str | None:
     return event_id if isinstance(event_id, str) else None
 
 
-def check_event(event: dict[str, Any]) -> str:
+def check_event(event: dict[str, Any], events: Mapping[str, Shape] = EVENTS) -> str:
     """Check a client event.
+
+    Args:
+        event: The event.
+        events: What each may hold, at the endpoint.
 
     Returns:
         Its type.
@@ -247,8 +302,8 @@ def check_event(event: dict[str, Any]) -> str:
     kind = event.get("type")
     if kind is None:
         raise Refusal(MISSING_TYPE)
-    shape = _EVENTS.get(kind) if isinstance(kind, str) else None
+    shape = events.get(kind) if isinstance(kind, str) else None
     if shape is None:
-        raise Refusal(INVALID_CHOICE, param="type", value=kind, allowed=listed(CLIENT_EVENT_TYPES))
+        raise Refusal(INVALID_CHOICE, param="type", value=kind, allowed=listed(tuple(events)))
     shape.check(event, "")
     return str(kind)

@@ -1,7 +1,6 @@
 """One client's connection: handshake, admission, and the tasks that read, write, ping and end it."""
 
 import logging
-import time
 from typing import Any, Final
 
 import orjson
@@ -9,18 +8,16 @@ import trio
 import trio_websocket
 
 from engine.limits import RECEIVE_BUFFER_BYTES
-from engine.simulator import effective
-from engine.simulator.admission import Handshake, admit
+from engine.simulator.account import Account
+from engine.simulator.admission import Admitted, Handshake, admit
+from engine.simulator.calls import SimulatedCall
 from engine.simulator.catalogue import SESSION_EXPIRED, Refusal
-from engine.simulator.conversation import Conversation
+from engine.simulator.http_api import respond
+from engine.simulator.http_front import HttpFront
 from engine.simulator.ids import IdMint
 from engine.simulator.ledger import Message, SessionLedger
+from engine.simulator.opening import Opening, ServedSession
 from engine.simulator.outbox import Outbox
-from engine.simulator.responder import ResponderFactory
-from engine.simulator.services import Services
-from engine.simulator.session import SimulatedSession
-from engine.simulator.settings import SimulatorSettings
-from engine.simulator.usage import RateLimit
 
 logger = logging.getLogger(__name__)
 
@@ -32,29 +29,25 @@ GOING_AWAY: Final = 1001
 INTERNAL_ERROR: Final = 1011
 
 
+_NAMELESS: Final = frozenset({"input_audio_buffer.dtmf_event_received"})
+"""The one event without an `event_id` (API reference)."""
+
+
 class Connection:
     """Serves one stream until it ends.
 
     Args:
-        settings: The server's.
-        responder_factory: Makes the session's responder, once it is admitted.
+        account: The server's.
         ledger: Where to write what crosses the wire.
-        epoch_s: What to add to the Trio clock to have Unix time.
     """
 
-    def __init__(
-        self,
-        settings: SimulatorSettings,
-        responder_factory: ResponderFactory,
-        ledger: SessionLedger,
-        epoch_s: float | None,
-    ) -> None:
-        self._settings = settings
-        self._responder_factory = responder_factory
+    def __init__(self, account: Account, ledger: SessionLedger) -> None:
+        self._account = account
+        self._settings = account.settings
         self._ledger = ledger
-        self._epoch_s = epoch_s
-        self._ids = IdMint.seeded(settings.seed, ledger.number)
-        self._outbox = Outbox(settings.outbox_max_bytes)
+        self._ids = IdMint.seeded(account.settings.seed, ledger.number)
+        self._outbox = Outbox(account.settings.outbox_max_bytes)
+        self._opening = Opening(account, self._ids, self._emit, self._outbox, self._note_received)
         self._socket: trio_websocket.WebSocketConnection | None = None
         self._closed: trio.Event | None = None
 
@@ -88,26 +81,36 @@ class Connection:
     # --- opening -------------------------------------------------------------------------------------------------
 
     async def _shake_hands(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> Handshake | None:
-        """Take the upgrade request. Gives None when it is refused or never comes."""
+        """Take the upgrade request. Gives None when it is refused, never comes, or was another request."""
         with trio.move_on_after(HANDSHAKE_DEADLINE_S):
-            request = await trio_websocket.wrap_server_stream(
-                nursery,
-                stream,
-                max_message_size=self._settings.message_max_bytes,
-                receive_buffer_size=RECEIVE_BUFFER_BYTES,
-            )
-            handshake = Handshake.read(request.path, request.headers, request.proposed_subprotocols)
-            if not handshake.known:
-                await request.reject(404, extra_headers=[(b"content-length", b"0")])
+            front = HttpFront(stream)
+            asked = await front.request()
+            if asked is not None and not asked.is_upgrade:
+                handshake = Handshake.of(asked.target, asked.headers)
+                await front.answer(lambda body: respond(self._account, asked.method, handshake, body))
                 return None
-            self._socket = await request.accept(subprotocol=handshake.subprotocol)
-            return handshake
+            return await self._upgrade(nursery, front.unread())
         return None
+
+    async def _upgrade(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> Handshake | None:
+        request = await trio_websocket.wrap_server_stream(
+            nursery,
+            stream,
+            max_message_size=self._settings.message_max_bytes,
+            receive_buffer_size=RECEIVE_BUFFER_BYTES,
+        )
+        handshake = Handshake.read(request.path, request.headers, request.proposed_subprotocols)
+        call_id = handshake.call_id
+        if not handshake.known or (call_id is not None and self._account.joinable(call_id) is None):
+            await request.reject(404, extra_headers=[(b"content-length", b"0")])
+            return None
+        self._socket = await request.accept(subprotocol=handshake.subprotocol)
+        return handshake
 
     async def _serve_session(self, handshake: Handshake) -> None:
         assert self._socket is not None  # noqa: S101 - the handshake made it
         try:
-            admit(handshake, self._settings)
+            admitted = admit(handshake, self._settings, self._account.secrets, self._account.unix_time())
         except Refusal as refusal:
             logger.info("connection %d is refused: %s", self._ledger.number, refusal.code)
             self._emit("error", error=refusal.error(None))
@@ -115,7 +118,7 @@ class Connection:
             await self.close(refusal.entry.close_code or INTERNAL_ERROR, refusal.close_reason)
             return
         try:
-            await self._run(self._socket, handshake)
+            await self._run(self._socket, admitted)
         except* Exception as bugs:
             lost, rest = bugs.split((trio_websocket.ConnectionClosed,))
             if rest is not None:
@@ -128,43 +131,33 @@ class Connection:
 
     # --- running -------------------------------------------------------------------------------------------------
 
-    async def _run(self, socket: trio_websocket.WebSocketConnection, handshake: Handshake) -> None:
+    async def _run(self, socket: trio_websocket.WebSocketConnection, admitted: Admitted) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, socket)
             nursery.start_soon(self._ping, socket, nursery)
-            session = self._make_session(handshake, nursery)
+            call = self._account.calls.get(admitted.call_id or "")
+            if call is not None:
+                nursery.start_soon(self._end_with, call)
+            session = self._make_session(admitted, nursery)
             session.begin()
             with trio.move_on_after(self._settings.session_max_s) as life:
                 await self._read(socket, session)
             await (self._expire() if life.cancelled_caught else self._flush_and_close(NORMAL, ""))
             nursery.cancel_scope.cancel()
 
-    def _make_session(self, handshake: Handshake, nursery: trio.Nursery) -> SimulatedSession:
-        ids, settings = self._ids, self._settings
-        self._ledger.session_id = ids.new("sess")
-        expires_at = int(self._unix_time() + settings.session_max_s)
-        if handshake.transcription:
-            session = effective.new_transcription_session(self._ledger.session_id, expires_at)
-        else:
-            session = effective.new_conversation_session(self._ledger.session_id, handshake.model, expires_at, settings)
-        services = Services(
-            settings=settings,
-            ids=ids,
-            emit=self._emit,
-            room=self._outbox.room,
-            responder=self._responder_factory(),
-            conversation=Conversation(ids.new("conv"), audio_max_bytes=settings.item_audio_max_bytes),
-            rate_limit=RateLimit(settings.rate_limit_tokens, settings.rate_limit_per_s),
-        )
-        return SimulatedSession(services, session, nursery, self._note_received)
+    def _make_session(self, admitted: Admitted, nursery: trio.Nursery) -> ServedSession:
+        session, self._ledger.session_id = self._opening.open(admitted, nursery)
+        return session
 
-    def _unix_time(self) -> float:
-        return time.time() if self._epoch_s is None else self._epoch_s + trio.current_time()
+    async def _end_with(self, call: SimulatedCall) -> None:
+        await call.ended.wait()
+        await self._flush_and_close(NORMAL, "")
 
-    async def _read(self, socket: trio_websocket.WebSocketConnection, session: SimulatedSession) -> None:
+    async def _read(self, socket: trio_websocket.WebSocketConnection, session: ServedSession) -> None:
         while not session.closing:
             session.receive(await socket.get_message())
-            await self._outbox.room()
+            await session.ready()
+        await session.drain()
 
     async def _write(self, socket: trio_websocket.WebSocketConnection) -> None:
         while True:
@@ -193,7 +186,8 @@ class Connection:
     # --- what crosses the wire ---------------------------------------------------------------------------------------
 
     def _emit(self, event_type: str, /, **fields: Any) -> None:
-        event = {"type": event_type, "event_id": self._ids.new("event"), **fields}
+        named = {} if event_type in _NAMELESS else {"event_id": self._ids.new("event")}
+        event = {"type": event_type, **named, **fields}
         text = orjson.dumps(event).decode()
         self._ledger.sent.add(Message(trio.current_time(), event_type, text))
         self._outbox.put(text)

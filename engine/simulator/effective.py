@@ -92,6 +92,34 @@ def new_transcription_session(session_id: str, expires_at: int) -> Json:
     }
 
 
+def new_translation_session(session_id: str, model: str, expires_at: int) -> Json:
+    """Give a new translation session's object."""
+    return {
+        "type": "translation",
+        "id": session_id,
+        "model": model,
+        "expires_at": expires_at,
+        "audio": {"input": {"transcription": None, "noise_reduction": None}, "output": {"language": "en"}},
+    }
+
+
+def updated_translation(session: Json, change: Json) -> Json:
+    """Lay a checked `session.update` over a translation session's settings; its model stays, whatever is asked."""
+    after = copy.deepcopy(session)
+    audio = change.get("audio") or {}
+    for key, value in (audio.get("input") or {}).items():
+        after["audio"]["input"][key] = _noise_reduction(after["audio"]["input"][key], value, key)
+    after["audio"]["output"] |= _present(audio.get("output") or {})
+    return after
+
+
+def _noise_reduction(before: Json | None, value: Json | None, key: str) -> Json | None:
+    """Keep a strength that the change does not name (API reference)."""
+    if key != "noise_reduction" or value is None:
+        return value
+    return {**(before or {}), **_present(value)}
+
+
 def updated(session: Json, change: Json, *, voice_locked: bool) -> Json:
     """Lay a checked `session.update` over the settings in force; only what is present changes.
 

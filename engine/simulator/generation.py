@@ -16,8 +16,10 @@ from engine.simulator import usage
 from engine.simulator.conversation import Entry
 from engine.simulator.ear import Ear
 from engine.simulator.formats import duration_ms, wire_format
+from engine.simulator.mcp_calls import McpCallItem, McpCalls, mcp_call_entry
+from engine.simulator.mcp_tools import McpTools
 from engine.simulator.output import FunctionCall, Message, OutputItem, call_entry, message_entry
-from engine.simulator.responder import Call, Fail, Incomplete, Part, Prompt, Say
+from engine.simulator.responder import Call, Fail, Incomplete, McpCall, Part, Prompt, Say
 from engine.simulator.services import Services, pieces
 from engine.simulator.speaking import Words, deltas_of, once
 from engine.wire.codec import from_object
@@ -54,6 +56,21 @@ class Request:
     metadata: Json | None = attrs.field(default=None, repr=False)
 
 
+@attrs.frozen
+class Helpers:
+    """What a response needs of its session beside the services.
+
+    Attributes:
+        ear: Who hears the spoken turns of the context.
+        mcp_tools: Which MCP tools can be called.
+        mcp_calls: Who runs them.
+    """
+
+    ear: Ear
+    mcp_tools: McpTools
+    mcp_calls: McpCalls
+
+
 class _Over(Exception):
     """The response ends here, as a part says."""
 
@@ -68,18 +85,21 @@ class Generation:
 
     Args:
         services: The session's.
-        ear: Who hears the spoken turns of the context.
+        helpers: The session's too.
         request: What it is to be.
         on_done: Called once, right after `response.done`.
     """
 
-    def __init__(self, services: Services, ear: Ear, request: Request, on_done: Callable[["Generation"], None]) -> None:
+    def __init__(
+        self, services: Services, helpers: Helpers, request: Request, on_done: Callable[["Generation"], None]
+    ) -> None:
         self.id = services.ids.new("resp")
         self.request = request
         self.done = False
         self.cancelling = False
         self._services = services
-        self._ear = ear
+        self._helpers = helpers
+        self._calls: list[trio.Event] = []
         self._on_done = on_done
         self._scope = trio.CancelScope()
         self._items: list[OutputItem] = []
@@ -157,13 +177,17 @@ class Generation:
     async def _write_output(self) -> None:
         pace = self._services.settings.pace
         await trio.sleep(pace.think_ms / 1000)
-        await self._ear.hear_all(list(self.request.entries))
+        await self._helpers.ear.hear_all(list(self.request.entries))
         parts = await self._services.responder.answer(self._prompt())
         await self._go_on()
         for part in parts:
             if not isinstance(part, Incomplete):
                 self._close_item("completed")
             await self._write_part(part)
+        if self._services.settings.mcp_before_done:
+            for ended in self._calls:
+                await ended.wait()
+            await self._go_on()
 
     async def _write_part(self, part: Part) -> None:
         match part:
@@ -171,6 +195,8 @@ class Generation:
                 await (self._speak(part) if self._audio else self._write_text(part))
             case Call():
                 await self._write_call(part)
+            case McpCall():
+                await self._write_mcp_call(part)
             case Incomplete():
                 raise _Over("incomplete", {"type": "incomplete", "reason": part.reason})
             case Fail():
@@ -186,6 +212,18 @@ class Generation:
         call = FunctionCall(self._services, self.id, len(self._items), not self.request.out_of_band, entry)
         self._open_item(call)
         await self._stream(call.write, part.arguments, 0)
+
+    async def _write_mcp_call(self, part: McpCall) -> None:
+        found = self._helpers.mcp_tools.find(self.request.session, part.server_label, part.name)
+        if found is None:
+            return
+        entry = mcp_call_entry(self._services.ids.new("mcp"), part.server_label, part.name)
+        call = McpCallItem(self._services, self.id, len(self._items), not self.request.out_of_band, entry)
+        self._open_item(call)
+        await self._stream(call.write, part.arguments, 0)
+        ended = self._helpers.mcp_calls.start(call, found)
+        if ended is not None:
+            self._calls.append(ended)
 
     async def _stream(self, write: Callable[[str], None], text: str, first_delta_ms: float) -> None:
         wait_ms = first_delta_ms

@@ -111,7 +111,10 @@ class Message(OutputItem):
         assert self.wire is not None  # noqa: S101 - a programming error
         self.services.voice_locked = True
         self.entry.say(pcm)
-        self.services.emit("response.output_audio.delta", **self._content_place(), delta=self.wire.write(pcm))
+        if self.services.playback is not None:
+            self.services.playback.play(self.response_id, self.entry, pcm)
+        else:
+            self.services.emit("response.output_audio.delta", **self._content_place(), delta=self.wire.write(pcm))
 
     def close_stream(self) -> None:
         """Tell that the words and the speech are over."""

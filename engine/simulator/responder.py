@@ -1,13 +1,16 @@
 """What the simulated service hears, thinks and says: the one interface behind which answers are made."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import attrs
 import orjson
 
 from engine.wire.items import Item
 from engine.wire.session import Session, TurnDetection
+
+STEP_MS: Final = 200
+"""One step of the translation model's time (API reference)."""
 
 
 @attrs.frozen
@@ -43,6 +46,21 @@ class Call:
 
 
 @attrs.frozen
+class McpCall:
+    """One call of an MCP tool, which the service makes itself. Left out where the tool can't be called.
+
+    Attributes:
+        server_label: The server, by the session's label.
+        name: The tool.
+        arguments: A mapping, or JSON text.
+    """
+
+    server_label: str
+    name: str
+    arguments: str = attrs.field(default="{}", converter=_json_text)
+
+
+@attrs.frozen
 class Fail:
     """The response ends with status `failed`; nothing after it is sent."""
 
@@ -58,7 +76,7 @@ class Incomplete:
     reason: Literal["max_output_tokens", "content_filter"] = "max_output_tokens"
 
 
-Part = Say | Call | Fail | Incomplete
+Part = Say | Call | McpCall | Fail | Incomplete
 
 
 @attrs.frozen
@@ -128,6 +146,47 @@ class Responder(Protocol):
             text: The words.
             voice: The session's voice name.
         """
+        ...
+
+
+@attrs.frozen
+class Interpreted:
+    """What an interpreter has to say at one step of 200 ms.
+
+    Attributes:
+        heard: More of the words that were said, to append as they are.
+        said: More of the translation's words, to append as they are.
+        audio: More of the translation's speech, PCM16 mono 24 kHz, of any length.
+    """
+
+    heard: str = ""
+    said: str = ""
+    audio: bytes = attrs.field(default=b"", repr=False)
+
+
+class Interpreter(Protocol):
+    """Translates one session's speech as it comes, 200 ms at a time."""
+
+    async def step(self, pcm: bytes, language: str) -> Interpreted:
+        """Hear the next 200 ms.
+
+        Args:
+            pcm: PCM16 mono 24 kHz.
+            language: To translate into, as in `es`.
+        """
+        ...
+
+    async def rest(self, language: str) -> Sequence[Interpreted]:
+        """Say what is left to say, as nothing more will be heard; one for each 200 ms."""
+        ...
+
+
+@runtime_checkable
+class Interpreting(Protocol):
+    """A responder that can translate too; for one that can't, the translation endpoint speaks in tones."""
+
+    def interpreter(self) -> Interpreter:
+        """Give the session's interpreter."""
         ...
 
 

@@ -50,14 +50,6 @@ def wrong_type(value: Any, path: str, expected: str) -> Refusal:
 
 
 @attrs.frozen
-class Anything:
-    """Whatever JSON value."""
-
-    def check(self, value: Any, path: str) -> None:
-        """Accept it."""
-
-
-@attrs.frozen
 class OfType:
     """A value of one JSON type."""
 

@@ -10,7 +10,8 @@ import trio
 from engine.audio.pcm import bytes_to_ms
 from engine.errors import ConfigError
 from engine.simulator.ear import TranscriptionRefused
-from engine.simulator.responder import Part, Prompt, Say, SpeechDetector
+from engine.simulator.responder import Interpreter, Part, Prompt, Say, SpeechDetector
+from engine.simulator.scripted_interpreter import ScriptedInterpreter, Translation
 from engine.simulator.voice import EnergyDetector, ToneVoice
 from engine.wire.items import FunctionCallOutputItem, Item, MessageItem
 from engine.wire.session import TurnDetection
@@ -65,6 +66,10 @@ def _turns(value: Iterable[Turn]) -> tuple[Turn, ...]:
     return tuple(value)
 
 
+def _translations(value: Iterable[Translation]) -> tuple[Translation, ...]:
+    return tuple(value)
+
+
 def _transcripts(value: Iterable[str | Unheard]) -> tuple[str | Unheard, ...]:
     return tuple(value)
 
@@ -78,11 +83,13 @@ class Script:
             come one after the other.
         transcripts: What it hears in spoken turns, in their order. After the last, a turn is heard as its length.
         echo: What it answers when no turn fits; `{text}` stands for what was said.
+        translations: What a translation session hears and says, utterance by utterance.
     """
 
     turns: tuple[Turn, ...] = attrs.field(default=(), converter=_turns)
     transcripts: tuple[str | Unheard, ...] = attrs.field(default=(), converter=_transcripts)
     echo: str = ECHO
+    translations: tuple[Translation, ...] = attrs.field(default=(), converter=_translations)
 
     @classmethod
     def of(cls, *answers: Sequence[Part] | Part, transcripts: Sequence[str | Unheard] = ()) -> "Script":
@@ -136,6 +143,10 @@ class ScriptedResponder:
     def speak(self, text: str, voice: str) -> AsyncIterator[bytes]:
         """Say a tone for each letter."""
         return self._voice.speak(text, voice)
+
+    def interpreter(self) -> Interpreter:
+        """Give an interpreter that follows the script's translations."""
+        return ScriptedInterpreter(self._script.translations, self._voice)
 
 
 def last_words(items: Sequence[Item]) -> str:

@@ -12,6 +12,10 @@ parts = [{ say = "Let me look." }, { call = "get_weather", arguments = { city = 
 
 [[turn]]
 say = "A turn of one message can be written like this."
+
+[[translation]]
+heard = "Good morning."
+said = "Buenos días."
 ```
 """
 
@@ -24,8 +28,9 @@ from typing import Any, cast
 import attrs
 
 from engine.errors import ConfigError
-from engine.simulator.responder import Call, Fail, Incomplete, Part, Say
+from engine.simulator.responder import Call, Fail, Incomplete, McpCall, Part, Say
 from engine.simulator.script import ECHO, Script, Turn, Unheard
+from engine.simulator.scripted_interpreter import Translation
 
 Json = dict[str, Any]
 
@@ -61,7 +66,7 @@ class _Reader:
     file: str
 
     def script(self, table: Json) -> Script:
-        self._keys(table, "", ("echo", "transcripts", "turn"))
+        self._keys(table, "", ("echo", "transcripts", "turn", "translation"))
         return Script(
             turns=[self._turn(turn, f"turn[{i}]") for i, turn in enumerate(self._list(table, "", "turn"))],
             transcripts=[
@@ -69,6 +74,10 @@ class _Reader:
                 for i, heard in enumerate(self._list(table, "", "transcripts"))
             ],
             echo=self._value(table, "", "echo", ECHO, str),
+            translations=[
+                self._translation(said, f"translation[{i}]")
+                for i, said in enumerate(self._list(table, "", "translation"))
+            ],
         )
 
     def _turn(self, table: Any, path: str) -> Turn:
@@ -110,6 +119,10 @@ class _Reader:
         self._keys(value, path, ("fail",))
         return Unheard(self._value(value, path, "fail", Unheard().code, str))
 
+    def _translation(self, table: Any, path: str) -> Translation:
+        self._keys(table, path, ("heard", "said"))
+        return Translation(self._value(table, path, "heard", "", str), self._value(table, path, "said", "", str))
+
     def _part(self, table: Any, path: str) -> Part:
         kinds = [kind for kind in _PARTS if isinstance(table, dict) and kind in table]
         if len(kinds) != 1:
@@ -130,6 +143,11 @@ class _Reader:
             return Call(name, arguments, call_id)
         except TypeError as error:
             raise self._wrong(f"{path}.arguments", arguments, f"values that JSON has ({error})") from error
+
+    def _mcp_call(self, table: Json, path: str) -> Part:
+        call = self._call({**table, "call": table["mcp_call"]}, path)
+        assert isinstance(call, Call)  # noqa: S101 - what `_call` makes
+        return McpCall(self._value(table, path, "server", "", str), call.name, call.arguments)
 
     def _fail(self, table: Json, path: str) -> Part:
         default = Fail()
@@ -175,4 +193,5 @@ _PARTS: dict[str, tuple[tuple[str, ...], Callable[[_Reader, Json, str], Part]]] 
     "call": (("call", "arguments", "call_id"), _Reader._call),
     "fail": (("fail", "message", "error_type"), _Reader._fail),
     "incomplete": (("incomplete",), _Reader._incomplete),
+    "mcp_call": (("mcp_call", "server", "arguments"), _Reader._mcp_call),
 }

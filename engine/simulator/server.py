@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from errno import EACCES, EADDRINUSE
 
@@ -11,6 +11,8 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.errors import ConfigError
+from engine.simulator.account import Account
+from engine.simulator.calls import SimulatedCall
 from engine.simulator.connection import GOING_AWAY, Connection
 from engine.simulator.ledger import Lane, SessionLedger
 from engine.simulator.memory import BUFFER_BYTES, LOCKSTEP_BYTES, memory_streams
@@ -36,9 +38,8 @@ class Simulator:
         self.settings = settings
         self.host: str | None = None
         self.port = 0
-        self._responder_factory = responder_factory
+        self._account = Account(settings, responder_factory)
         self._nursery = nursery
-        self._epoch_s = None if settings.epoch_s is None else settings.epoch_s - trio.current_time()
         self._ended: deque[SessionLedger] = deque(maxlen=settings.ledger_max_sessions)
         self._live: dict[SessionLedger, Connection] = {}
         self._count = 0
@@ -76,6 +77,19 @@ class Simulator:
         """Count all connections there ever were."""
         return self._count
 
+    @property
+    def calls(self) -> Mapping[str, SimulatedCall]:
+        """Give the calls that were made, by id."""
+        return self._account.calls
+
+    def create_call(self, model: str = "gpt-realtime") -> SimulatedCall:
+        """Make a call that clients can join with `?call_id=`, as if it came over WebRTC or SIP.
+
+        Args:
+            model: Of its session.
+        """
+        return self._account.new_call(model)
+
     def connect_stream(self, *, lockstep: bool = False, buffer_bytes: int = BUFFER_BYTES) -> trio.abc.Stream:
         """Make a connection in memory.
 
@@ -112,7 +126,7 @@ class Simulator:
         kept = self.settings.ledger_max_events, self.settings.ledger_max_bytes
         ledger = SessionLedger(self._count, Lane(*kept), Lane(*kept))
         self._count += 1
-        connection = Connection(self.settings, self._responder_factory, ledger, self._epoch_s)
+        connection = Connection(self._account, ledger)
         self._live[ledger] = connection
         try:
             await connection.serve(stream)

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from engine.simulator.conversation import Conversation
+from engine.simulator.conversation import Conversation, Entry
 from engine.simulator.ids import IdMint
 from engine.simulator.responder import Responder
 from engine.simulator.settings import SimulatorSettings
@@ -23,6 +23,22 @@ class Emit(Protocol):
         ...
 
 
+class Player(Protocol):
+    """Plays a call's audio, which does not go over the socket."""
+
+    def play(self, response_id: str, entry: Entry, pcm: bytes) -> None:
+        """Play PCM16 mono 24 kHz of an item after what is playing."""
+        ...
+
+    def no_more(self, response_id: str) -> None:
+        """Note that a response made all its audio."""
+        ...
+
+    def cut(self) -> None:
+        """Stop all that plays."""
+        ...
+
+
 @attrs.define
 class Services:
     """The common ground of a session's parts.
@@ -35,6 +51,7 @@ class Services:
         responder: Hears, answers, speaks.
         conversation: The items.
         rate_limit: The account's tokens.
+        playback: Where a call's audio plays; None where audio goes over the socket.
         voice_locked: True once the assistant has spoken.
         last_input: Tokens of the last response's input, which the next one has in the cache.
     """
@@ -46,6 +63,7 @@ class Services:
     responder: Responder
     conversation: Conversation
     rate_limit: RateLimit
+    playback: Player | None = None
     voice_locked: bool = False
     last_input: Count = attrs.field(factory=Count)
 

@@ -1,12 +1,12 @@
 """One simulated session: what each client event does, which responses run, when the idle timer fires."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import trio
 
 from engine.simulator import effective
+from engine.simulator.calls import SimulatedCall
 from engine.simulator.catalogue import (
     ACTIVE_RESPONSE,
     CANCEL_NOT_ACTIVE,
@@ -14,17 +14,18 @@ from engine.simulator.catalogue import (
     REFERENCE_UNKNOWN,
     Refusal,
 )
-from engine.simulator.checks import check_event, event_id_of, parse
+from engine.simulator.checks import EVENTS, SIDEBAND_EVENTS
 from engine.simulator.client_items import client_entry
 from engine.simulator.conversation import Entry
 from engine.simulator.ear import Ear
 from engine.simulator.formats import wire_format
-from engine.simulator.generation import Generation, Request, Trigger
+from engine.simulator.generation import Generation, Helpers, Request, Trigger
+from engine.simulator.intake import Intake
+from engine.simulator.mcp_calls import McpCalls
+from engine.simulator.mcp_tools import McpTools
 from engine.simulator.services import Services
 from engine.simulator.spoken_input import SpokenHooks, SpokenInput
 from engine.simulator.transcription import transcribe
-
-logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
@@ -37,19 +38,27 @@ class SimulatedSession:
         session: The settings of a new session.
         nursery: For responses, transcriptions and timers; its end ends them.
         note: Told each message's type and text as it is received.
+        call: The call that it controls, if it does.
 
     Attributes:
         closing: True once the client has asked for the end.
     """
 
     def __init__(
-        self, services: Services, session: Json, nursery: trio.Nursery, note: Callable[[str, str], None]
+        self,
+        services: Services,
+        session: Json,
+        nursery: trio.Nursery,
+        note: Callable[[str, str], None],
+        call: SimulatedCall | None = None,
     ) -> None:
         self._services = services
         self._session = session
         self._nursery = nursery
-        self._note = note
+        self._call = call
         self._ear = Ear(services.responder)
+        self._mcp_tools = McpTools(services, nursery)
+        self._mcp_calls = McpCalls(services, nursery)
         self._active: Generation | None = None
         self._aside: dict[str, Generation] = {}
         self._asked = 0
@@ -57,7 +66,7 @@ class SimulatedSession:
         hooks = SpokenHooks(self._speech_started, self._speech_stopped, self._committed)
         self._spoken = SpokenInput(services, session, hooks)
         self.closing = False
-        self._handlers: dict[str, Callable[[Json], None]] = {
+        handlers: dict[str, Callable[[Json], None]] = {
             "session.update": self._update,
             "session.close": self._close,
             "input_audio_buffer.append": lambda event: self._spoken.append(event["audio"]),
@@ -70,27 +79,48 @@ class SimulatedSession:
             "conversation.item.delete": self._delete,
             "response.create": self._create_response,
             "response.cancel": self._cancel_response,
+            "output_audio_buffer.clear": self._clear_output,
         }
+        self.receive = Intake(EVENTS if call is None else SIDEBAND_EVENTS, handlers, services.emit, note).receive
 
     def begin(self) -> None:
         """Send the first event."""
-        self._services.emit("session.created", session=self._session)
-        if self._services.settings.send_conversation_created:
+        settings = self._services.settings
+        if self._call is not None:
+            self._call.join(self)
+            self._nursery.start_soon(self._stay, self._call)
+        if self._call is None or settings.greet_sideband:
+            self._services.emit("session.created", session=self._session)
+        if settings.send_conversation_created:
             conversation = {"id": self._services.conversation.id, "object": "realtime.conversation"}
             self._services.emit("conversation.created", conversation=conversation)
 
-    def receive(self, message: str | bytes) -> None:
-        """Do what a client message asks, or answer with an error; never waits."""
-        event: Json = {}
+    async def ready(self) -> None:
+        """Wait until the next message can be taken."""
+        await self._services.room()
+
+    async def drain(self) -> None:
+        """Leave what is under way: the service does not finish it."""
+
+    async def _stay(self, call: SimulatedCall) -> None:
         try:
-            try:
-                event = parse(message)
-            finally:
-                self._note(str(event.get("type", "")), message if isinstance(message, str) else "")
-            self._handlers[check_event(event)](event)
-        except Refusal as refusal:
-            logger.debug("refused %s: %s", event.get("type"), refusal.code)
-            self._services.emit("error", error=refusal.error(event_id_of(event)))
+            await trio.sleep_forever()
+        finally:
+            call.leave(self)
+
+    # --- a call's caller -------------------------------------------------------------------------------------------
+
+    def press(self, key: str, at_s: int) -> None:
+        """Tell that the caller pressed a key."""
+        self._services.emit("input_audio_buffer.dtmf_event_received", event=key, received_at=at_s)
+
+    def hear(self, pcm: bytes) -> None:
+        """Hear the caller: PCM16 mono 24 kHz."""
+        self._spoken.hear(pcm)
+
+    def _clear_output(self, _: Json) -> None:
+        if self._services.playback is not None:
+            self._services.playback.cut()
 
     # --- session -------------------------------------------------------------------------------------------------
 
@@ -98,9 +128,17 @@ class SimulatedSession:
         self.closing = True
 
     def _update(self, event: Json) -> None:
-        self._session = effective.updated(self._session, event["session"], voice_locked=self._services.voice_locked)
+        change = self._with_mcp(event["session"], "session")
+        self._session = effective.updated(self._session, change, voice_locked=self._services.voice_locked)
         self._spoken.configure(self._session)
+        if self._call is not None:
+            self._call.session = self._session
         self._services.emit("session.updated", session=self._session)
+        self._mcp_tools.define(change.get("tools") or ())
+
+    def _with_mcp(self, settings: Json, path: str) -> Json:
+        tools = settings.get("tools")
+        return settings if tools is None else settings | {"tools": self._mcp_tools.resolve(tools, f"{path}.tools")}
 
     @property
     def _turn_detection(self) -> Json:
@@ -116,9 +154,14 @@ class SimulatedSession:
         entry = self._entry(event["item"])
         if entry.item["type"] == "function_call_output":
             conversation.check_call(entry.item)
+        approval = entry.item["type"] == "mcp_approval_response"
+        if approval:
+            self._mcp_calls.check_approval(entry.item)
         previous = conversation.add(entry, event.get("previous_item_id"))
         for kind in ("conversation.item.added", "conversation.item.done"):
             self._services.emit(kind, previous_item_id=previous, item=entry.snapshot())
+        if approval:
+            self._mcp_calls.approve(entry.item)
 
     def _retrieve(self, event: Json) -> None:
         entry = self._services.conversation.retrieve(event["item_id"])
@@ -139,8 +182,12 @@ class SimulatedSession:
 
     def _speech_started(self) -> None:
         self._idle.cancel()
-        if self._active is not None and self._turn_detection.get("interrupt_response"):
+        if not self._turn_detection.get("interrupt_response"):
+            return
+        if self._active is not None:
             self._active.cancel("turn_detected")
+        if self._services.playback is not None:
+            self._services.playback.cut()
 
     def _speech_stopped(self) -> None:
         if self._turn_detection.get("create_response"):
@@ -171,6 +218,7 @@ class SimulatedSession:
         aside = asked.get("conversation") == "none"
         if self._active is not None and not aside:
             raise Refusal(ACTIVE_RESPONSE, response_id=self._active.id)
+        asked = self._with_mcp(asked, "response")
         request = Request(
             session=effective.for_response(self._session, asked),
             trigger=trigger,
@@ -180,7 +228,9 @@ class SimulatedSession:
             metadata=asked.get("metadata"),
         )
         self._asked += 1
-        generation = Generation(self._services, self._ear, request, self._response_done)
+        self._mcp_tools.define(asked.get("tools") or ())
+        helpers = Helpers(self._ear, self._mcp_tools, self._mcp_calls)
+        generation = Generation(self._services, helpers, request, self._response_done)
         if aside:
             self._aside[generation.id] = generation
         else:
@@ -221,6 +271,8 @@ class SimulatedSession:
 
     def _response_done(self, generation: Generation) -> None:
         self._aside.pop(generation.id, None)
+        if self._services.playback is not None:
+            self._services.playback.no_more(generation.id)
         if generation is self._active:
             self._active = None
             self._start_idle_timer(generation.audio_ms)

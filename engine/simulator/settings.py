@@ -7,6 +7,7 @@ import attrs
 
 from engine.errors import ConfigError
 from engine.limits import APPEND_MAX_BYTES, SESSION_MAX_S
+from engine.simulator.mcp import McpServer
 
 MESSAGE_MAX_BYTES: Final = APPEND_MAX_BYTES * 4 // 3 + 64 * 2**10
 """Largest client message: an append of 15 MiB as base64 text, and the rest of its event. A larger one ends the
@@ -93,6 +94,8 @@ class SimulatorSettings:
         keys: API keys that are accepted; None takes any.
         allow_beta_header: True lets clients of the beta in instead of refusing them.
         send_conversation_created: True sends the event that is defined but was not seen on the service.
+        greet_sideband: True sends `session.created` to a client that joins a call too; recordings of such sockets begin
+            without.
         session_max_s: A session's longest life.
         epoch_s: Unix time at the server's start, for `expires_at`; None takes the machine's.
         ping_interval_s: Between two WebSocket pings (measured: about 20.3 s).
@@ -102,6 +105,10 @@ class SimulatorSettings:
         semantic_silence_ms: Silence that ends a turn under `semantic_vad`, by eagerness. The service judges what was
             said, and waits at most 8, 4 or 2 s; the simulator goes by silence alone.
         onset_ms: Speech that must last this long before it counts as a turn.
+        mcp_servers: MCP servers that can be reached, by the label that sessions give them; the tools of others can't
+            be listed.
+        mcp_before_done: True holds `response.done` back until the response's MCP calls have ended; False sends it
+            before they do, as the service may.
         message_max_bytes: Largest client message.
         outbox_max_bytes: What may wait for a client that reads slowly.
         buffer_max_s: Audio that the input buffer keeps without turn detection.
@@ -120,6 +127,7 @@ class SimulatorSettings:
     keys: Collection[str] | None = attrs.field(default=None, repr=False)
     allow_beta_header: bool = False
     send_conversation_created: bool = False
+    greet_sideband: bool = False
     session_max_s: float = attrs.field(default=SESSION_MAX_S, validator=_positive)
     epoch_s: float | None = None
     ping_interval_s: float = attrs.field(default=20.3, validator=_positive)
@@ -130,6 +138,8 @@ class SimulatorSettings:
         factory=lambda: {"low": 1500, "medium": 1000, "auto": 1000, "high": 500}
     )
     onset_ms: float = attrs.field(default=40.0, validator=_not_negative)
+    mcp_servers: Mapping[str, McpServer] = attrs.field(factory=dict)
+    mcp_before_done: bool = True
     message_max_bytes: int = attrs.field(default=MESSAGE_MAX_BYTES, validator=_positive)
     outbox_max_bytes: int = attrs.field(default=OUTBOX_MAX_BYTES, validator=_positive)
     buffer_max_s: float = attrs.field(default=BUFFER_MAX_S, validator=_positive)

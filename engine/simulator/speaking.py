@@ -19,6 +19,11 @@ class Words:
         self._next = 0
         self._at_ms = 0.0
 
+    @property
+    def over(self) -> bool:
+        """Tell whether all were taken."""
+        return self._next == len(self._pieces)
+
     def until(self, ms: float) -> list[str]:
         """Take the words that begin before `ms`."""
         first = self._next

@@ -74,7 +74,10 @@ class SpokenInput:
 
     def append(self, audio: str) -> None:
         """Add base64 audio in the session's format, and hear it."""
-        pcm = wire_format(self._settings["format"]).read(audio)
+        self.hear(wire_format(self._settings["format"]).read(audio))
+
+    def hear(self, pcm: bytes) -> None:
+        """Add PCM16 mono 24 kHz, and hear it."""
         limits = self._services.settings
         quiet = self._turns is not None and not self._turns.speaking
         keep_s = limits.listening_max_s if quiet else limits.buffer_max_s

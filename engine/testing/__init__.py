@@ -4,33 +4,17 @@
 async def test_my_application(autojump_clock):
     async with serve(host=None) as simulator, open_session(config, connector=in_memory(simulator)) as session:
         ...
+
+
+async def test_the_call_that_went_wrong(autojump_clock):
+    async with replay("call.jsonl") as served, open_session(config, connector=served.connector) as session:
+        ...
+    assert served.differences == ()
 ```
 """
 
-import trio
-
-from engine.simulator.server import Simulator
-from engine.transport import trio_ws
-from engine.transport.base import Connector, Endpoint, Transport
+from engine.testing.replayed import Replay, replay
+from engine.testing.streams import in_memory
 from engine.transport.memory import MemoryConnector, MemoryTransport, memory_pair
 
-__all__ = ["MemoryConnector", "MemoryTransport", "in_memory", "memory_pair"]
-
-
-def in_memory(simulator: Simulator, *, lockstep: bool = False) -> Connector:
-    """Make a connector that leads to a simulator without a socket: real WebSocket frames over streams in memory.
-
-    Args:
-        simulator: The server.
-        lockstep: Use streams whose sender waits for the receiver, see `Simulator.connect_stream`.
-    """
-
-    async def connect(nursery: trio.Nursery, endpoint: Endpoint) -> Transport:
-        stream = simulator.connect_stream(lockstep=lockstep)
-        try:
-            return await trio_ws.wrap(nursery, stream, endpoint)
-        except BaseException:
-            await trio.aclose_forcefully(stream)
-            raise
-
-    return connect
+__all__ = ["MemoryConnector", "MemoryTransport", "Replay", "in_memory", "memory_pair", "replay"]

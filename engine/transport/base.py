@@ -20,12 +20,14 @@ class Endpoint:
         headers: Holds the key, so it is never shown.
         ssl_context: For `wss`; the system's certificates when None.
         message_hard_max_bytes: A larger message closes the connection with code 1009.
+        proxy: `http://` or `https://` address of an HTTP proxy to tunnel through; its password is not shown.
     """
 
     url: str = attrs.field(repr=lambda url: repr(shown_url(url)))
     headers: Sequence[tuple[str, str]] = attrs.field(default=(), repr=False)
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)
     message_hard_max_bytes: int = limits.MESSAGE_HARD_MAX_BYTES
+    proxy: str | None = attrs.field(default=None, repr=lambda url: repr(url and shown_url(url)))
 
 
 @attrs.frozen

@@ -1,9 +1,6 @@
-"""The transport on trio-websocket: TCP or TLS, the handshake, and a close that is bounded."""
+"""The transport on trio-websocket: the handshake on a stream of bytes, messages, and a close that is bounded."""
 
 import contextlib
-import functools
-import os
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
@@ -15,6 +12,8 @@ import wsproto.utilities
 from engine import limits
 from engine.errors import ConnectionLost, HandshakeRejected, LimitExceeded
 from engine.transport.base import Endpoint, Transport, TransportStatistics
+from engine.transport.proxy import open_tunnel
+from engine.transport.streams import open_tcp, secure
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
@@ -222,44 +221,11 @@ async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:
     parts = urlsplit(endpoint.url)
     host = cast("str", parts.hostname)
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    try:
-        tcp = await trio.open_tcp_stream(host, port)
-    except (OSError, UnicodeError) as error:  # UnicodeError: no possible host name
-        raise ConnectionLost(f"can't connect to {host}:{port}: {_words(error)}", reason=_words(error)) from error
-    if parts.scheme != "wss":
-        return tcp
-    context = endpoint.ssl_context or _default_context()
-    secured = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
-    try:
-        await secured.do_handshake()
-    except BaseException as error:
-        await trio.aclose_forcefully(tcp)
-        if isinstance(error, (trio.BrokenResourceError, ssl.SSLError, ssl.CertificateError)):
-            reason = _words(error.__cause__ or error)
-            raise ConnectionLost(f"TLS with {host}:{port} failed: {reason}", reason=reason) from error
-        raise
-    return secured
-
-
-@functools.cache
-def _default_context() -> ssl.SSLContext:
-    """Load the system's certificates once; it takes some 10 ms, which a farm would pay for each session."""
-    return ssl.create_default_context()
-
-
-def _words(error: BaseException) -> str:
-    """Say what went wrong in the system's own words; of the last attempt where a name has several addresses."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[-1]
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):  # An OSError too, whose errno is not the system's.
-        return str(error)
-    if isinstance(error, OSError) and error.errno is None and error.__cause__ is not None:
-        return _words(error.__cause__)
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__
+    if endpoint.proxy is None:
+        stream = await open_tcp(host, port)
+    else:
+        stream = await open_tunnel(endpoint.proxy, host, port, endpoint.ssl_context)
+    return stream if parts.scheme != "wss" else await secure(stream, host, port, endpoint.ssl_context)
 
 
 def _handshake_error(error: BaseException | None) -> ConnectionLost:

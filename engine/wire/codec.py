@@ -19,6 +19,12 @@ from engine.wire.items import ITEM_CLASSES, Item, UnknownItem
 from engine.wire.record import Record, known_keys
 from engine.wire.server import SERVER_CLASSES, ServerEvent, ServerEventBase, UnknownServerEvent
 from engine.wire.session import TextOrObject, TokenCount
+from engine.wire.translation import (
+    TRANSLATION_CLIENT_CLASSES,
+    TRANSLATION_SERVER_CLASSES,
+    TranslationClientEvent,
+    TranslationServerEvent,
+)
 
 R = TypeVar("R", bound=Record)
 _Hook = Callable[[Any, Any], Any]
@@ -186,9 +192,18 @@ _converter = _make_converter(detailed=False)
 _explainer = _make_converter(detailed=True)
 _lenient = _make_converter(detailed=False, records=_lenient_factory)
 
-_SERVER_HOOKS = {tag: (cls, _converter.get_structure_hook(cls)) for tag, cls in SERVER_CLASSES.items()}
+_Hooks = dict[str, tuple[type[Record], _Hook]]
+
+
+def _hooks(classes: Mapping[str, type[Record]]) -> _Hooks:
+    return {tag: (cls, _converter.get_structure_hook(cls)) for tag, cls in classes.items()}
+
+
+_SERVER_HOOKS = _hooks(SERVER_CLASSES)
 _UNKNOWN_SERVER_HOOK = (UnknownServerEvent, _converter.get_structure_hook(UnknownServerEvent))
-_CLIENT_HOOKS = {tag: (cls, _converter.get_structure_hook(cls)) for tag, cls in CLIENT_CLASSES.items()}
+_CLIENT_HOOKS = _hooks(CLIENT_CLASSES)
+_TRANSLATION_SERVER_HOOKS = _hooks(TRANSLATION_SERVER_CLASSES)
+_TRANSLATION_CLIENT_HOOKS = _hooks(TRANSLATION_CLIENT_CLASSES)
 
 
 def load_object(text: str | bytes) -> tuple[dict[str, Any], str]:
@@ -224,12 +239,25 @@ def decode_server(text: str | bytes) -> ServerEvent:
     Raises:
         RemoteViolation: The message can't be read; nothing else was affected.
     """
+    return cast("ServerEvent", _decode_server(text, _SERVER_HOOKS))
+
+
+def decode_translation_server(text: str | bytes) -> TranslationServerEvent:
+    """Turn a message of the translation endpoint into its event, as `decode_server` does.
+
+    Raises:
+        RemoteViolation: The message can't be read; nothing else was affected.
+    """
+    return cast("TranslationServerEvent", _decode_server(text, _TRANSLATION_SERVER_HOOKS))
+
+
+def _decode_server(text: str | bytes, hooks: _Hooks) -> Record:
     value, kind = load_object(text)
-    cls, hook = _SERVER_HOOKS.get(kind, _UNKNOWN_SERVER_HOOK)
+    cls, hook = hooks.get(kind, _UNKNOWN_SERVER_HOOK)
     event = _try(hook, value, cls) or _try(_lenient.structure, value, cls)
     if event is None:
         raise _violation(value, kind, cls)
-    return cast("ServerEvent", event)
+    return event
 
 
 def decode_client(text: str | bytes) -> ClientEvent:
@@ -238,11 +266,24 @@ def decode_client(text: str | bytes) -> ClientEvent:
     Raises:
         RemoteViolation: The message can't be read, or its type is unknown (problem `unknown_type`).
     """
+    return cast("ClientEvent", _decode_client(text, _CLIENT_HOOKS))
+
+
+def decode_translation_client(text: str | bytes) -> TranslationClientEvent:
+    """Turn a message of a translation endpoint's client into its event; for servers.
+
+    Raises:
+        RemoteViolation: The message can't be read, or its type is unknown (problem `unknown_type`).
+    """
+    return cast("TranslationClientEvent", _decode_client(text, _TRANSLATION_CLIENT_HOOKS))
+
+
+def _decode_client(text: str | bytes, hooks: _Hooks) -> Record:
     value, kind = load_object(text)
-    entry = _CLIENT_HOOKS.get(kind)
+    entry = hooks.get(kind)
     if entry is None:
         raise RemoteViolation("unknown_type", "no such client event", event_type=_shown(kind))
-    return cast("ClientEvent", _structure(value, kind, *entry))
+    return _structure(value, kind, *entry)
 
 
 def _structure(value: dict[str, Any], kind: str, cls: type[Record], hook: _Hook) -> Record:

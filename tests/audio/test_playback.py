@@ -125,6 +125,17 @@ def test_no_more_is_handed_over_than_came():
     assert playback.heard_out_at(0) == 1.0
 
 
+def test_audio_that_was_counted_at_another_rate_ends_all_the_same():
+    playback = make()
+    playback.received("i1", 0, S + 1, "r1")
+    playback.delivered("i1", 3 * (S // 3) - 2, 0)
+    assert not playback.playing(1.01)
+    playback.received("i2", 0, S + 1, "r1")
+    playback.undelivered("i2", S - 2)
+    assert not playback.playing(1.01)
+    assert [cut.item_id for cut in playback.cut(1.01)] == ["i2"]
+
+
 # --- reported -------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,118 @@
+"""The turn log: each turn of the talk with its times, made from what goes by on the wire in both directions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from engine.counting import NameCounts
+from engine.errors import ConfigError
+from engine.metering.book import TurnBook
+from engine.metering.model_side import ModelSide
+from engine.metering.pending import Pending
+from engine.metering.records import ResponseRecord, TurnRecord, TurnTotals
+from engine.metering.tokens import TokenMeter
+from engine.metering.tool_calls import ToolCalls
+from engine.metering.user_side import UserSide
+from engine.wire.client import ClientEvent, ConversationItemCreate
+from engine.wire.items import FunctionCallOutputItem, MessageItem
+from engine.wire.server import ErrorReported, ServerEvent
+
+TURN_LOG_MAX_TURNS: Final = 1000
+"""Turns, and as many responses outside the conversation, that the log holds; older ones are forgotten and counted. An
+hour of talk is a few hundred."""
+
+
+class TurnLog:
+    """Watches the wire. Whatever comes, in any order, raises nothing.
+
+    Args:
+        max_turns: Turns to hold, at least 1; older ones are forgotten, but stay in the totals.
+        on_latency: Told of each latency of a turn once it is known: its name in `TurnTotals`, and ms.
+
+    Raises:
+        ConfigError: `max_turns` is less than 1.
+    """
+
+    def __init__(
+        self, max_turns: int = TURN_LOG_MAX_TURNS, on_latency: Callable[[str, float], None] | None = None
+    ) -> None:
+        if max_turns < 1:
+            raise ConfigError("max_turns", max_turns, "1 or more")
+        self._book = TurnBook(max_turns, on_latency)
+        self._errors = NameCounts()
+        self._pending = Pending()
+        self._meter = TokenMeter()
+        self._calls = ToolCalls(self._book, self._pending)
+        self._user = UserSide(self._book, self._pending)
+        self._model = ModelSide(self._book, self._pending, self._meter, self._calls)
+        self._on_server: Mapping[type, Callable[[Any, float], None]] = {
+            **self._user.on_server,
+            **self._model.on_server,
+            **self._calls.on_server,
+            ErrorReported: self._error,
+        }
+        self._on_client: Mapping[type, Callable[[Any, float], None]] = {
+            **self._user.on_client,
+            **self._model.on_client,
+            ConversationItemCreate: self._item_sent,
+        }
+
+    # --- what it is told --------------------------------------------------------------------------------------
+
+    def observe(self, event: ServerEvent, now: float) -> None:
+        """Take a server event that arrived at `now`."""
+        handler = self._on_server.get(type(event))
+        if handler is not None:
+            handler(event, now)
+
+    def sent(self, event: ClientEvent, now: float) -> None:
+        """Take a client event that was sent at `now`. Microphone audio may be left out."""
+        handler = self._on_client.get(type(event))
+        if handler is not None:
+            handler(event, now)
+
+    def interruption_delivered(self, received_at: float | None, now: float) -> None:
+        """The application took an interruption event that has this `received_at`."""
+        if received_at is not None:
+            self._user.interruption_delivered(received_at, now)
+
+    def heard(self, item_id: str, now: float) -> None:
+        """The first sample of an item was played to the user."""
+        self._model.heard(item_id, now)
+
+    def link_ended(self, now: float) -> None:
+        """The connection is gone: what was unfinished on it stays so, and the next one starts from nothing."""
+        self._pending.link_ended()
+        self._model.link_ended(now)
+
+    def _error(self, event: ErrorReported, _: float) -> None:
+        self._errors.add(event.error.code or event.error.type or "unknown")
+
+    def _item_sent(self, event: ConversationItemCreate, now: float) -> None:
+        if isinstance(event.item, MessageItem):
+            self._user.message_sent(event.item, now)
+        elif isinstance(event.item, FunctionCallOutputItem):
+            self._calls.answered(event.item.call_id, now)
+
+    # --- what it tells ----------------------------------------------------------------------------------------
+
+    @property
+    def turns(self) -> tuple[TurnRecord, ...]:
+        """The newest turns, oldest first."""
+        return self._book.turns
+
+    @property
+    def aside(self) -> tuple[ResponseRecord, ...]:
+        """The newest responses outside the conversation, oldest first."""
+        return self._book.asides
+
+    @property
+    def totals(self) -> TurnTotals:
+        """Sums over all turns."""
+        return attrs.evolve(
+            self._book.totals,
+            errors=self._errors.snapshot(),
+            tokens=self._meter.tokens,
+            transcribed=self._meter.transcribed,
+        )

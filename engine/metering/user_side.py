@@ -1,0 +1,121 @@
+"""The user's side of the turn log: speech, commits, typed text and silence begin turns."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import attrs
+
+from engine.metering.book import TurnBook
+from engine.metering.pending import Pending
+from engine.wire import client
+from engine.wire import server as wire
+from engine.wire.items import MessageItem
+
+_MOST_SIGNALS: Final = 64
+"""Speech starts whose interruption the application may still have to take."""
+
+
+class UserSide:
+    """Handles what the user says and sends.
+
+    Args:
+        book: Where turns are kept.
+        pending: What waits for an answer.
+    """
+
+    def __init__(self, book: TurnBook, pending: Pending) -> None:
+        self._book = book
+        self._pending = pending
+        self._signals: dict[float, int] = {}
+        self._committed_at: float | None = None
+        self.on_server: Mapping[type, Callable[[Any, float], None]] = {
+            wire.SessionCreated: self._session,
+            wire.SessionUpdated: self._session,
+            wire.InputAudioBufferSpeechStarted: self._speech_started,
+            wire.InputAudioBufferSpeechStopped: self._speech_stopped,
+            wire.InputAudioBufferCommitted: self._committed,
+            wire.InputAudioBufferTimeoutTriggered: self._idle,
+            wire.InputAudioBufferCleared: self._cleared,
+            wire.ConversationItemAdded: self._placed,
+        }
+        """Handlers of server events by type."""
+        self.on_client: Mapping[type, Callable[[Any, float], None]] = {
+            client.InputAudioBufferCommit: self._commit_sent,
+            client.ResponseCreate: self._request_sent,
+        }
+        """Handlers of client events by type."""
+
+    def interruption_delivered(self, received_at: float, now: float) -> None:
+        """The application took the interruption of the speech that started then."""
+        turn = self._book.turn(self._signals.pop(received_at, None))
+        if turn is not None:
+            self._book.put_turn(attrs.evolve(turn, interruption_taken_at=now))
+
+    def message_sent(self, message: MessageItem, now: float) -> None:
+        """The user's words wait for an answer; another's after them, as in a history, end that."""
+        if message.role == "user":
+            self._pending.typed(now)
+        else:
+            self._pending.not_typed()
+
+    def _session(self, event: wire.SessionCreated | wire.SessionUpdated, _: float) -> None:
+        audio = event.session.audio
+        turns = audio.input.turn_detection if audio and audio.input else None
+        self._pending.answers_speech = turns is None or turns.create_response is not False
+
+    def _speech_started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> None:
+        answered = self._book.newest_answered()
+        if answered is not None:
+            self._signals[now] = answered.number
+            if len(self._signals) > _MOST_SIGNALS:
+                del self._signals[next(iter(self._signals))]
+        if self._book.turn_of_input(event.item_id) is None:
+            items = (event.item_id,)
+            turn = self._book.begin(
+                "speech", now, speech_start_at=now, audio_start_ms=event.audio_start_ms, input_item_ids=items
+            )
+            self._pending.speaking(turn.number)
+
+    def _speech_stopped(self, event: wire.InputAudioBufferSpeechStopped, now: float) -> None:
+        turn = self._book.turn_of_input(event.item_id) or self._book.begin(
+            "speech", now, input_item_ids=(event.item_id,)
+        )
+        asked_at = now if turn.asked_at is None else turn.asked_at
+        self._book.put_turn(attrs.evolve(turn, speech_end_at=now, asked_at=asked_at, audio_end_ms=event.audio_end_ms))
+        if not turn.responses:
+            self._pending.spoken(turn.number, "speech", asked_at)
+
+    def _committed(self, event: wire.InputAudioBufferCommitted, now: float) -> None:
+        by_hand, self._committed_at = self._committed_at, None
+        at = now if by_hand is None else by_hand
+        began: Literal["speech", "push_to_talk"] = "speech" if by_hand is None else "push_to_talk"
+        turn = self._book.turn_of_input(event.item_id)
+        if turn is None:
+            turn = self._book.begin(began, at, asked_at=at, input_item_ids=(event.item_id,))
+        elif turn.asked_at is None:
+            self._book.put_turn(attrs.evolve(turn, asked_at=at))
+        if not turn.responses:
+            self._pending.spoken(turn.number, began, at if turn.asked_at is None else turn.asked_at)
+
+    def _idle(self, event: wire.InputAudioBufferTimeoutTriggered, now: float) -> None:
+        if self._book.turn_of_input(event.item_id) is not None:
+            return
+        known = {"audio_start_ms": event.audio_start_ms, "audio_end_ms": event.audio_end_ms}
+        turn = self._book.begin("idle", now, asked_at=now, input_item_ids=(event.item_id,), **known)
+        self._pending.spoken(turn.number, "idle", now)
+
+    def _cleared(self, _: wire.InputAudioBufferCleared, __: float) -> None:
+        self._pending.speech_cleared()
+
+    def _placed(self, event: wire.ConversationItemAdded, _: float) -> None:
+        item = event.item
+        users = isinstance(item, MessageItem) and item.role == "user"
+        if users and item.id is not None and self._book.turn_of_input(item.id) is None:
+            self._pending.typed_item(item.id)
+
+    def _commit_sent(self, _: client.InputAudioBufferCommit, now: float) -> None:
+        self._committed_at = now
+
+    def _request_sent(self, event: client.ResponseCreate, now: float) -> None:
+        if event.response is None or event.response.conversation != "none":
+            self._pending.requested(now)

@@ -1,0 +1,109 @@
+"""What waits for the disk, and how it gets there: in a thread, a batch at a time."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from engine.recording.files import RecordingFile
+from engine.recording.format import Direction, End, end_line, link_line, message_line
+from engine.recording.reduction import Reduction
+
+_END_BYTES: Final = 128
+"""Room in the file for the mark of its end."""
+
+
+@attrs.frozen
+class Message:
+    """A message that waits for the disk.
+
+    Attributes:
+        direction: Who sent it.
+        message: As it stood on the wire, but for audio that was thinned.
+        at: Time of Trio's clock.
+        thinned: Its audio was left out.
+    """
+
+    direction: Direction
+    message: str | bytes
+    at: float
+    thinned: bool = False
+
+
+@attrs.frozen
+class LinkMade:
+    """A connection was made anew.
+
+    Attributes:
+        number: From 1.
+        at_s: Seconds since the recording's start.
+    """
+
+    number: int
+    at_s: float
+
+
+Waiting = Message | LinkMade | End
+
+
+@attrs.define
+class Batch:
+    """Lines on their way to the file, in a thread of their own.
+
+    Attributes:
+        file: Where to.
+        lines: What is to be written.
+        began: What Trio's clock said at second 0.
+        reduction: What is left out.
+        max_bytes: Largest file.
+        messages: Messages written.
+        full: True once the file is as large as it may be; its end is marked then.
+    """
+
+    file: RecordingFile
+    lines: Sequence[Waiting]
+    began: float
+    reduction: Reduction
+    max_bytes: int
+    messages: int = 0
+    full: bool = False
+
+    def write(self) -> None:
+        """Write the lines that there is room for.
+
+        Raises:
+            OSError: They can't be written.
+        """
+        for line in self.lines:
+            self._add(line)
+            if self.full:
+                break
+        self.file.flush()
+
+    def _add(self, line: Waiting) -> None:
+        text = self._text(line)
+        if not self._fits(text):
+            self.full = True
+            self.file.add(end_line(End(reason="max_bytes", at_s=self._at_s(line))))
+            return
+        self.file.add(text)
+        self.messages += isinstance(line, Message)
+
+    def _fits(self, text: bytes) -> bool:
+        if self.file.may_reach(text) + _END_BYTES <= self.max_bytes:
+            return True
+        self.file.flush()  # compressed, it may take less than it was counted for
+        return self.file.may_reach(text) + _END_BYTES <= self.max_bytes
+
+    def _at_s(self, line: Waiting) -> float:
+        return line.at - self.began if isinstance(line, Message) else line.at_s or 0.0
+
+    def _text(self, line: Waiting) -> bytes:
+        at_s = self._at_s(line)
+        match line:
+            case Message(direction=direction, message=message, thinned=thinned):
+                return message_line(direction, message, at_s, self.reduction, thinned=thinned)
+            case LinkMade(number=number):
+                return link_line(number, at_s)
+            case End():
+                return end_line(line)

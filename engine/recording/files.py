@@ -1,0 +1,206 @@
+"""Recordings as files: written so that a crash keeps what was, read so that a torn end costs one line."""
+
+import os
+import zlib
+from collections.abc import Iterator
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import attrs
+
+from engine.errors import ConfigError, LimitExceeded
+from engine.limits import MESSAGE_HARD_MAX_BYTES
+from engine.recording.format import BrokenLine, End, Entry, Header, Line, Link, Recording, read_line
+
+LINE_MAX_BYTES: Final = MESSAGE_HARD_MAX_BYTES + 2**20
+"""Longest line that is read: the largest message that a connection takes, and what stands beside it."""
+
+READ_BYTES: Final = 2**18
+"""One read of the file."""
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_GZIP_WINDOW: Final = 31
+"""Tells zlib to write and read gzip, not its own format."""
+
+_SYNC_BYTES: Final = 64
+"""More than a flush adds to the compressed text."""
+
+_OWNER_ONLY: Final = 0o600
+"""A recording holds what people said."""
+
+
+class RecordingFile:
+    """A recording that is being written; compressed when its name ends in `.gz`. A file that is there is replaced.
+
+    Args:
+        path: Where to.
+
+    Raises:
+        ConfigError: It can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.written_bytes = 0
+        self._unflushed = 0
+        self._gzip = zlib.compressobj(wbits=_GZIP_WINDOW) if path.suffix == ".gz" else None
+        try:
+            self._file = FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY), "w")
+        except OSError as error:
+            message = f"the recording {path} can't be written: {error.strerror} | give another file"
+            raise ConfigError("record", str(path), "a file that can be written", message=message) from error
+
+    def may_reach(self, line: bytes) -> int:
+        """Tell how large the file is at most with this line."""
+        return self.written_bytes + self._unflushed + len(line) + (_SYNC_BYTES if self._gzip else 0)
+
+    def add(self, line: bytes) -> None:
+        """Write a line; of a compressed file, some of it waits for `flush`.
+
+        Raises:
+            OSError: It can't be written, as on a full disk.
+        """
+        if self._gzip is None:
+            self._put(line)
+            return
+        self._unflushed += len(line)
+        self._put(self._gzip.compress(line))
+
+    def flush(self) -> None:
+        """Hand everything to the system: what is here stays when the process dies.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        if self._gzip is not None and self._unflushed:
+            self._put(self._gzip.flush(zlib.Z_SYNC_FLUSH))
+            self._unflushed = 0
+
+    def close(self) -> None:
+        """Finish the file.
+
+        Raises:
+            OSError: Its last bytes can't be written; it is closed all the same.
+        """
+        with self._file:
+            if self._gzip is not None:
+                self._put(self._gzip.flush())
+
+    def _put(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            written = self._file.write(rest)
+            self.written_bytes += written
+            rest = rest[written:]
+
+
+@attrs.define
+class _Lines:
+    """The lines of a file, and whether the last one is whole."""
+
+    file: BinaryIO
+    cut_off: bool = False
+    """The compressed text stops in its middle."""
+
+    def __iter__(self) -> Iterator[tuple[bytes, bool]]:
+        """Give each line, and whether it was ended."""
+        rest = b""
+        for piece in self._pieces():
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from ((line, True) for line in lines)
+            if len(rest) > LINE_MAX_BYTES:
+                raise LimitExceeded("LINE_MAX_BYTES", LINE_MAX_BYTES, len(rest), "this is no recording of a session")
+        if rest:
+            yield rest, False
+
+    def _pieces(self) -> Iterator[bytes]:
+        first = self.file.read(READ_BYTES)
+        compressed = first.startswith(_GZIP_MAGIC)
+        pieces = self._read(first)
+        yield from self._unzipped(pieces) if compressed else pieces
+
+    def _read(self, piece: bytes) -> Iterator[bytes]:
+        while piece:
+            yield piece
+            piece = self.file.read(READ_BYTES)
+
+    def _unzipped(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Give the text of all the members that the file is made of."""
+        stream = zlib.decompressobj(wbits=_GZIP_WINDOW)
+        try:
+            for piece in pieces:
+                data = piece
+                while data:
+                    if stream.eof:
+                        stream = zlib.decompressobj(wbits=_GZIP_WINDOW)
+                    yield stream.decompress(data, READ_BYTES)
+                    data = stream.unused_data if stream.eof else stream.unconsumed_tail
+            yield stream.flush()
+        except zlib.error:
+            self.cut_off = True
+        self.cut_off |= not stream.eof
+
+
+def read_recording(path: str | Path) -> Recording:
+    """Read a recording of the engine, or one of the shape `{"dir": ..., "event": {...}}` a line; gzip or not.
+
+    It is held in memory as a whole.
+
+    Raises:
+        ConfigError: The file can't be read, or a line in its middle is broken. A last line that is not whole, as a
+            crash leaves it, is left out and told by `Recording.torn`.
+        LimitExceeded: A line is longer than any message.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return _read(path, _Lines(file))
+    except OSError as error:
+        message = f"the recording {path} can't be read: {error.strerror} | give another file"
+        raise ConfigError("recording", str(path), "a file that can be read", message=message) from error
+
+
+def _read(path: Path, lines: _Lines) -> Recording:
+    reading = _Reading()
+    for number, (line, ended) in enumerate(lines, 1):
+        try:
+            if line.strip():
+                reading.take(read_line(line))
+        except BrokenLine as broken:
+            if ended:
+                raise _broken(path, number, broken) from None
+            reading.torn = True
+    return Recording(
+        name=path.name,
+        header=reading.header,
+        entries=tuple(reading.entries),
+        end=reading.end,
+        torn=reading.torn or lines.cut_off,
+    )
+
+
+@attrs.define
+class _Reading:
+    """What was read so far."""
+
+    header: Header | None = None
+    entries: list[Entry] = attrs.field(factory=list)
+    end: End | None = None
+    torn: bool = False
+    link: int = 1
+
+    def take(self, line: Line | None) -> None:
+        match line:
+            case Entry():
+                self.entries.append(line if self.link == 1 else attrs.evolve(line, link=self.link))
+            case Header():
+                self.header = line
+            case Link(number=number):
+                self.link = number
+            case End():
+                self.end = line
+
+
+def _broken(path: Path, number: int, broken: BrokenLine) -> ConfigError:
+    message = f"{path}, line {number}: {broken} | give a recording: one JSON object a line"
+    return ConfigError("recording", f"{path}:{number}", "one JSON object a line", message=message)

@@ -1,0 +1,279 @@
+"""How a recording is written: a header, then one JSON object a line, messages and marks in their order."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Final, Literal, cast
+
+import attrs
+import orjson
+import pybase64
+
+from engine.errors import shown_url
+from engine.recording.reduction import NOT_SHOWN, AudioKept, Reduction
+
+Direction = Literal["client", "server"]
+"""Who sent it."""
+
+VERSION: Final = 1
+"""Of the format; a reader takes lines with keys that it does not know, and refuses a later version."""
+
+
+class BrokenLine(ValueError):
+    """A line that is none of a recording; says what is wrong with it."""
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """The first line: what was recorded.
+
+    Attributes:
+        engine: Version of the engine that wrote it.
+        began: Wall time of second 0, as ISO 8601.
+        model: The model that was asked for.
+        url: Where the session went, without its query.
+        audio: What was kept of audio.
+    """
+
+    engine: str | None = None
+    began: str | None = None
+    model: str | None = None
+    url: str | None = None
+    audio: AudioKept = "whole"
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """One message.
+
+    Attributes:
+        direction: Who sent it.
+        at_s: Seconds since the recording's start; None in a recording without times.
+        event: It, where it is a JSON object; audio that was left out is told by `audio_bytes` beside it.
+        text: It, where it is other text.
+        data: It, where it is a binary message.
+        link: Number of the connection that it went over, from 1.
+        thinned: Its audio was left out because the disk was too slow.
+    """
+
+    direction: Direction
+    at_s: float | None = None
+    event: dict[str, Any] | None = attrs.field(default=None, repr=False)
+    text: str | None = attrs.field(default=None, repr=False)
+    data: bytes | None = attrs.field(default=None, repr=False)
+    link: int = 1
+    thinned: bool = False
+
+    @property
+    def type(self) -> str:
+        """The event's type; empty where it has none."""
+        kind = (self.event or {}).get("type")
+        return kind if isinstance(kind, str) else ""
+
+
+@attrs.frozen(kw_only=True)
+class Link:
+    """A mark: from here on, messages went over another connection.
+
+    Attributes:
+        number: Of the connection, from 1.
+        at_s: Seconds since the recording's start.
+    """
+
+    number: int
+    at_s: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class End:
+    """A mark: nothing more was recorded.
+
+    Attributes:
+        reason: Why, as in `client_disconnect`, `max_bytes` or `disk_too_slow`.
+        at_s: Seconds since the recording's start.
+        lost: True when the server ended the connection, or it broke.
+        code: Close code of a lost connection; None when it broke without one.
+    """
+
+    reason: str
+    at_s: float | None = None
+    lost: bool = False
+    code: int | None = None
+
+
+Line = Header | Entry | Link | End
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Recording:
+    """A recording as it was read.
+
+    Attributes:
+        name: Of the file.
+        header: None where there was none, as in recordings of other programs.
+        entries: The messages, in their order.
+        end: None where it just stops, as after a crash.
+        torn: True when the last line was not whole and was left out.
+    """
+
+    name: str
+    header: Header | None = None
+    entries: Sequence[Entry] = attrs.field(default=(), repr=False)
+    end: End | None = None
+    torn: bool = False
+
+    @cached_property
+    def timed(self) -> bool:
+        """Tell whether every message has its time; without, only the order is known."""
+        return bool(self.entries) and all(entry.at_s is not None for entry in self.entries)
+
+    @property
+    def length_s(self) -> float | None:
+        """Seconds from the first message to the last; None without times."""
+        if not self.timed:
+            return None
+        first, last = self.entries[0].at_s, self.entries[-1].at_s
+        return cast("float", last) - cast("float", first)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def header_line(header: Header, reduction: Reduction) -> bytes:
+    """Write the first line."""
+    fields = attrs.asdict(header) | {"url": None if header.url is None else shown_url(header.url)}
+    words = {key: reduction.masked(text) for key, text in fields.items() if text is not None}
+    return _line({"recording": VERSION, **words})
+
+
+def message_line(
+    direction: Direction, message: str | bytes, at_s: float, reduction: Reduction, *, thinned: bool = False
+) -> bytes:
+    """Write a message; what can't be read is written as the text that it is."""
+    head: dict[str, Any] = {"at": round(at_s, 6), "dir": direction, **({"thinned": True} if thinned else {})}
+    if isinstance(message, bytes):
+        return _line(head | reduction.binary(message))
+    text = reduction.masked(message)
+    event = _object(text)
+    if event is None:
+        return _line(head | {"text": text.encode(errors="replace").decode()})
+    if not reduction.reduce(event) and "\n" not in text and "\r" not in text:
+        return _line(head | {"event": orjson.Fragment(text)})  # as it stood on the wire
+    try:
+        return _line(head | {"event": event})
+    except TypeError:
+        return _line(head | {"text": f"{NOT_SHOWN}: nested too deep"})
+
+
+def without_audio(text: str) -> str:
+    """Give a message with how much audio it had in place of its audio; what can't be read as it is."""
+    event = _object(text)
+    if event is None or not Reduction("none").reduce(event):
+        return text
+    return orjson.dumps(event).decode()
+
+
+def link_line(number: int, at_s: float) -> bytes:
+    """Write that a connection was made anew."""
+    return _line({"at": round(at_s, 6), "link": number})
+
+
+def end_line(end: End) -> bytes:
+    """Write that nothing follows."""
+    lost = {"lost": True, "code": end.code} if end.lost else {}
+    return _line({"at": round(end.at_s or 0.0, 6), "end": end.reason, **lost})
+
+
+def _line(fields: dict[str, Any]) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_line(line: bytes) -> Line | None:
+    """Read a line of ours, or of the shape `{"dir": ..., "event": {...}}`. Gives None for a mark that is not known.
+
+    Raises:
+        BrokenLine: It is none.
+    """
+    try:
+        fields = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BrokenLine(f"no JSON ({error.msg})") from None
+    if not isinstance(fields, dict):
+        raise BrokenLine("no JSON object")
+    if "recording" in fields:
+        return _header(fields)
+    if "dir" in fields:
+        return _entry(fields)
+    if "link" in fields:
+        return Link(number=_typed(fields, "link", int, 1), at_s=_at(fields))
+    return _end(fields) if "end" in fields else None
+
+
+def _header(fields: dict[str, Any]) -> Header:
+    if fields["recording"] != VERSION:
+        raise BrokenLine(f"format {fields['recording']!r}, and this version of the engine reads format {VERSION}")
+    audio = fields.get("audio")
+    return Header(
+        engine=_typed(fields, "engine", str),
+        began=_typed(fields, "began", str),
+        model=_typed(fields, "model", str),
+        url=_typed(fields, "url", str),
+        audio=audio if audio in ("cut", "none") else "whole",
+    )
+
+
+def _entry(fields: dict[str, Any]) -> Entry:
+    if fields["dir"] not in ("client", "server"):
+        raise BrokenLine(f"`dir` is {fields['dir']!r}, must be client or server")
+    known = [name for name in ("event", "text", "binary") if fields.get(name) is not None]
+    if len(known) != 1:
+        raise BrokenLine("a message needs one of `event`, `text` and `binary`")
+    return Entry(
+        direction=fields["dir"],
+        at_s=_at(fields),
+        event=_typed(fields, "event", dict),
+        text=_typed(fields, "text", str),
+        data=_data(fields),
+        thinned=fields.get("thinned") is True,
+    )
+
+
+def _end(fields: dict[str, Any]) -> End:
+    return End(
+        reason=_typed(fields, "end", str, ""),
+        at_s=_at(fields),
+        lost=fields.get("lost") is True,
+        code=_typed(fields, "code", int),
+    )
+
+
+def _at(fields: dict[str, Any]) -> float | None:
+    at = fields.get("at")
+    if at is None or (isinstance(at, (int, float)) and not isinstance(at, bool)):
+        return at
+    raise BrokenLine(f"`at` is {type(at).__name__}, must be a number of seconds")
+
+
+def _data(fields: dict[str, Any]) -> bytes | None:
+    text = _typed(fields, "binary", str)
+    try:
+        return None if text is None else pybase64.b64decode(text, validate=True)
+    except ValueError:
+        raise BrokenLine("`binary` is no base64") from None
+
+
+def _typed(fields: dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
+    value = fields.get(name, default)
+    if value is None or isinstance(value, kind):
+        return default if value is None else value
+    raise BrokenLine(f"`{name}` is {type(value).__name__}, must be {kind.__name__}")

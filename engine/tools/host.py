@@ -1,0 +1,63 @@
+"""What tools need of a session, and what it tells them: two interfaces, so that neither imports the other."""
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Protocol
+
+from engine.events import ToolResultEvent, ToolUseStreamEvent
+
+
+class ToolHost(Protocol):
+    """A session as its tools see it."""
+
+    @property
+    def session(self) -> Any:
+        """What a tool finds as `ToolContext.session`."""
+        ...
+
+    def spawn(self, task: Callable[[], Awaitable[None]], name: str) -> None:
+        """Start a task in the session's nursery. What it raises is a crash of the session."""
+        ...
+
+    async def send(self, result: ToolResultEvent) -> None:
+        """Answer a call; the session asks for a response after the last answer of a response.
+
+        Raises:
+            LocalMisuse: The call was answered already, or the session is over.
+        """
+        ...
+
+    async def tell(self, text: str) -> None:
+        """Add a message to the conversation and ask for a response, as soon as the conversation is free.
+
+        Raises:
+            LocalMisuse: The session is over.
+        """
+        ...
+
+    async def heard_out(self) -> None:
+        """Wait until no response is owed, asked for or active, and what the model said has been heard."""
+        ...
+
+    async def end(self) -> None:
+        """End the session in order. It need not return: the task may be cancelled by it."""
+        ...
+
+
+class ToolSide(Protocol):
+    """Tools as their session sees them. Nothing here waits."""
+
+    def call(self, event: ToolUseStreamEvent) -> None:
+        """Take a call, the moment it arrives."""
+        ...
+
+    def response_done(self, response_id: str) -> None:
+        """Take note that a response is over: no more of its calls come."""
+        ...
+
+    def interrupted(self, response_ids: Collection[str] | None = None) -> None:
+        """Take note that the user cut in.
+
+        Args:
+            response_ids: The responses that were interrupted; None for whatever runs.
+        """
+        ...

@@ -1,0 +1,99 @@
+"""Runs one call: arguments checked, approval asked, the function called, its result made readable."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import trio
+
+from engine.tools import bounds, results
+from engine.tools.call import Deferred, Outcome, ToolCall, ToolContext
+from engine.tools.tool import Misfit, Tool, is_async
+
+
+class Workers:
+    """Calls functions: async ones here, plain ones in worker threads that no one else uses.
+
+    A plain function can't be stopped. When its call is over, its thread is left behind and its result is lost; it
+    counts against the threads until it returns.
+    """
+
+    def __init__(self, threads: int = bounds.TOOL_THREADS) -> None:
+        self._limiter = trio.CapacityLimiter(threads)
+        self._awaited = 0
+
+    @property
+    def hung(self) -> int:
+        """How many threads run a function that nobody waits for."""
+        figures = self._limiter.statistics()
+        return figures.borrowed_tokens - (self._awaited - figures.tasks_waiting)
+
+    async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function and give its result."""
+        if is_async(function):
+            return await function(*args, **kwargs)
+        self._awaited += 1
+        try:
+            (value,) = await trio.to_thread.run_sync(
+                partial(_boxed, function, args, kwargs), abandon_on_cancel=True, limiter=self._limiter
+            )
+        finally:
+            self._awaited -= 1
+        return await value if inspect.isawaitable(value) else value
+
+
+def _boxed(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any]:
+    """Call a plain function; in a box, as Trio takes no function for plain that gives something to await."""
+    return (function(*args, **kwargs),)
+
+
+async def run_call(tool: Tool, call: ToolCall, context: ToolContext, workers: Workers) -> Outcome:
+    """Run a call. What goes wrong is an outcome; only what is no `Exception` is raised, as a cancellation."""
+    try:
+        bound = tool.bind(call.arguments, context)
+    except Exception as error:  # noqa: BLE001 - a validator of the application's
+        return Outcome("failed", results.raised(tool.name, error), error)
+    if isinstance(bound, Misfit):
+        return Outcome("refused", results.misfit(tool.name, bound.problems))
+    refused = await _approval(tool, call, workers)
+    if refused is not None:
+        return refused
+    work = partial(workers.run, tool.function, *bound.args, **bound.kwargs)
+    if tool.settings.deferred:
+        return _later(tool, Deferred(work))
+    return await run_work(tool, work)
+
+
+async def run_work(tool: Tool, work: Callable[[], Any]) -> Outcome:
+    """Wait for a tool's result."""
+    try:
+        value = await work()
+    except Exception as error:  # noqa: BLE001 - the application's code may raise anything
+        return Outcome("failed", results.raised(tool.name, error), error)
+    return _later(tool, value) if isinstance(value, Deferred) else _outcome_of(tool, value)
+
+
+def _later(tool: Tool, work: Deferred) -> Outcome:
+    return Outcome("done", results.pending(tool.name, work.note), later=work)
+
+
+def _outcome_of(tool: Tool, value: Any) -> Outcome:
+    content = results.content_of(value, tool.settings.max_result_bytes)
+    if isinstance(content, results.Unusable):
+        return Outcome("failed", results.unusable(tool.name, content), content.exception)
+    is_error = isinstance(value, Mapping) and "content" in value and value.get("status") == "error"
+    return Outcome("failed" if is_error else "done", content)
+
+
+async def _approval(tool: Tool, call: ToolCall, workers: Workers) -> Outcome | None:
+    """Ask whether a call may be made; None when it may."""
+    if tool.settings.approve is None:
+        return None
+    try:
+        answer = await workers.run(tool.settings.approve, call)
+    except Exception as error:  # noqa: BLE001 - the application's code may raise anything
+        return Outcome("refused", results.declined(tool.name, "approval could not be asked for"), error)
+    if answer is True:
+        return None
+    return Outcome("refused", results.declined(tool.name, answer if isinstance(answer, str) else ""))
