@@ -20,12 +20,9 @@ from engine.errors import (
     DeadlinePassed,
     EngineError,
     RemoteViolation,
-    ServerReported,
-    SessionEnded,
     UnsupportedContent,
 )
 from engine.events import (
-    BidiConnectionStartEvent,
     BidiErrorEvent,
     BidiImageInputEvent,
     BidiInterruptionEvent,
@@ -35,10 +32,11 @@ from engine.events import (
 from engine.protocol import server_errors
 from engine.protocol.call_ids import CallIds
 from engine.protocol.composer import Composer
-from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
+from engine.protocol.effects import Effect, Opened, Rearm, Transmit
 from engine.protocol.history import History
+from engine.protocol.life import Life
 from engine.protocol.response_gate import GateStatistics
-from engine.protocol.states import PHASES, SPEECHES, Phase, PhaseSignal, Speech, SpeechSignal
+from engine.protocol.states import SPEECHES, Phase, Speech, SpeechSignal
 from engine.protocol.turns import Turns
 from engine.protocol.utterances import Utterances
 from engine.wire import server as wire
@@ -92,24 +90,19 @@ class Conversation:
 
     def __init__(self, config: SessionConfig, connection_id: str) -> None:
         self._config = config
-        self._connection_id = connection_id
-        self._phase = Phase.OPENING
-        self._end: End | None = None
+        self._life = Life(connection_id, config.model)
         self._speech = Speech.SILENT
         self._interrupts = self._answers = True
         self.detects_turns = config.turn_detection is not None
         """The service finds the ends of spoken turns."""
-        self._early: list[Effect] = []
         self._unknown_events = NameCounts()
         self._unknown_fields = NameCounts()
         self._misfit_fields = NameCounts()
-        self._out_of_order = NameCounts()
-        self._violations = NameCounts()
         self.history = History(limits.HISTORY_MAX_ITEMS)
         """The server's items."""
         self._composer = Composer()
         self._ids = CallIds()
-        self._turns = Turns(config, self._composer, self._ids, self._out_of_order)
+        self._turns = Turns(config, self._composer, self._ids, self._life.out_of_order)
         self._handlers: Mapping[type, _Handler] = {
             wire.SessionCreated: self._session,
             wire.SessionUpdated: self._session,
@@ -131,7 +124,7 @@ class Conversation:
     @property
     def phase(self) -> Phase:
         """Where the session stands."""
-        return self._phase
+        return self._life.phase
 
     @property
     def playback(self) -> Playback:
@@ -141,20 +134,20 @@ class Conversation:
     @property
     def deadline(self) -> float | None:
         """When `tick` has something to do, or None."""
-        return self._turns.gate.deadline if self._end is None else None
+        return self._turns.gate.deadline if self._life.end is None else None
 
     def statistics(self) -> ConversationStatistics:
         """Give a snapshot."""
         return ConversationStatistics(
-            phase=self._phase.name.lower(),
+            phase=self._life.phase.name.lower(),
             user_speaks=self._speech is Speech.SPEAKING,
             gate=self._turns.gate.statistics(),
             history_items=len(self.history),
             unknown_events=self._unknown_events.snapshot(),
             unknown_fields=self._unknown_fields.snapshot(),
             misfit_fields=self._misfit_fields.snapshot(),
-            out_of_order=self._out_of_order.snapshot(),
-            violations=self._violations.snapshot(),
+            out_of_order=self._life.out_of_order.snapshot(),
+            violations=self._life.violations.snapshot(),
             silenced_audio=self._turns.silenced_audio,
         )
 
@@ -179,7 +172,7 @@ class Conversation:
             LocalMisuse: The call was answered before.
             SessionEnded: The session is over.
         """
-        self._check_not_over()
+        self._life.check_not_over()
         match content:
             case BidiTextInputEvent():
                 effect = self._submit_text(content)
@@ -196,7 +189,7 @@ class Conversation:
         Raises:
             SessionEnded: The session is over.
         """
-        self._check_not_over()
+        self._life.check_not_over()
         self._turns.sent_by_hand(event, now)
         return [Transmit(event), Rearm(), *self._turns.settle(now)]
 
@@ -206,7 +199,7 @@ class Conversation:
         Raises:
             SessionEnded: The session is over.
         """
-        self._check_not_over()
+        self._life.check_not_over()
         told = BidiInterruptionEvent("user_speech", received_at=now)
         return [*self._turns.cancel(), *self._turns.interrupt(now, told)]
 
@@ -216,7 +209,7 @@ class Conversation:
         Raises:
             SessionEnded: The session is over.
         """
-        self._check_not_over()
+        self._life.check_not_over()
         if answered:
             self._turns.gate.want()
         return [self._composer.commit(), *self._turns.settle(now)]
@@ -227,12 +220,12 @@ class Conversation:
         Raises:
             SessionEnded: The session is over.
         """
-        self._check_not_over()
+        self._life.check_not_over()
         return [self._composer.clear(), *self._turns.settle(now)]
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time has made due."""
-        if self._end is not None:
+        if self._life.end is not None:
             return []
         settings = self._config.engine
         told: list[DeadlinePassed] = []
@@ -241,10 +234,6 @@ class Conversation:
         if self._turns.gate.released(now):
             told.append(DeadlinePassed("tool_result", settings.tool_result_deadline_s))
         return [*(BidiErrorEvent(error, received_at=now) for error in told), *self._turns.settle(now)]
-
-    def _check_not_over(self) -> None:
-        if self._end is not None:
-            raise SessionEnded(self._end.reason) from self._end.error
 
     def _submit_text(self, content: BidiTextInputEvent) -> Effect:
         if content.role not in {"user", "assistant"}:
@@ -275,63 +264,20 @@ class Conversation:
                 self._unknown_fields.add(f"{cls.tag}:{path}")
             for path in misfit_keys(event):
                 self._misfit_fields.add(f"{cls.tag}:{path}")
-        handler = self._handlers.get(cls)
-        if self._phase is Phase.LIVE:
-            return handler(event, now) if handler is not None else _NOTHING
-        if self._phase is Phase.ENDED:
-            self._out_of_order.add(cls.tag or "unknown")
-            return _NOTHING
-        return self._receive_while_opening(event, handler, now)
-
-    def _receive_while_opening(self, event: wire.ServerEvent, handler: _Handler | None, now: float) -> Sequence[Effect]:
-        """The first event opens the session, unless it is an error; one that is not fatal is told after the start."""
-        effects = handler(event, now) if handler is not None else _NOTHING
-        if self._end is not None:
-            return [*self._early, *effects]
-        if isinstance(event, wire.ErrorReported):
-            self._early += effects
-            return _NOTHING
-        return [*self._open(now), *effects]
-
-    def _open(self, now: float) -> list[Effect]:
-        self._move(PhaseSignal.SESSION_CREATED)
-        start = BidiConnectionStartEvent(self._connection_id, self._config.model, received_at=now)
-        return [Opened(), start, *self._early]
+        return self._life.receive(event, self._handlers.get(cls), now)
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
         """Take note of a message that could not be read, tell of it, and go on as if it had been."""
-        self._violations.add(problem)
-        if self._end is not None:
-            return []
-        told = BidiErrorEvent(error, {"problem": problem}, received_at=now)
-        kind = error.event_type if isinstance(error, RemoteViolation) else None
-        if self._phase is Phase.OPENING:
-            self._early.append(told)
-            return self._open(now) if kind == wire.SessionCreated.tag else []
-        if kind == wire.ResponseDone.tag:
+        told = self._life.violated(error, problem, now)
+        if self._life.phase is not Phase.LIVE or isinstance(told[0], Opened):
+            return told
+        if isinstance(error, RemoteViolation) and error.event_type == wire.ResponseDone.tag:
             self._turns.gate.none_active()
-        return [told, *self._turns.settle(now)]
+        return [*told, *self._turns.settle(now)]
 
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""
-        if self._end is not None:
-            return []
-        if lost.reason and server_errors.EXPIRY_WORDS in lost.reason:
-            end = End("timeout", server_errors.expired(lost.reason, lost))
-        elif lost.code == 1000 and self._phase is Phase.LIVE:
-            end = End("complete")
-        else:
-            end = End("error", self._early_reason(lost) or lost)
-        return self._over(PhaseSignal.LINK_ENDED, end)
-
-    def _early_reason(self, lost: ConnectionLost) -> EngineError | None:
-        """What the service said before it closed a connection that it never opened."""
-        said = [effect.error for effect in self._early if isinstance(effect, BidiErrorEvent)]
-        reported = [error for error in said if isinstance(error, ServerReported)]
-        if self._phase is not Phase.OPENING or not reported:
-            return None
-        reported[-1].__cause__ = lost
-        return reported[-1]
+        return self._life.link_ended(lost)
 
     def _session(self, event: wire.SessionCreated | wire.SessionUpdated, _: float) -> Sequence[Effect]:
         audio = event.session.audio
@@ -349,30 +295,18 @@ class Conversation:
             return self._turns.settle(now)
         if self._turns.interruptions.refused(details):
             return self._turns.settle(now)
-        error = server_errors.reported(details)
-        if details.code == server_errors.SESSION_EXPIRED:
-            return self._over(PhaseSignal.FATAL_ERROR, End("timeout", server_errors.expired(error.message, error)))
         because_active = details.code == server_errors.RESPONSE_ACTIVE
         if self._turns.gate.refused(details.event_id, because_active=because_active):
             return self._turns.settle(now)
-        said = {"type": details.type, "param": details.param, "client_event_id": details.event_id}
-        told = BidiErrorEvent(error, said, event_id=event.event_id, received_at=now)
-        return [told, *(self._fatal(error) if error.fatal else self._turns.settle(now))]
+        told = self._life.reported(event, now)
+        return told if self._life.end is not None else [*told, *self._turns.settle(now)]
 
     def _response_done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
         told = self._turns.handlers[wire.ResponseDone](event, now)
         why = event.response.status_details
         if why is None or why.error is None or why.error.code not in server_errors.FATAL:
             return told
-        return [*told, *self._fatal(server_errors.reported(why.error))]
-
-    def _fatal(self, error: EngineError) -> list[Effect]:
-        return self._over(PhaseSignal.FATAL_ERROR, End("error", error))
-
-    def _over(self, signal: PhaseSignal, end: End) -> list[Effect]:
-        self._move(signal)
-        self._end = end
-        return [end]
+        return [*told, *self._life.fatal(why.error)]
 
     def _speech_started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.STARTED)
@@ -409,9 +343,6 @@ class Conversation:
     def _unknown(self, event: wire.UnknownServerEvent, _: float) -> Sequence[Effect]:
         self._unknown_events.add(event.type)
         return _NOTHING
-
-    def _move(self, signal: PhaseSignal) -> None:
-        self._phase = PHASES.get((self._phase, signal), self._phase)
 
     def _hear(self, signal: SpeechSignal) -> None:
         self._speech = SPEECHES.get((self._speech, signal), self._speech)
