@@ -51,9 +51,8 @@ async def sign(client: ClientSettings) -> list[tuple[str, str]]:
 
 async def _ask(function: Callable[[], str | Awaitable[str]]) -> str:
     if inspect.iscoroutinefunction(function):
-        given = function()
-    else:
-        # It may ask the network, as the token providers of cloud libraries do. A deadline leaves its thread behind.
-        # In a list, for Trio takes no awaitable from a thread, and a plain function may well give one.
-        [given] = await trio.to_thread.run_sync(lambda: [function()], abandon_on_cancel=True)
-    return cast("str", await given if inspect.isawaitable(given) else given)
+        return cast("str", await function())
+    # It may ask the network, as the token providers of cloud libraries do. A deadline leaves its thread behind.
+    # In a list, for Trio takes no awaitable from a thread, and a plain function may well give one.
+    [given] = await trio.to_thread.run_sync(lambda: [function()], abandon_on_cancel=True)
+    return await given if inspect.isawaitable(given) else given

@@ -13,7 +13,7 @@ import trio
 
 from engine import limits
 from engine.actors.audio_pump import AudioPump
-from engine.config import SessionConfig
+from engine.config import AudioSettings, EngineSettings
 from engine.errors import LimitExceeded
 from engine.lane import Lane
 from engine.wire.client import (
@@ -23,6 +23,15 @@ from engine.wire.client import (
     InputAudioBufferCommit,
 )
 from engine.wire.codec import encode
+from engine.wire.translation import TranslationInputAudioBufferAppend, TranslationSessionClose
+
+_BEHIND_AUDIO: Final = (
+    InputAudioBufferAppend,
+    InputAudioBufferCommit,
+    InputAudioBufferClear,
+    TranslationInputAudioBufferAppend,
+    TranslationSessionClose,
+)
 
 _MARKER_MS: Final = 1
 """What a control message weighs in the audio lane, so that they can't pile up there either."""
@@ -32,24 +41,28 @@ class Outgoing:
     """Both lanes to the sender, and the pump that fills the one for audio.
 
     Args:
-        config: Formats, frames and policies.
+        audio: Formats.
+        engine: Frames and policies.
+        append_type: Type of the client event that carries audio.
     """
 
-    def __init__(self, config: SessionConfig) -> None:
+    def __init__(
+        self, audio: AudioSettings, engine: EngineSettings, append_type: str = "input_audio_buffer.append"
+    ) -> None:
         self.control = Lane(limits.CONTROL_LANE_MESSAGES)
         """Weights are messages."""
         self.audio = Lane(limits.AUDIO_LANE_S * 1000, ahead=self.control)
         """Weights are ms."""
-        engine = config.engine
         self.pump = AudioPump(
             self.audio,
-            config.audio,
+            audio,
             engine.input_frame_ms,
             engine.input_overflow,
             fill_silence=engine.fill_silence,
+            append_type=append_type,
         )
         """Takes the microphone's audio."""
-        self._bytes_per_ms = config.audio.bytes_per_ms
+        self._bytes_per_ms = audio.bytes_per_ms
         self._begun = 0
         self._committed_ms = 0.0
 
@@ -68,7 +81,7 @@ class Outgoing:
     async def room(self, event: ClientEvent | None = None) -> None:
         """Wait until a control message may be put; for one that goes behind audio, until that may."""
         await self.control.room()
-        if isinstance(event, (InputAudioBufferAppend, InputAudioBufferCommit, InputAudioBufferClear)):
+        if isinstance(event, _BEHIND_AUDIO):
             await self.audio.room()
 
     def put(self, event: ClientEvent) -> None:
@@ -79,10 +92,10 @@ class Outgoing:
         """
         text = encode(event)
         match event:
-            case InputAudioBufferAppend(audio=audio):
+            case InputAudioBufferAppend(audio=audio) | TranslationInputAudioBufferAppend(audio=audio):
                 self.pump.flush()
                 self.audio.put(text, len(audio) * 3 / 4 / self._bytes_per_ms)
-            case InputAudioBufferCommit() | InputAudioBufferClear():
+            case InputAudioBufferCommit() | InputAudioBufferClear() | TranslationSessionClose():
                 self.pump.flush()
                 self._committed_ms = self.pump.fed_ms
                 self.audio.follow()

@@ -10,7 +10,7 @@ from engine.counting import NameCounts
 from engine.errors import EngineError, RemoteViolation
 from engine.protocol.effects import Effect
 from engine.raw import Raw, RawEvent
-from engine.wire.codec import decode_client, event_type
+from engine.wire.codec import event_type
 from engine.wire.server import ResponseOutputAudioDelta
 
 Observer = Callable[[Literal["client", "server"], str | bytes, float], None]
@@ -35,10 +35,12 @@ class Traffic:
     Args:
         core: Takes the server's events.
         raw: Who listens to typed events.
+        decode_sent: Reads what the engine sends, for those who listen.
     """
 
-    def __init__(self, core: Taker, raw: Raw) -> None:
+    def __init__(self, core: Taker, raw: Raw, decode_sent: Callable[[str | bytes], Any]) -> None:
         self._core = core
+        self._decode_sent = decode_sent
         self._raw = raw
         self._observers: list[Observer] = []
         self.messages = 0
@@ -82,7 +84,7 @@ class Traffic:
             return
         # What an application sends by hand may hold anything; that it can't be shown must not stop the sender.
         with contextlib.suppress(RemoteViolation):
-            self._raw.observe(RawEvent("client", decode_client(text), trio.current_time()), len(text))
+            self._raw.observe(RawEvent("client", self._decode_sent(text), trio.current_time()), len(text))
 
     def _show(self, direction: Literal["client", "server"], message: str | bytes, at: float) -> None:
         for observer in tuple(self._observers):

@@ -26,17 +26,29 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 
 
+SWITCHES = {
+    "peers": "needs a peer library in a virtual environment of its own",
+    "long": "takes minutes",
+}
+"""Marks of tests that run only with the option of the same name, and why."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--peers", action="store_true", help="also run tests marked `peers`")
+    for name in SWITCHES:
+        parser.addoption(f"--{name}", action="store_true", help=f"also run tests marked `{name}`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes (run with --long)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--peers"):
-        return
-    skip = pytest.mark.skip(reason="needs a peer library in a virtual environment of its own; run with --peers")
-    for item in items:
-        if item.get_closest_marker("peers"):
-            item.add_marker(skip)
+    for name, why in SWITCHES.items():
+        if config.getoption(f"--{name}"):
+            continue
+        for item in items:
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=f"{why}; run with --{name}"))
 
 
 def _recording_files() -> list[Path]:

@@ -1,6 +1,7 @@
 """Where a connection leads: the key is fetched at each connect, from whatever kind of function gives it."""
 
 import functools
+import json
 import threading
 
 import pytest
@@ -10,7 +11,10 @@ from rooms import KEY
 
 from engine.config import ClientSettings
 from engine.endpoints import endpoint_of, sign
-from engine.errors import ConfigError, ConnectionLost, DeadlinePassed
+from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, HandshakeRejected
+from engine.simulator import serve
+from engine.simulator.settings import SimulatorSettings
+from engine.transport import trio_ws
 
 
 def client(**given):
@@ -120,3 +124,51 @@ async def test_every_way_to_a_key_is_a_checkpoint():
     for settings in (client(), client(api_key=in_this_task), client(api_key=lambda: "k")):
         with trio.testing.assert_checkpoints():
             await sign(settings)
+
+
+# --- with a server --------------------------------------------------------------------------------------------------
+
+
+async def first_event(settings, **asked):
+    """Connect as a session does; give the server's first event."""
+    endpoint = await endpoint_of(settings, **asked)
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(5):
+            transport = await trio_ws.connect(nursery, endpoint)
+            [message] = await transport.receive()
+            await transport.close(2)
+    return json.loads(message)
+
+
+async def test_azure_is_joined_with_a_deployment_for_a_model():
+    async with serve(SimulatorSettings(keys=frozenset({KEY}))) as simulator:
+        azure = ClientSettings.azure(simulator.base_url.replace("ws:", "http:").removesuffix("/v1"), api_key=KEY)
+        preview = ClientSettings.azure(
+            f"http://127.0.0.1:{simulator.port}", token=KEY, api_version="2025-04-01-preview"
+        )
+
+        for settings in (azure, preview):
+            event = await first_event(settings, model="my-deployment")
+            assert (event["type"], event["session"]["model"]) == ("session.created", "my-deployment")
+
+
+async def test_sessions_of_each_kind_are_opened_at_their_addresses():
+    async with serve(SimulatorSettings(keys=frozenset({KEY}))) as simulator:
+        there = client(base_url=simulator.base_url)
+        transcription = await first_event(there, intent="transcription")
+        translation = await first_event(there, model="gpt-realtime-translate", path="/realtime/translations")
+
+    assert [event["session"]["type"] for event in (transcription, translation)] == ["transcription", "translation"]
+
+
+async def test_a_call_is_joined_by_its_id_and_one_that_is_over_is_not_there():
+    async with serve(SimulatorSettings(keys=frozenset({KEY}))) as simulator:
+        call = simulator.create_call()
+        joined = client(base_url=simulator.base_url, call_id=call.id)
+        event = await first_event(joined, model="not named")
+        call.hang_up()
+        with pytest.raises(HandshakeRejected) as refused:
+            await first_event(joined)
+
+    assert event["session"]["model"] == call.model
+    assert refused.value.status == 404

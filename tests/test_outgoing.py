@@ -41,8 +41,12 @@ def kinds(lane):
     return [json.loads(message.text)["type"] for message in taken]
 
 
+def outgoing(settings):
+    return Outgoing(settings.audio, settings.engine)
+
+
 async def test_control_goes_ahead_of_audio():
-    out = Outgoing(config())
+    out = outgoing(config())
     out.pump.feed(MS * 80)
     out.put(ResponseCreate())
 
@@ -52,7 +56,7 @@ async def test_control_goes_ahead_of_audio():
 
 @pytest.mark.parametrize("event", [InputAudioBufferCommit(), InputAudioBufferClear()], ids=lambda event: event.tag)
 async def test_what_speaks_of_the_buffer_follows_all_audio_even_an_unfinished_frame(event):
-    out = Outgoing(config())
+    out = outgoing(config())
     out.pump.feed(MS * 50)
     out.put(event)
 
@@ -61,7 +65,7 @@ async def test_what_speaks_of_the_buffer_follows_all_audio_even_an_unfinished_fr
 
 
 async def test_what_follows_a_commit_does_not_overtake_it():
-    out = Outgoing(config())
+    out = outgoing(config())
     out.pump.feed(MS * 40)
     out.put(InputAudioBufferCommit())
     out.put(ResponseCreate())
@@ -72,7 +76,7 @@ async def test_what_follows_a_commit_does_not_overtake_it():
 
 
 async def test_audio_by_hand_keeps_its_place_and_weighs_its_length():
-    out = Outgoing(config())
+    out = outgoing(config())
     out.pump.feed(MS * 10)
     out.put(InputAudioBufferAppend(audio="A" * 6400))
 
@@ -81,7 +85,7 @@ async def test_audio_by_hand_keeps_its_place_and_weighs_its_length():
 
 
 async def test_a_full_lane_drops_audio_and_no_commit():
-    out = Outgoing(config(engine={"input_overflow": "drop_oldest"}))
+    out = outgoing(config(engine={"input_overflow": "drop_oldest"}))
     out.put(InputAudioBufferCommit())
     for _ in range(32):
         out.pump.feed(MS * 1000)
@@ -92,7 +96,7 @@ async def test_a_full_lane_drops_audio_and_no_commit():
 
 @pytest.mark.sends_anything("`{}` stands for the beginning")
 def test_what_nobody_reads_does_not_pile_up():
-    out = Outgoing(config())
+    out = outgoing(config())
     out.begin(["{}"])
     for _ in range(2 * CONTROL_LANE_MESSAGES):
         out.put(ResponseCancel())

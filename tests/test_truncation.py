@@ -18,7 +18,7 @@ from rooms import config
 
 FRAME_MS = 20
 CUTS_A_SESSION = 100
-SPOKEN = tone(220, 240) + silence(320)
+SPOKEN = tone(220, 200) + silence(560)
 
 
 class CountingVoice(ScriptedResponder):
@@ -31,7 +31,7 @@ class CountingVoice(ScriptedResponder):
 
     async def speak(self, text, voice):
         self.answers += 1
-        for _ in range(self.dice.randint(1, 25)):
+        for _ in range(self.dice.randint(1, 20)):
             yield struct.pack("<h", self.answers) * self.dice.randint(1200, 4800)
 
 
@@ -58,10 +58,10 @@ async def talk(session, dice, handed):
         async for event in events:
             if isinstance(event, BidiResponseStartEvent):
                 break
-        await trio.sleep(dice.uniform(0, 3))
+        await trio.sleep(dice.uniform(0, 1.2))
         if dice.random() < 0.5:
             await session.interrupt()
-            await trio.sleep(dice.uniform(0, 0.3))
+            await trio.sleep(dice.uniform(0, 0.1))
 
 
 def items_sent(ledger):
@@ -83,10 +83,10 @@ def told(ledger, event_type):
 async def converse(seed):
     """Talk for a session; give its ledger, and the samples that were handed out of each answer."""
     dice, handed = random.Random(seed), Counter()
-    pace = Pace(audio_speed=dice.choice([0.9, 2, 6, 50]), audio_delta_ms=dice.choice([37, 200]))
+    pace = Pace(audio_speed=dice.choice([0.9, 2, 6, 50]), audio_delta_ms=dice.choice([37, 200]), think_ms=20, first_delta_ms=20)
     settings = SimulatorSettings(pace=pace, ledger_max_bytes=2**30, ledger_max_events=10**6)
     async with serve(settings, lambda: CountingVoice(dice), host=None) as simulator:
-        async with open_session(config(), connector=in_memory(simulator)) as session, trio.open_nursery() as nursery:
+        async with open_session(config(engine={"input_frame_ms": 200}), connector=in_memory(simulator)) as session, trio.open_nursery() as nursery:
             nursery.start_soon(listen, session.audio_out(FRAME_MS), handed)
             await talk(session, dice, handed)
             nursery.cancel_scope.cancel()

@@ -25,7 +25,6 @@ PAUSE_S: Final = 0.2
 """After so long without audio a stream counts as paused: what its resampler holds back, some 40 to 75 ms, is sent. Well
 over the gaps between a sound card's blocks, as a stream that goes on must not be cut."""
 
-_HEAD = '{"type":"input_audio_buffer.append","audio":"'
 _TAIL = '"}'
 
 
@@ -55,6 +54,7 @@ class AudioPump:
         frame_ms: Length of a message.
         overflow: What happens when the lane is full.
         fill_silence: Send silence while no audio comes, so that what was sent lasts as long as `run` has run.
+        append_type: Type of the client event that carries audio.
 
     Raises:
         ConfigError: The audio needs to be resampled, and soxr or numpy is not installed.
@@ -68,8 +68,10 @@ class AudioPump:
         overflow: InputOverflow,
         *,
         fill_silence: bool = False,
+        append_type: str = "input_audio_buffer.append",
     ) -> None:
         self._lane = lane
+        self._head = f'{{"type":"{append_type}","audio":"'
         self._wire = audio.wire_shape
         self._bytes_per_ms = audio.bytes_per_ms
         self._frame_ms = frame_ms
@@ -195,7 +197,7 @@ class AudioPump:
     def _put(self, audio: bytes) -> None:
         if audio:
             size_bytes = len(audio)
-            self._lane.put(_HEAD + pybase64.b64encode_as_string(audio) + _TAIL, size_bytes / self._bytes_per_ms)
+            self._lane.put(self._head + pybase64.b64encode_as_string(audio) + _TAIL, size_bytes / self._bytes_per_ms)
             self._sent_bytes += size_bytes
 
     def _fill(self, clock: SilenceClock, now: float) -> None:

@@ -151,13 +151,17 @@ class Playback:
         Returns:
             Each item that was not heard to its end, in the order in which they came; an item comes once, ever.
         """
-        self._now = now
         live = [item for item in self._items.values() if item.cut_at is None]
-        spared = [item for item in live if item.response_id in kept]
-        gone = [(item, item.heard(self._player, now)) for item in live if item.response_id not in kept]
-        cut = [(item, heard) for item, heard in gone if heard < item.received]
-        self._player.cut([item.track for item, _ in cut], [item.track for item in spared], now)
-        return [self._cut(item, heard) for item, heard in cut]
+        return self._cut_off(live, lambda item: item.response_id not in kept, now)
+
+    def cut_response(self, response_id: str, now: float) -> list[Cut]:
+        """A response that was interrupted is over: cut what came of it after the interruption, which nobody heard.
+
+        Returns:
+            As `cut`.
+        """
+        live = [item for item in self._items.values() if item.cut_at is None]
+        return self._cut_off(live, lambda item: item.response_id == response_id, now)
 
     # --- what was heard ---------------------------------------------------------------------------------------
 
@@ -200,6 +204,14 @@ class Playback:
         return max(ends + waiting / self._rate_hz, now + others / self._rate_hz)
 
     # --- inside -----------------------------------------------------------------------------------------------
+
+    def _cut_off(self, live: list[PlaybackItem], stale: Callable[[PlaybackItem], bool], now: float) -> list[Cut]:
+        self._now = now
+        heard = [(item, item.heard(self._player, now)) for item in live if stale(item)]
+        unheard = [(item, position) for item, position in heard if position < item.received]
+        spared = [item.track for item in live if not stale(item)]
+        self._player.cut([item.track for item, _ in unheard], spared, now)
+        return [self._cut(item, position) for item, position in unheard]
 
     def _note_report(self, item: PlaybackItem, played_ms: float, now: float) -> None:
         self._now = now

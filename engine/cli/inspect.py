@@ -116,14 +116,14 @@ def _end(recording: Recording) -> str:
 def _turns(recording: Recording, figures: Figures) -> Table:
     """Make the turn log: when each turn began, and how long after the user was through the rest came."""
     unit = "s" if recording.timed else "#"
-    table = Table(box=box.SIMPLE_HEAD, title="turns", title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title="turns", title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
     table.add_column("", justify="right")
-    table.add_column("began with")
+    table.add_column("by")
     for name in (f"at {unit}", f"asked {unit}", "text", "audio", "end"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("tools", overflow="fold")
-    table.add_column("how it ended")
-    table.add_column("tokens", justify="right")
+    table.add_column("ended", overflow="fold")
+    table.add_column("tokens", justify="right", no_wrap=True)
     shown = _seconds if recording.timed else _number
     for turn in figures.turns.turns:
         table.add_row(*map(escape, _turn(turn, shown, timed=recording.timed)))
@@ -140,7 +140,7 @@ def _turn(turn: TurnRecord, shown: Shown, *, timed: bool) -> Iterator[str]:
         yield shown(at_s, zero_s)
     yield ", ".join(tool.name or "?" for tool in turn.tools) or NOT_KNOWN
     yield _how(turn)
-    yield f"{turn.tokens.input:,} / {turn.tokens.output:,}"
+    yield f"{turn.tokens.input:,}/{turn.tokens.output:,}"
 
 
 def _how(turn: TurnRecord) -> str:
@@ -164,7 +164,7 @@ def _number(at: float | None, _: float | None) -> str:
 
 
 def _messages(figures: Figures) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="messages", title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title="messages", title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
     table.add_column("type", overflow="fold")
     for verb in WAYS.values():
         table.add_column(verb, justify="right")

@@ -45,19 +45,20 @@ class SeenCall:
 def seen_call(recorded: Recorded) -> SeenCall:
     """Read the messages of a recording."""
     keeps_sound = recorded.timed and recorded.header is not None and recorded.header.audio == "whole"
-    reader = _Reader(keeps_sound=keeps_sound)
-    for number, entry in enumerate(recorded.entries):
+    reader = _Reader(timed=recorded.timed, keeps_sound=keeps_sound)
+    for number, entry in enumerate(recorded.entries, 1):
         at_s = entry.at_s if recorded.timed and entry.at_s is not None else float(number)
         reader.take(entry, at_s)
     call = reader.call
-    playing = [answer.playing.ended_s or 0.0 for answer in call.recording.answers.values()] if recorded.timed else []
+    playing = (answer.playing.ended_s or 0.0 for answer in call.recording.answers.values())
     call.length_s = max([call.length_s, *playing])
     return call
 
 
 class _Reader:
-    def __init__(self, *, keeps_sound: bool) -> None:
+    def __init__(self, *, timed: bool, keeps_sound: bool) -> None:
         self.call = SeenCall()
+        self._timed = timed
         self._keeps_sound = keeps_sound
         self._formats = {"input": _PCM, "output": _PCM}
         self._sent = _SentAudio()
@@ -146,7 +147,7 @@ class _Reader:
             playing.began_s = from_s
         playing.received_ms += lasts_ms
         playing.heard_ms += lasts_ms
-        playing.ended_s = self._plays_until_s = from_s + lasts_ms / 1000
+        playing.ended_s = self._plays_until_s = from_s + (lasts_ms / 1000 if self._timed else 0.0)
         if self._keeps_sound and self._formats["output"] == _PCM:
             _lay(self.call.tape.agent, pybase64.b64decode(event["delta"]), from_s)
 

@@ -5,8 +5,12 @@ from pathlib import Path
 from engine.errors import ConfigError
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str = "--out") -> None:
     """Refuse a file that can't be written; one that is there keeps what it holds.
+
+    Args:
+        path: The file.
+        option: That it was given with.
 
     Raises:
         ConfigError: It can't.
@@ -18,5 +22,5 @@ def check_writable(path: Path) -> None:
         if not existed:
             path.unlink()
     except OSError as error:
-        message = f"{path} can't be written: {error.strerror} | give another with --out"
-        raise ConfigError("--out", str(path), "a file that can be written", message=message) from error
+        message = f"{path} can't be written: {error.strerror} | give another with {option}"
+        raise ConfigError(option, str(path), "a file that can be written", message=message) from error

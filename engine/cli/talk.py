@@ -9,6 +9,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import attrs
+import trio
 
 from engine.audio.files import read_pcm16, write_wav
 from engine.audio.pcm import bytes_to_ms
@@ -19,9 +20,12 @@ from engine.cli.outputs import check_writable
 from engine.cli.running import run
 from engine.config import DEFAULT_INSTRUCTIONS, AudioSettings, ClientSettings, SessionConfig, is_loopback
 from engine.demo.service import ANY_KEY, Service, local_voice, simulated
+from engine.demo.wire_tap import tapped
 from engine.errors import ConfigError
+from engine.recording import Recorder
 from engine.session import open_session
 from engine.transport import trio_ws
+from engine.transport.base import Connector
 
 NO_KEY: Final = (
     "there is no key | set OPENAI_API_KEY, or add --simulator to talk with a simulator on this machine, without a key"
@@ -61,7 +65,10 @@ def talk(asked: Talk) -> None:
         async with _service(asked, client) as service:
             with as_typed():
                 config = _config(asked, service.client)
-            async with open_session(config, connector=service.connector) as session:
+            async with (
+                _recorded(asked.record, config, service.connector) as connector,
+                open_session(config, connector=connector) as session,
+            ):
                 if pcm is None:
                     await talk_text.hold(session, heard)
                 else:
@@ -93,6 +100,8 @@ def _check(asked: Talk) -> None:
         raise ConfigError("standard input", None, "lines, or --in", message=message)
     if asked.out is not None:
         _check_out(asked.out, asked.wav)
+    if asked.record is not None:
+        check_writable(asked.record, "--record")
 
 
 def _check_out(out: Path, wav: Path | None) -> None:
@@ -134,6 +143,26 @@ async def _service(asked: Talk, client: ClientSettings | None) -> AsyncIterator[
     responders = await local_voice() if asked.simulator == "local" else None
     async with simulated(responders, in_memory=True) as service:
         yield service
+
+
+@asynccontextmanager
+async def _recorded(path: Path | None, config: SessionConfig, connector: Connector) -> AsyncIterator[Connector]:
+    """Record what goes over the connections that are made within, where a file is given."""
+    if path is None:
+        yield connector
+        return
+    key = config.client.api_key
+    secrets = (key,) if isinstance(key, str) else ()
+    recorder = Recorder(path, model=config.model, url=config.client.base_url, secrets=secrets)
+    try:
+        async with recorder.recording():
+            yield tapped(connector, lambda way, message: recorder.observe(way, message, trio.current_time()))
+    finally:
+        figures = recorder.statistics()
+        if recorder.error is not None:
+            sys.stdout.write(f"{recorder.error}\n")
+        elif figures.written_bytes:
+            sys.stdout.write(f"{path}: {figures.messages:,} messages recorded\n")
 
 
 def _config(asked: Talk, client: ClientSettings) -> SessionConfig:

@@ -233,7 +233,8 @@ def _arrival(axes: Axes, answer: Answer, look: Look) -> None:
     first_s, last_s = answer.arrived_s[0], answer.arrived_s[-1]
     lasted_s = max(0.1, last_s - first_s)
     axes.broken_barh([(first_s, lasted_s)], (_SENT - 0.14, 0.28), color=SENT)
-    sort = f"{answer.playing.received_ms / 1000:.1f} s of audio" if answer.playing.received_ms else "in writing"
+    length = f"{answer.playing.received_ms / 1000:.1f} s of audio" if look.timed else "audio"
+    sort = length if answer.playing.received_ms else "in writing"
     words = f"{sort}\nin {lasted_s:.1f} s" if look.timed else sort
     axes.text(first_s, _SENT + 0.18, words, fontsize=FONT_PT, color=INK, va="bottom")
 

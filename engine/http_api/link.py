@@ -105,19 +105,26 @@ class HttpLink:
 
 
 def _why(error: BaseException) -> str:
-    """Give the words of the first cause that has any: httpx's own exceptions are often bare."""
-    while not str(error) and error.__cause__ is not None:
-        error = error.__cause__
-    return words(error)
+    """Give the words of the first cause that has any: the exceptions of httpx and below it are often bare."""
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return words(cause or error)
 
 
 async def _read(answer: "httpx.Response") -> bytes:
-    body = b""
-    async for piece in answer.aiter_raw():
-        body += piece
-        if len(body) > HTTP_BODY_MAX_BYTES:
-            way_out = "no answer of this API is so large: is base_url the service's?"
-            raise LimitExceeded("HTTP_BODY_MAX_BYTES", HTTP_BODY_MAX_BYTES, len(body), way_out)
+    body, size = b"", 0
+    with trio.CancelScope() as scope:
+        async for piece in answer.aiter_raw():
+            size += len(piece)
+            if size > HTTP_BODY_MAX_BYTES:
+                # Not left by raising: generators of httpx, one in another, would stay open. The next read ends them.
+                scope.cancel()
+            else:
+                body += piece
+    if size > HTTP_BODY_MAX_BYTES:
+        way_out = "no answer of this API is so large: is base_url the service's?"
+        raise LimitExceeded("HTTP_BODY_MAX_BYTES", HTTP_BODY_MAX_BYTES, size, way_out)
     return body
 
 

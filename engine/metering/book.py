@@ -1,7 +1,7 @@
 """Where the turn log keeps its records: turns and responses by id, a bounded number, and the sums over all of them."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -20,17 +20,29 @@ _LATENCIES: Final[Mapping[str, str]] = {
 """A turn's figures that are summed, by the name of the sum."""
 
 
+class TurnListener(Protocol):
+    """Who wants to know of turns as they go."""
+
+    def latency(self, name: str, ms: float) -> None:
+        """A latency of a turn is known: its name in `TurnTotals`, and how long."""
+        ...
+
+    def interrupted(self) -> None:
+        """An answer was cut off."""
+        ...
+
+
 class TurnBook:
     """Records by id. A record is frozen: to change one, put another in its place.
 
     Args:
         max_turns: Turns to hold, and as many responses outside the conversation.
-        on_latency: Told of each latency of a turn once it is known: its name, and ms.
+        listener: Told of latencies and interruptions as they become known.
     """
 
-    def __init__(self, max_turns: int, on_latency: Callable[[str, float], None] | None = None) -> None:
+    def __init__(self, max_turns: int, listener: TurnListener | None = None) -> None:
         self._max_turns = max_turns
-        self._on_latency = on_latency
+        self._listener = listener
         self._statuses = NameCounts()
         self._totals = TurnTotals()
         self._turns: dict[int, TurnRecord] = {}
@@ -117,12 +129,14 @@ class TurnBook:
                 self._met(name, ms)
         if before.interrupted_at is None and turn.interrupted_at is not None:
             self._totals = attrs.evolve(self._totals, interruptions=self._totals.interruptions + 1)
+            if self._listener is not None:
+                self._listener.interrupted()
 
     def _met(self, name: str, ms: float) -> None:
         changed: dict[str, Any] = {name: getattr(self._totals, name).met(ms)}
         self._totals = attrs.evolve(self._totals, **changed)
-        if self._on_latency is not None:
-            self._on_latency(name, ms)
+        if self._listener is not None:
+            self._listener.latency(name, ms)
 
     def _forget_turn(self, turn: TurnRecord) -> None:
         self._totals = attrs.evolve(self._totals, forgotten=self._totals.forgotten + 1)

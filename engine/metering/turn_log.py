@@ -7,7 +7,7 @@ import attrs
 
 from engine.counting import NameCounts
 from engine.errors import ConfigError
-from engine.metering.book import TurnBook
+from engine.metering.book import TurnBook, TurnListener
 from engine.metering.model_side import ModelSide
 from engine.metering.pending import Pending
 from engine.metering.records import ResponseRecord, TurnRecord, TurnTotals
@@ -28,18 +28,16 @@ class TurnLog:
 
     Args:
         max_turns: Turns to hold, at least 1; older ones are forgotten, but stay in the totals.
-        on_latency: Told of each latency of a turn once it is known: its name in `TurnTotals`, and ms.
+        listener: Told of latencies and interruptions as they become known.
 
     Raises:
         ConfigError: `max_turns` is less than 1.
     """
 
-    def __init__(
-        self, max_turns: int = TURN_LOG_MAX_TURNS, on_latency: Callable[[str, float], None] | None = None
-    ) -> None:
+    def __init__(self, max_turns: int = TURN_LOG_MAX_TURNS, listener: TurnListener | None = None) -> None:
         if max_turns < 1:
             raise ConfigError("max_turns", max_turns, "1 or more")
-        self._book = TurnBook(max_turns, on_latency)
+        self._book = TurnBook(max_turns, listener)
         self._errors = NameCounts()
         self._pending = Pending()
         self._meter = TokenMeter()

@@ -7,7 +7,9 @@ import attrs
 
 from engine.errors import EngineError
 from engine.events import BidiOutputEvent, CloseReason
+from engine.protocol.requests import Answered
 from engine.wire.client import ClientEvent
+from engine.wire.response import Response
 
 
 @attrs.frozen
@@ -36,6 +38,26 @@ class AudioDone:
 
 
 @attrs.frozen
+class Apart:
+    """What a response out of band tells, for whoever asked for it alone.
+
+    Attributes:
+        response_id: Which response.
+        told: The event.
+    """
+
+    response_id: str
+    told: BidiOutputEvent | AudioDone
+
+
+@attrs.frozen
+class ResponseEnded:
+    """A response that was asked for by itself is over, whole as the service tells it."""
+
+    response: Response
+
+
+@attrs.frozen
 class Rearm:
     """The conversation's deadline has changed: look at it anew."""
 
@@ -58,4 +80,4 @@ class End:
     error: EngineError | None = None
 
 
-Effect = BidiOutputEvent | Transmit | PurgeAudio | AudioDone | Rearm | Opened | End
+Effect = BidiOutputEvent | Transmit | PurgeAudio | AudioDone | Answered | Apart | ResponseEnded | Rearm | Opened | End

@@ -16,12 +16,14 @@ from engine.events import (
     ToolResultEvent,
     ToolUseStreamEvent,
 )
+from engine.protocol.asking import Asking, is_aside
 from engine.protocol.call_ids import CallIds
 from engine.protocol.calls import Call, Calls
 from engine.protocol.composer import Composer
 from engine.protocol.effects import AudioDone, Effect, PurgeAudio, Rearm, Transmit
 from engine.protocol.interruptions import Interruptions
 from engine.protocol.outcomes import complete_event, usage_event
+from engine.protocol.requests import Requests
 from engine.protocol.response_gate import ResponseGate
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent, ConversationItemCreate, ResponseCreate
@@ -61,13 +63,21 @@ class Turns:
         self._silenced: dict[str, None] = {}
         self._aside: dict[str, None] = {}
         self._ended: dict[str, None] = {}
-        self.gate = ResponseGate(config.engine.response_request_deadline_s, config.engine.tool_result_deadline_s)
+        limits = config.engine
+        self.gate = ResponseGate(limits.response_request_deadline_s, limits.tool_result_deadline_s)
         """When a response may be asked for."""
+        self.requests = Requests(limits.request_deadline_s, limits.response_request_deadline_s)
+        """What the application has asked for by itself."""
+        self.asking = Asking(composer, self.gate, self.requests)
+        """How it does."""
+        self.has_spoken = False
+        """The conversation holds speech of the model's."""
         self.silenced_audio = 0
         """Audio events of interrupted responses that were not handed on."""
         self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
             wire.ResponseOutputAudioDelta: self._audio,
             wire.ResponseOutputAudioDone: self._audio_done,
+            wire.ResponseContentPartAdded: self._part_added,
             wire.ResponseCreated: self._created,
             wire.ResponseDone: self._done,
             wire.ResponseOutputItemAdded: self._item_added,
@@ -95,8 +105,12 @@ class Turns:
         return self._answer(call_id, output)
 
     def settle(self, now: float) -> list[Effect]:
-        """Ask for the response that is owed, if the way is free."""
+        """Ask for the response that is owed or next in line, if the way is free."""
         changed: list[Effect] = [Rearm()] if self.gate.hold(now) else []
+        asked = self.gate.next_asked(now)
+        event = self.requests.sent(asked, now)
+        if event is not None:
+            return [Transmit(event), Rearm()]
         if not self.gate.ready():
             return changed
         event_id = self._composer.next_event_id()
@@ -108,11 +122,9 @@ class Turns:
         match event:
             case ResponseCreate(response=settings) if settings is None or settings.conversation != "none":
                 self.gate.sent(event.event_id, now, repeat=False)
-            case ConversationItemCreate(item=item):
-                self.gate.item_sent()
-                if isinstance(item, FunctionCallOutputItem):
-                    opened = self.gate.is_open(item.call_id)
-                    (self.gate.call_answered if opened else self.gate.answered_unseen)(item.call_id)
+            case ConversationItemCreate():
+                self.asking.item_sent(event)
+        self.requests.note(event, now)
 
     def interrupt(self, now: float, told: Effect) -> list[Effect]:
         """The user cuts in: nothing more of what the model was saying, but for responses outside the conversation.
@@ -139,11 +151,12 @@ class Turns:
         if known and response_id != _NO_ID:
             self._out_of_order.add("response.created")
             return _NOTHING
-        if _is_aside(event.response):
+        answers = self.asking.began(event.response)
+        if is_aside(event.response):
             _remember(self._aside, response_id)
         else:
-            self.gate.created(response_id)
-        return (BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now),)
+            self.gate.created(response_id, asked=bool(answers))
+        return (*answers, BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now))
 
     def _done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
         response = event.response
@@ -151,14 +164,15 @@ class Turns:
         if response_id in self._ended:
             self._out_of_order.add("response.done")
             return _NOTHING
-        told = self._late_calls(response, response_id, event.event_id, now)
+        # A response may end without a beginning, as in a race with an interruption (reported by LiveKit).
+        told = self.asking.began(response) + self._late_calls(response, response_id, event.event_id, now)
         has_calls = self._calls.in_response(response_id)
         self._finish(response_id)
         told.append(complete_event(response, has_calls=has_calls, event_id=event.event_id, received_at=now))
         usage = usage_event(response, event_id=event.event_id, received_at=now)
         if usage is not None:
             told.append(usage)
-        return [*told, *self.settle(now)]
+        return [*told, *self.asking.ended(event, now), *self.settle(now)]
 
     def _finish(self, response_id: str) -> None:
         if response_id not in self._aside:
@@ -171,8 +185,9 @@ class Turns:
         if event.response_id in self._silenced:
             self.silenced_audio += 1
             return _NOTHING
-        samples = base64_bytes(event.delta) // self._sample_bytes
-        self.playback.received(event.item_id, event.content_index, samples, event.response_id)
+        if not self.asking.apart or event.response_id not in self.asking.apart:
+            samples = base64_bytes(event.delta) // self._sample_bytes
+            self.playback.received(event.item_id, event.content_index, samples, event.response_id)
         return (
             BidiAudioStreamEvent(
                 audio=event.delta,
@@ -188,7 +203,13 @@ class Turns:
         )
 
     def _audio_done(self, event: wire.ResponseOutputAudioDone, _: float) -> Sequence[Effect]:
+        self.has_spoken = self.has_spoken or event.response_id not in self._aside
         return (AudioDone(event.item_id),)
+
+    def _part_added(self, event: wire.ResponseContentPartAdded, _: float) -> Sequence[Effect]:
+        speaks = event.part.type == "audio" and event.response_id not in self._aside
+        self.has_spoken = self.has_spoken or speaks
+        return _NOTHING
 
     # --- calls ------------------------------------------------------------------------------------------------
 
@@ -251,8 +272,3 @@ def _remember(ids: dict[str, None], response_id: str) -> None:
     ids[response_id] = None
     if len(ids) > _REMEMBERED_RESPONSES:
         del ids[next(iter(ids))]
-
-
-def _is_aside(response: Response) -> bool:
-    """A response outside the conversation says so with an explicit null."""
-    return response.conversation_id is None and "conversation_id" in response.extra

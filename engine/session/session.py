@@ -1,18 +1,15 @@
 """A session: what an application holds in its hands while a person and a model talk."""
 
-import uuid
-from typing import Final
-
-import trio
+from collections.abc import Callable
 
 from engine import limits
 from engine.actors.audio_out import AudioOut
 from engine.audio.pcm import G711_RATE_HZ
 from engine.audio.shape import AudioShape, Encoding
 from engine.config import SessionConfig
-from engine.content import audio_input, check_audio, check_text
+from engine.content import check_text
+from engine.endpoints import endpoint_of
 from engine.errors import UnsupportedContent
-from engine.event_stream import EventStream
 from engine.events import (
     BidiAudioInputEvent,
     BidiAudioStreamEvent,
@@ -21,27 +18,18 @@ from engine.events import (
     SessionInput,
     ToolResultEvent,
 )
-from engine.inbox import Inbox
-from engine.outgoing import Outgoing
 from engine.protocol.conversation import Conversation
 from engine.protocol.effects import AudioDone, PurgeAudio
 from engine.protocol.history import History
-from engine.raw import Raw
+from engine.session.base import BaseSession, Dialect, Hooks, new_id
 from engine.session.input import SpokenInput
 from engine.session.playback import SessionPlayback
 from engine.session.speaker import Speaker
 from engine.session.statistics import SessionStatistics
-from engine.session.supervisor import Plan, Spawn, Supervisor
-from engine.transport import trio_ws
-from engine.transport.base import Connector, Endpoint
-from engine.wire.client import ClientEvent
-from engine.wire.codec import encode
-
-_FEEDS_A_CHECKPOINT: Final = 16
-"""Audio frames taken between two full checkpoints: a loop over a long recording must let other tasks run."""
+from engine.transport.base import Connector
 
 
-class Session:
+class Session(BaseSession):
     """One conversation over one connection. Made by `open_session`.
 
     Args:
@@ -51,34 +39,24 @@ class Session:
 
     def __init__(self, config: SessionConfig, connector: Connector | None = None) -> None:
         self.config = config
-        self.connection_id = str(uuid.uuid4())
-        """Names the session."""
-        self._conversation = Conversation(config, self.connection_id)
+        connection_id = new_id()
+        self._conversation = Conversation(config, connection_id)
         self._speaker = Speaker(config.audio, self._conversation.playback)
-        self.inbox = Inbox(
-            config.engine.inbox_max_bytes,
-            config.engine.inbox_overflow,
-            taken={BidiAudioStreamEvent: self._speaker.taken},
-            lost=self._speaker.lost,
-        )
-        """What waits for `receive()`."""
-        self._out = Outgoing(config)
-        self.raw: Raw = Raw(self._send_raw)
-        """Typed wire events, both ways."""
-        plan = Plan(
-            connection_id=self.connection_id,
-            engine=config.engine,
-            lifetime_s=config.client.timeout_s,
-            connector=connector or trio_ws.connect,
-            endpoint=self._endpoint,
-        )
-        self._supervisor = Supervisor(
-            plan,
+        carry: dict[type, Callable[..., None]] = {
+            PurgeAudio: self._purge,
+            AudioDone: self._speaker.done,
+            BidiAudioStreamEvent: self._speaker.play,
+        }
+        super().__init__(
             self._conversation,
-            inbox=self.inbox,
-            out=self._out,
-            raw=self.raw,
-            carry={PurgeAudio: self._purge, AudioDone: self._speaker.done, BidiAudioStreamEvent: self._speaker.play},
+            connection_id=connection_id,
+            audio=config.audio,
+            client=config.client,
+            engine=config.engine,
+            endpoint=lambda: endpoint_of(config.client, config.model),
+            connector=connector,
+            dialect=Dialect(),
+            hooks=Hooks(carry=carry, taken={BidiAudioStreamEvent: self._speaker.taken}, lost=self._speaker.lost),
         )
         self._speaker.put = self._supervisor.deliver
         self._supervisor.when_over(self._over)
@@ -86,31 +64,12 @@ class Session:
         """Turns by hand."""
         self.playback = SessionPlayback(self._conversation.playback)
         """What the user has heard."""
-        self._feeds = 0
         self._stopping = False
-
-    async def _endpoint(self) -> Endpoint:
-        client = self.config.client
-        return Endpoint(url=client.url(self.config.model), headers=client.headers(), ssl_context=client.ssl_context)
 
     @property
     def history(self) -> History:
         """The server's items, mirrored."""
         return self._conversation.history
-
-    async def start(self, spawn: Spawn) -> None:
-        """Connect and configure; returns when the service has opened the session.
-
-        Args:
-            spawn: Starts the supervisor, which never raises what the session can report.
-
-        Raises:
-            ConnectionLost: No connection could be made.
-            DeadlinePassed: It took longer than `connect_deadline_s`.
-            ServerReported: The service refused, as with a bad key.
-            UnsupportedContent: The history holds what the service can't take.
-        """
-        await self._supervisor.start(spawn)
 
     async def stop(self) -> None:
         """End the session: flush, close, leave nothing behind. Takes at most `close_deadline_s`; may be repeated.
@@ -118,9 +77,8 @@ class Session:
         Audio that was not received yet is dropped and counted; other events can still be read.
         """
         self._stopping = True
-        self.inbox.purge_audio()
         self._speaker.end(at_once=True)
-        await self._supervisor.stop()
+        await super().stop()
 
     # --- talking ----------------------------------------------------------------------------------------------
 
@@ -135,7 +93,7 @@ class Session:
         """
         self._supervisor.check_live()
         if isinstance(content, BidiAudioInputEvent):
-            await self._feed(*audio_input(content, self.config.audio))
+            await self.send_audio(content)
         elif isinstance(content, (BidiTextInputEvent, BidiImageInputEvent, ToolResultEvent)):
             check_text(content)
             await self._supervisor.submit(lambda now: self._conversation.submit(content, now))
@@ -143,31 +101,6 @@ class Session:
             # Callers without a type checker come here.
             ways = "BidiTextInputEvent, BidiAudioInputEvent, BidiImageInputEvent or ToolResultEvent"  # type: ignore[unreachable]
             raise UnsupportedContent(f"content_type={type(content).__name__} | content not supported; send {ways}")
-
-    async def send_audio(self, audio: bytes) -> None:
-        """Send microphone audio, as `send` does with a `BidiAudioInputEvent` but without base64.
-
-        Args:
-            audio: In the shape of `config.audio`, any whole number of samples.
-
-        Raises:
-            UnsupportedContent: It ends inside a sample.
-            SessionEnded: The session is over.
-            LimitExceeded: It is over `limits.APPEND_MAX_BYTES`; or too much audio waits for the socket, with
-                `input_overflow="fail"`.
-        """
-        self._supervisor.check_live()
-        check_audio(audio, self.config.audio)
-        await self._feed(audio)
-
-    async def _feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        await self._out.pump.room()
-        self._supervisor.check_live()
-        self._out.pump.feed(audio, shape)
-        self._feeds += 1
-        if self._feeds % _FEEDS_A_CHECKPOINT == 0:
-            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def audio_out(
         self,
@@ -199,17 +132,6 @@ class Session:
         own_hz = limits.WIRE_RATE_HZ if format == "pcm" else G711_RATE_HZ
         return self._speaker.open(AudioShape(format, rate or own_hz, channels), frame_ms, prebuffer_ms)
 
-    def receive(self) -> EventStream:
-        """Iterate over the session's events, until its close event. What is not taken stays for the next call.
-
-        Raises:
-            BidiModelTimeoutError: The session's lifetime is over.
-            ConnectionLost: The connection broke.
-            ServerReported: The service ended the session with an error.
-            LimitExceeded: A bound was passed whose policy ends the session.
-        """
-        return EventStream(lambda: self.inbox)
-
     async def interrupt(self) -> None:
         """Make the model fall silent, as when the user presses a key to speak.
 
@@ -220,11 +142,6 @@ class Session:
             SessionEnded: The session is over.
         """
         await self._supervisor.submit(self._conversation.interrupt)
-
-    async def _send_raw(self, event: ClientEvent) -> None:
-        self._supervisor.check_live()
-        encode(event)  # What can't be written must not count as sent.
-        await self._supervisor.submit(lambda now: self._conversation.sent_by_hand(event, now), event)
 
     def _purge(self, effect: PurgeAudio) -> None:
         self.inbox.purge_audio(effect.kept)

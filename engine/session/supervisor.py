@@ -26,7 +26,7 @@ from engine.raw import Raw
 from engine.traffic import Traffic
 from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
 from engine.wire.client import ClientEvent
-from engine.wire.codec import decode_server, encode
+from engine.wire.codec import decode_client, decode_server, encode
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,10 @@ class Core(Protocol):
         """Do what time has made due."""
         ...
 
+    def sent_by_hand(self, event: Any, now: float) -> Sequence[Effect]:
+        """Take note of an event that the application sends by itself."""
+        ...
+
 
 @attrs.frozen(kw_only=True)
 class Plan:
@@ -76,6 +80,7 @@ class Plan:
         connector: How to connect.
         endpoint: Where to; may wait, as for a key that has to be fetched.
         decode: Reads a server message.
+        decode_sent: Reads a client message, for those who look at the raw events.
     """
 
     connection_id: str
@@ -84,6 +89,7 @@ class Plan:
     connector: Connector
     endpoint: Callable[[], Awaitable[Endpoint]]
     decode: Decode = decode_server
+    decode_sent: Decode = decode_client
 
 
 class Supervisor:
@@ -113,7 +119,7 @@ class Supervisor:
         self._inbox = inbox
         self._out = out
         self._raw = raw
-        self.traffic = Traffic(core, raw)
+        self.traffic = Traffic(core, raw, plan.decode_sent)
         """What goes by on the wire."""
         self._transport: Transport | None = None
         self._watchdog: Watchdog | None = None

@@ -1,5 +1,6 @@
 """A Realtime server in this process, for tests, demos and measurements: no network, no key, the same every time."""
 
+from engine.simulator.calls import SimulatedCall
 from engine.simulator.ear import TranscriptionRefused
 from engine.simulator.ledger import Lane, Message, SessionLedger
 from engine.simulator.mcp import McpError, McpServer, McpTool
@@ -7,6 +8,9 @@ from engine.simulator.responder import (
     Call,
     Fail,
     Incomplete,
+    Interpreted,
+    Interpreter,
+    Interpreting,
     McpCall,
     Part,
     Prompt,
@@ -17,6 +21,7 @@ from engine.simulator.responder import (
 )
 from engine.simulator.script import Script, ScriptedResponder, Turn, Unheard
 from engine.simulator.script_file import load_script
+from engine.simulator.scripted_interpreter import Translation
 from engine.simulator.server import Simulator, serve, serve_forever
 from engine.simulator.settings import INSTANT, Pace, SimulatorSettings
 
@@ -25,6 +30,9 @@ __all__ = [
     "Call",
     "Fail",
     "Incomplete",
+    "Interpreted",
+    "Interpreter",
+    "Interpreting",
     "Lane",
     "McpCall",
     "McpError",
@@ -40,10 +48,12 @@ __all__ = [
     "Script",
     "ScriptedResponder",
     "SessionLedger",
+    "SimulatedCall",
     "Simulator",
     "SimulatorSettings",
     "SpeechDetector",
     "TranscriptionRefused",
+    "Translation",
     "Turn",
     "Unheard",
     "load_script",

@@ -398,6 +398,18 @@ def test_what_is_handed_over_after_a_cut_plays_at_once():
     assert playback.heard_ms("i2", 2) == 500
 
 
+def test_what_comes_of_a_response_after_its_interruption_is_cut_when_it_is_over():
+    playback = make()
+    hand_over(playback, "heard", 1, response_id="r1")
+    hand_over(playback, "other", 3, response_id="r2")
+    assert playback.cut(1, kept=frozenset(["r2"])) == []
+    arrive(playback, "heard", 0.2, response_id="r1")
+    arrive(playback, "late", 0.3, response_id="r1")
+    assert playback.cut_response("r1", 2) == [Cut("heard", 0, "r1", 1000, 1200.0), Cut("late", 0, "r1", 0, 300.0)]
+    assert playback.cut_response("r1", 2) == playback.cut(4) == []
+    assert playback.heard_ms("other", 4) == 3000
+
+
 # --- first heard ----------------------------------------------------------------------------------------------------
 
 

@@ -84,3 +84,33 @@ def test_samples_survive_the_way_to_float_and_back(samples):
 def test_what_is_too_loud_is_clipped_not_wrapped():
     loud = to_float(struct.pack("<2h", 20_000, -20_000)) * 4
     assert struct.unpack("<2h", from_float(loud)) == (32_767, -32_768)
+
+
+def test_channels_are_resampled_each_by_itself_or_mixed_first():
+    left, right = tone(440, 100, rate_hz=16_000), tone(660, 100, rate_hz=16_000)
+    both = b"".join(left[at : at + 2] + right[at : at + 2] for at in range(0, len(left), 2))
+    resampler = Resampler(16_000, 24_000, channels=2)
+    samples = struct.unpack("<4800h", resampler.push(both) + resampler.finish())
+    alone = [struct.unpack("<2400h", resample_stream(each)) for each in (left, right)]
+    assert (samples[0::2], samples[1::2]) == tuple(alone)
+    mixer = Resampler(16_000, 24_000, channels=2, mix=True)
+    mixed = struct.unpack("<2400h", mixer.push(both) + mixer.finish())
+    assert max(abs(a + b - 2 * c) for a, b, c in zip(*alone, mixed, strict=True)) <= 2
+
+
+def resample_stream(pcm):
+    resampler = Resampler(16_000, 24_000)
+    return resampler.push(pcm) + resampler.finish()
+
+
+def test_stereo_that_ends_between_the_channels_is_refused():
+    with pytest.raises(UnsupportedContent, match="between the channels"):
+        Resampler(16_000, 24_000, channels=2).push(bytes(6))
+
+
+@settings(max_examples=50)
+@given(st.sampled_from([8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000]), st.integers(0, 3_000))
+def test_the_length_is_the_rounded_share(from_hz, count):
+    resampler = Resampler(from_hz, 24_000)
+    got = len(resampler.push(bytes(2 * count)) + resampler.finish()) // 2
+    assert got == (2 * count * 24_000 + from_hz) // (2 * from_hz)

@@ -1,0 +1,164 @@
+"""What the application asks the service for by itself, and is answered: settings, items, responses.
+
+Responses out of band have listeners of their own: what they tell is set apart from the conversation's events.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+
+from engine.config.asked import METADATA_ID_KEY
+from engine.events import BidiOutputEvent
+from engine.protocol.composer import Composer
+from engine.protocol.effects import Apart, AudioDone, Effect, Rearm, ResponseEnded, Transmit
+from engine.protocol.requests import Requests, is_out_of_band
+from engine.protocol.response_gate import ResponseGate
+from engine.wire import server as wire
+from engine.wire.client import ClientEvent, ConversationItemCreate, ResponseCancel, ResponseCreate
+from engine.wire.items import FunctionCallOutputItem
+from engine.wire.response import ErrorDetails, Response
+from engine.wire.session import ResponseSettings
+
+_REMEMBERED: Final = 256
+"""Responses that are followed at once; the oldest is forgotten past it."""
+
+_TOLD_APART: Final = (BidiOutputEvent, AudioDone)
+
+
+@attrs.frozen
+class Asked:
+    """A request was taken.
+
+    Attributes:
+        ticket: Names it; `effects.Answered` does so again.
+        effects: What is to be done now.
+    """
+
+    ticket: int
+    effects: Sequence[Effect]
+
+
+class Asking:
+    """The application's requests.
+
+    Args:
+        composer: Numbers client events.
+        gate: Has the order of the conversation's responses.
+        requests: Finds what an answer answers.
+    """
+
+    def __init__(self, composer: Composer, gate: ResponseGate, requests: Requests) -> None:
+        self._composer = composer
+        self._gate = gate
+        self._requests = requests
+        self._followed: dict[str, None] = {}
+        self.apart: dict[str, None] = {}
+        """Responses out of band whose events are set apart."""
+
+    # --- the application's side -------------------------------------------------------------------------------
+
+    def ask(self, event: ClientEvent, now: float) -> Asked:
+        """Take a request. A response of the conversation waits in line at the gate."""
+        event_id = self._composer.next_event_id()
+        match event:
+            case ResponseCreate(response=settings):
+                event = attrs.evolve(event, response=_signed(settings or ResponseSettings(), event_id))
+                if not is_out_of_band(event):
+                    self._gate.ask(event_id)
+            case ResponseCancel(response_id=None):
+                # By name: else it could stop the next one, which may begin before this arrives.
+                event = attrs.evolve(event, response_id=self._gate.active_id)
+            case ConversationItemCreate():
+                self.item_sent(event)
+        ticket = self._requests.ask(attrs.evolve(event, event_id=event_id))
+        return Asked(ticket, [*self.due(now), Rearm()])
+
+    def item_sent(self, event: ConversationItemCreate) -> None:
+        """Take note of an item on its way."""
+        self._gate.item_sent()
+        if isinstance(event.item, FunctionCallOutputItem):
+            opened = self._gate.is_open(event.item.call_id)
+            (self._gate.call_answered if opened else self._gate.answered_unseen)(event.item.call_id)
+
+    def withdraw(self, ticket: int) -> None:
+        """Nobody waits for this answer any more; what has not been sent never will be."""
+        event = self._requests.find(ticket)
+        if event is not None and self._requests.withdraw(ticket):
+            self._gate.withdraw(event.event_id or "")
+
+    def due(self, now: float) -> list[Effect]:
+        """Send what waits for nothing any more."""
+        return [Transmit(event) for event in self._requests.due(now)]
+
+    # --- the service's side -----------------------------------------------------------------------------------
+
+    def answered(self, event: wire.ServerEvent, now: float) -> list[Effect]:
+        """Take an event that may be an answer."""
+        answers = self._requests.answered(event)
+        return [*answers, *self.due(now)] if answers else []
+
+    def began(self, response: Response) -> list[Effect]:
+        """Take a response that began; nothing when it is not one of these."""
+        signature = (response.metadata or {}).get(METADATA_ID_KEY)
+        abandoned = self._requests.is_abandoned(signature)
+        answers: list[Effect] = [*self._requests.answered(wire.ResponseCreated(response=response))]
+        if not answers:
+            return []
+        response_id = response.id or ""
+        _remember(self._followed, response_id)
+        if is_aside(response):
+            _remember(self.apart, response_id)
+            if abandoned:
+                answers.append(self._composer.cancel(response_id))
+        return answers
+
+    def ended(self, event: wire.ResponseDone, now: float) -> list[Effect]:
+        """Take the end of a response."""
+        told: list[Effect] = self.answered(event, now)
+        if (event.response.id or "") in self._followed:
+            del self._followed[event.response.id or ""]
+            told.append(ResponseEnded(event.response))
+        return told
+
+    def set_apart(self, event: wire.ServerEvent, effects: Sequence[Effect]) -> Sequence[Effect]:
+        """Mark what an event of a response out of band tells; there is one."""
+        response = getattr(event, "response", None)
+        response_id = getattr(event, "response_id", None) if response is None else response.id
+        if response_id not in self.apart:
+            return effects
+        if isinstance(event, wire.ResponseDone):
+            del self.apart[response_id]
+        return [Apart(response_id, each) if isinstance(each, _TOLD_APART) else each for each in effects]
+
+    def refused(self, details: ErrorDetails, now: float) -> list[Effect]:
+        """Take an error; tells nothing when nobody waits for it."""
+        event = self._requests.about(details)
+        match event:
+            case ResponseCreate():
+                self._gate.refused(event.event_id, because_active=False)
+            case ConversationItemCreate():
+                self._gate.item_seen()  # It never will be.
+        answers = self._requests.refused(details)
+        return [*answers, *self.due(now)] if event is not None else []
+
+    def lost_race(self, event_id: str) -> None:
+        """A response was asked for while another one began: it waits in line again, if anybody waits for it."""
+        if self._requests.is_abandoned(event_id):
+            self._gate.withdraw(event_id)
+        self._requests.held_again(event_id)
+
+
+def _signed(settings: ResponseSettings, event_id: str) -> ResponseSettings:
+    return attrs.evolve(settings, metadata={**(settings.metadata or {}), METADATA_ID_KEY: event_id})
+
+
+def _remember(ids: dict[str, None], response_id: str) -> None:
+    ids[response_id] = None
+    if len(ids) > _REMEMBERED:
+        del ids[next(iter(ids))]
+
+
+def is_aside(response: Response) -> bool:
+    """A response outside the conversation says so with an explicit null."""
+    return response.conversation_id is None and "conversation_id" in response.extra

@@ -1,0 +1,97 @@
+"""The wire's events of MCP servers: what each means for `Mcp`, and when a response is asked for that follows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from engine.protocol.asking import is_aside
+from engine.protocol.effects import Effect
+from engine.protocol.mcp import Mcp, McpEvent
+from engine.protocol.response_gate import ResponseGate
+from engine.wire import server as wire
+from engine.wire.items import Item, McpApprovalRequestItem, McpApprovalResponseItem, McpCallItem, McpListToolsItem
+
+_WANTS_ANSWER = frozenset({None, "completed", "incomplete"})
+"""How a response ends whose calls are to be answered. A cancelled one has the user's next words instead."""
+
+MCP_ITEMS = (McpListToolsItem, McpCallItem, McpApprovalRequestItem)
+"""Items of the service's own making."""
+
+
+class McpListener:
+    """Hears what the service says of MCP servers.
+
+    Args:
+        gate: Told when a response is owed.
+        settle: Asks for it, when the way is free.
+    """
+
+    def __init__(self, gate: ResponseGate, settle: Callable[[float], Sequence[Effect]]) -> None:
+        self._gate = gate
+        self._settle = settle
+        self.mcp = Mcp()
+        """What is on offer, what runs, what waits."""
+        self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
+            wire.McpListToolsInProgress: lambda event, now: self._listing(event, "in_progress", now),
+            wire.McpListToolsCompleted: lambda event, now: self._listing(event, "ready", now),
+            wire.McpListToolsFailed: lambda event, now: self._listing(event, "failed", now),
+            wire.ResponseMcpCallArgumentsDone: self._arguments_done,
+            wire.ResponseMcpCallCompleted: self._call_ended,
+            wire.ResponseMcpCallFailed: self._call_ended,
+        }
+
+    def _listing(self, event: Any, status: Any, now: float) -> Sequence[Effect]:
+        return _with_identity(self.mcp.listing(event.item_id, status), event, now)
+
+    def _arguments_done(self, event: wire.ResponseMcpCallArgumentsDone, _: float) -> Sequence[Effect]:
+        self.mcp.arguments(event.item_id, event.arguments)
+        return ()
+
+    def _call_ended(
+        self, event: wire.ResponseMcpCallCompleted | wire.ResponseMcpCallFailed, now: float
+    ) -> list[Effect]:
+        self.mcp.ended(event.item_id)
+        return self._follow([], now)
+
+    def item(self, event: Any, item: Item, response_id: str | None, now: float, *, done: bool) -> list[Effect]:
+        """Take an item: one of the conversation, or of a response, as it begins or as it is `done`."""
+        told: list[McpEvent] = []
+        match item:
+            case McpListToolsItem():
+                told = self.mcp.listed(item)
+            case McpCallItem():
+                told = self.mcp.call(item, response_id, done=done)
+            case McpApprovalRequestItem():
+                told = self.mcp.approval_wanted(item, response_id)
+            case McpApprovalResponseItem():
+                self.mcp.answered(item.approval_request_id, approve=item.approve)
+            case _:
+                return []
+        return self._follow(_with_identity(told, event, now), now)
+
+    def began(self, response_id: str) -> None:
+        """A response of the conversation began."""
+        self.mcp.response_began(response_id)
+
+    def ended(self, event: wire.ResponseDone, now: float) -> list[Effect]:
+        """A response is over."""
+        response = event.response
+        told = [
+            self.mcp.call(item, response.id, done=item.output is not None or item.error is not None)
+            for item in response.output or ()
+            if isinstance(item, McpCallItem)
+        ]
+        wants_answer = response.status in _WANTS_ANSWER and not is_aside(response)
+        self.mcp.response_done(response.id or "", wants_answer=wants_answer)
+        return self._follow(_with_identity([each for events in told for each in events], event, now), now)
+
+    def _follow(self, told: list[Effect], now: float) -> list[Effect]:
+        if self.mcp.follow_up():
+            self._gate.want()
+            return [*told, *self._settle(now)]
+        return told
+
+
+def _with_identity(told: Sequence[McpEvent], event: Any, now: float) -> list[Effect]:
+    return [attrs.evolve(each, event_id=event.event_id, received_at=now) for each in told]

@@ -1,0 +1,178 @@
+"""What sessions of every kind share: audio in, events out, start and stop, the raw wire."""
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import attrs
+import trio
+
+from engine.actors.receiver import Decode
+from engine.audio.shape import AudioShape
+from engine.config import AudioSettings, ClientSettings, EngineSettings
+from engine.content import audio_input, check_audio
+from engine.event_stream import EventStream
+from engine.events import BidiAudioInputEvent, BidiAudioStreamEvent
+from engine.inbox import Inbox
+from engine.outgoing import Outgoing
+from engine.raw import Raw
+from engine.session.supervisor import Core, Plan, Spawn, Supervisor
+from engine.transport import trio_ws
+from engine.transport.base import Connector, Endpoint
+from engine.wire.codec import decode_client, decode_server, encode
+
+_FEEDS_A_CHECKPOINT: Final = 16
+"""Audio frames taken between two full checkpoints: a loop over a long recording must let other tasks run."""
+
+
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """How a kind of session speaks on the wire.
+
+    Attributes:
+        decode: Reads a server message.
+        decode_sent: Reads a client message, for those who look at the raw events.
+        append_type: Type of the client event that carries audio.
+    """
+
+    decode: Decode = decode_server
+    decode_sent: Decode = decode_client
+    append_type: str = "input_audio_buffer.append"
+
+
+@attrs.frozen(kw_only=True)
+class Hooks:
+    """What one kind of session does that others don't.
+
+    Attributes:
+        carry: Carries out effects of these classes.
+        taken: Told of events of these classes when the application takes them.
+        lost: Told of audio that was dropped before.
+    """
+
+    carry: Mapping[type, Callable[[Any], None]] = attrs.field(factory=dict)
+    taken: Mapping[type, Callable[[Any], None]] = attrs.field(factory=dict)
+    lost: Callable[[BidiAudioStreamEvent], None] | None = None
+
+
+class BaseSession:
+    """One session over one connection.
+
+    Args:
+        core: What it is about.
+        audio: Formats.
+        client: Whom it talks to.
+        engine: How it runs.
+        endpoint: Where it connects.
+        connector: How; the network when None.
+        dialect: How it speaks.
+        hooks: What is its own.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        *,
+        connection_id: str,
+        audio: AudioSettings,
+        client: ClientSettings,
+        engine: EngineSettings,
+        endpoint: Callable[[], Awaitable[Endpoint]],
+        connector: Connector | None,
+        dialect: Dialect,
+        hooks: Hooks,
+    ) -> None:
+        self.connection_id = connection_id
+        """Names the session."""
+        self._core = core
+        self._audio = audio
+        self.inbox = Inbox(engine.inbox_max_bytes, engine.inbox_overflow, taken=hooks.taken, lost=hooks.lost)
+        """What waits for `receive()`."""
+        self._out = Outgoing(audio, engine, dialect.append_type)
+        self.raw: Raw = Raw(self._send_raw)
+        """Typed wire events, both ways."""
+        plan = Plan(
+            connection_id=connection_id,
+            engine=engine,
+            lifetime_s=client.timeout_s,
+            connector=connector or trio_ws.connect,
+            endpoint=endpoint,
+            decode=dialect.decode,
+            decode_sent=dialect.decode_sent,
+        )
+        self._supervisor = Supervisor(plan, core, inbox=self.inbox, out=self._out, raw=self.raw, carry=hooks.carry)
+        self._feeds = 0
+
+    async def start(self, spawn: Spawn) -> None:
+        """Connect and configure; returns when the service has opened the session.
+
+        Args:
+            spawn: Starts the supervisor, which never raises what the session can report.
+
+        Raises:
+            ConfigError: The key can't be had or sent.
+            ConnectionLost: No connection could be made.
+            DeadlinePassed: It took longer than `connect_deadline_s`.
+            ServerReported: The service refused, as with a bad key.
+            UnsupportedContent: The history holds what the service can't take.
+        """
+        await self._supervisor.start(spawn)
+
+    async def stop(self) -> None:
+        """End the session: flush, close, leave nothing behind. Takes at most `close_deadline_s`; may be repeated.
+
+        Audio that was not received yet is dropped and counted; other events can still be read.
+        """
+        self.inbox.purge_audio()
+        await self._supervisor.stop()
+
+    async def send_audio(self, audio: bytes | BidiAudioInputEvent) -> None:
+        """Send microphone audio. Cancelled, it has sent all or nothing.
+
+        Args:
+            audio: Bytes in the shape of `config.audio`, any whole number of samples; or an event, in any shape that it
+                names.
+
+        Raises:
+            UnsupportedContent: It can't be read or converted, or ends inside a sample.
+            NotStarted: The session is not open yet.
+            SessionEnded: The session is over.
+            LimitExceeded: It is over `limits.APPEND_MAX_BYTES`; or too much audio waits for the socket, with
+                `input_overflow="fail"`.
+        """
+        self._supervisor.check_live()
+        if isinstance(audio, BidiAudioInputEvent):
+            await self._feed(*audio_input(audio, self._audio))
+        else:
+            check_audio(audio, self._audio)
+            await self._feed(audio)
+
+    async def _feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._out.pump.room()
+        self._supervisor.check_live()
+        self._out.pump.feed(audio, shape)
+        self._feeds += 1
+        if self._feeds % _FEEDS_A_CHECKPOINT == 0:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def receive(self) -> EventStream:
+        """Iterate over the session's events, until its close event. What is not taken stays for the next call.
+
+        Raises:
+            BidiModelTimeoutError: The session's lifetime is over.
+            ConnectionLost: The connection broke.
+            ServerReported: The service ended the session with an error.
+            LimitExceeded: A bound was passed whose policy ends the session.
+        """
+        return EventStream(lambda: self.inbox)
+
+    async def _send_raw(self, event: Any) -> None:
+        self._supervisor.check_live()
+        encode(event)  # What can't be written must not count as sent.
+        await self._supervisor.submit(lambda now: self._core.sent_by_hand(event, now), event)
+
+
+def new_id() -> str:
+    """Make a name for a session."""
+    return str(uuid.uuid4())

@@ -1,0 +1,5 @@
+"""OpenTelemetry: spans and metrics of a session, where the program has set OpenTelemetry up; nothing at all elsewhere."""
+
+from engine.telemetry.sink import Telemetry, open_telemetry
+
+__all__ = ["Telemetry", "open_telemetry"]
