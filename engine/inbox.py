@@ -16,6 +16,9 @@ from engine.events import (
     BidiOutputEvent,
     BidiResponseCompleteEvent,
     BidiTranscriptStreamEvent,
+    McpApprovalRequestEvent,
+    McpCallEvent,
+    McpToolsEvent,
     ToolUseStreamEvent,
 )
 
@@ -63,6 +66,8 @@ def _words_bytes(event: BidiOutputEvent) -> int:
             return _text_bytes(event.text)
         case ToolUseStreamEvent():
             return _text_bytes(str(event.current_tool_use))
+        case McpToolsEvent() | McpCallEvent() | McpApprovalRequestEvent():
+            return _text_bytes(str(event.as_dict()))
         case BidiErrorEvent():
             return _text_bytes(event.code) + _text_bytes(event.message) + _text_bytes(str(event.details or ""))
         case BidiResponseCompleteEvent():

@@ -29,6 +29,18 @@ class Taker(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Watches the wire, as `engine.metering.turn_log.TurnLog`."""
+
+    def observe(self, event: Any, now: float) -> None:
+        """Take note of a server event."""
+        ...
+
+    def sent(self, event: Any, now: float) -> None:
+        """Take note of a client event, but for audio."""
+        ...
+
+
 class Traffic:
     """Stands between the actors and the core.
 
@@ -36,9 +48,13 @@ class Traffic:
         core: Takes the server's events.
         raw: Who listens to typed events.
         decode_sent: Reads what the engine sends, for those who listen.
+        meter: Watches the server's events.
     """
 
-    def __init__(self, core: Taker, raw: Raw, decode_sent: Callable[[str | bytes], Any]) -> None:
+    def __init__(
+        self, core: Taker, raw: Raw, decode_sent: Callable[[str | bytes], Any], meter: Meter | None = None
+    ) -> None:
+        self._meter = meter
         self._core = core
         self._decode_sent = decode_sent
         self._raw = raw
@@ -64,6 +80,8 @@ class Traffic:
         self.events.add(event.tag or event_type(event))
         if isinstance(event, ResponseOutputAudioDelta):
             self.audio_chars += len(event.delta)
+        if self._meter is not None:
+            self._meter.observe(event, now)
         if self._observers:
             self._show("server", message, now)
         if self._raw.listened_to:

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 from rooms import KEY
 
+from engine.blocks import block_nursery
 from engine.config import ClientSettings
 from engine.endpoints import endpoint_of, sign
 from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, HandshakeRejected
@@ -129,13 +130,17 @@ async def test_every_way_to_a_key_is_a_checkpoint():
 # --- with a server --------------------------------------------------------------------------------------------------
 
 
-async def first_event(settings, **asked):
+async def first_event(settings, *, say=None, **asked):
     """Connect as a session does; give the server's first event."""
     endpoint = await endpoint_of(settings, **asked)
-    async with trio.open_nursery() as nursery:
-        with trio.fail_after(5):
-            transport = await trio_ws.connect(nursery, endpoint)
-            [message] = await transport.receive()
+    async with block_nursery() as nursery:
+        transport = await trio_ws.connect(nursery, endpoint)
+        try:
+            if say:
+                await transport.send(json.dumps(say))
+            with trio.fail_after(5):
+                [message] = await transport.receive()
+        finally:
             await transport.close(2)
     return json.loads(message)
 
@@ -165,10 +170,12 @@ async def test_a_call_is_joined_by_its_id_and_one_that_is_over_is_not_there():
     async with serve(SimulatorSettings(keys=frozenset({KEY}))) as simulator:
         call = simulator.create_call()
         joined = client(base_url=simulator.base_url, call_id=call.id)
-        event = await first_event(joined, model="not named")
+        # Who joins a call is told nothing first: the session was there before.
+        update = {"type": "session.update", "session": {"type": "realtime", "instructions": "Be brief."}}
+        event = await first_event(joined, model="not named", say=update)
         call.hang_up()
         with pytest.raises(HandshakeRejected) as refused:
             await first_event(joined)
 
-    assert event["session"]["model"] == call.model
+    assert (event["type"], event["session"]["model"]) == ("session.updated", call.model)
     assert refused.value.status == 404

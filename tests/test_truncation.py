@@ -8,16 +8,17 @@ import attrs
 import pybase64
 import pytest
 import trio
+from rooms import config
 
 from engine.audio.pcm import silence, tone
 from engine.events import BidiResponseStartEvent
 from engine.session import open_session
 from engine.simulator import Pace, Script, ScriptedResponder, SimulatorSettings, serve
 from engine.testing import in_memory
-from rooms import config
 
 FRAME_MS = 20
-CUTS_A_SESSION = 100
+RATE_HZ = 24_000
+CUTS_A_SESSION = 50
 SPOKEN = tone(220, 200) + silence(560)
 
 
@@ -25,13 +26,13 @@ class CountingVoice(ScriptedResponder):
     """Each answer is of one sample value of its own, so that who hears a sample knows whose it is."""
 
     def __init__(self, dice):
-        super().__init__(Script())
+        super().__init__(Script(echo="Yes."))
         self.dice = dice
         self.answers = 0
 
     async def speak(self, text, voice):
         self.answers += 1
-        for _ in range(self.dice.randint(1, 20)):
+        for _ in range(self.dice.randint(1, 10)):
             yield struct.pack("<h", self.answers) * self.dice.randint(1200, 4800)
 
 
@@ -58,7 +59,7 @@ async def talk(session, dice, handed):
         async for event in events:
             if isinstance(event, BidiResponseStartEvent):
                 break
-        await trio.sleep(dice.uniform(0, 1.2))
+        await trio.sleep(dice.uniform(0, 0.6))
         if dice.random() < 0.5:
             await session.interrupt()
             await trio.sleep(dice.uniform(0, 0.1))
@@ -83,10 +84,15 @@ def told(ledger, event_type):
 async def converse(seed):
     """Talk for a session; give its ledger, and the samples that were handed out of each answer."""
     dice, handed = random.Random(seed), Counter()
-    pace = Pace(audio_speed=dice.choice([0.9, 2, 6, 50]), audio_delta_ms=dice.choice([37, 200]), think_ms=20, first_delta_ms=20)
+    pace = Pace(
+        audio_speed=dice.choice([0.9, 2, 6, 50]), audio_delta_ms=dice.choice([80, 240]), think_ms=20, first_delta_ms=20
+    )
     settings = SimulatorSettings(pace=pace, ledger_max_bytes=2**30, ledger_max_events=10**6)
     async with serve(settings, lambda: CountingVoice(dice), host=None) as simulator:
-        async with open_session(config(engine={"input_frame_ms": 200}), connector=in_memory(simulator)) as session, trio.open_nursery() as nursery:
+        async with (
+            open_session(config(engine={"input_frame_ms": 200}), connector=in_memory(simulator)) as session,
+            trio.open_nursery() as nursery,
+        ):
             nursery.start_soon(listen, session.audio_out(FRAME_MS), handed)
             await talk(session, dice, handed)
             nursery.cancel_scope.cancel()
@@ -103,10 +109,12 @@ async def test_what_the_service_is_told_was_heard_is_what_was_handed_out(seed, a
     deleted = told(ledger, "conversation.item.delete")
     ids = [event["item_id"] for event in truncated + deleted]
     assert len(ids) == len(set(ids)), "once an item"
+    assert len(truncated) > CUTS_A_SESSION / 2
+    assert ledger.sent.counts["error"] == 0
     for event in truncated:
         item = items[event["item_id"]]
         assert event["content_index"] == 0
-        assert event["audio_end_ms"] == handed[item.mark] * 1000 // 24_000
-        assert 0 < event["audio_end_ms"] <= item.sent_samples / 24
+        # Far under a frame: the millisecond is rounded down, and nothing else.
+        assert event["audio_end_ms"] == handed[item.mark] * 1000 // RATE_HZ
+        assert 0 < event["audio_end_ms"] < item.sent_samples * 1000 / RATE_HZ
     assert [handed[items[event["item_id"]].mark] for event in deleted] == [0] * len(deleted)
-    print(seed, len(items), len(truncated), len(deleted), ledger.sent.counts["error"])

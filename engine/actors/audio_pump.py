@@ -25,6 +25,11 @@ PAUSE_S: Final = 0.2
 """After so long without audio a stream counts as paused: what its resampler holds back, some 40 to 75 ms, is sent. Well
 over the gaps between a sound card's blocks, as a stream that goes on must not be cut."""
 
+_BLOCK_S: Final = 0.04
+"""How much later a rest is due where audio is resampled: soxr gives it in blocks of some 30 to 40 ms, so that the next
+piece may have nothing to complete the rest with."""
+
+_HEAD = '{"type":"input_audio_buffer.append","audio":"'
 _TAIL = '"}'
 
 
@@ -83,7 +88,7 @@ class AudioPump:
         self._overflow = overflow
         self._fill_silence = fill_silence
         self._clock: SilenceClock | None = None
-        self._timed = fill_silence or self._input.converts
+        self._timed = fill_silence or self._input.resamples
         self._sleep = trio.CancelScope()
         self._rest_due = self._pause_due = self._silence_due = math.inf
         self._sent_bytes = 0
@@ -165,11 +170,12 @@ class AudioPump:
         if self._framer.rest == 0:
             self._rest_due = self._sleep.deadline = math.inf
         elif frames or not had_rest:
-            self._rest_due = self._sleep.deadline = trio.current_time() + self._frame_s
+            patience_s = self._frame_s + _BLOCK_S if self._input.resamples else self._frame_s
+            self._rest_due = self._sleep.deadline = trio.current_time() + patience_s
 
     def _came(self, now: float) -> None:
         """Put off what is due when no audio comes."""
-        self._pause_due = now + PAUSE_S if self._input.converts else math.inf
+        self._pause_due = now + PAUSE_S if self._input.resamples else math.inf
         if self._clock is not None:
             self._silence_due = max(now + self._frame_s, self._clock.due_at(self._sent_samples()))
         self._rearm()

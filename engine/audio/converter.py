@@ -27,8 +27,9 @@ class Converter:
     """Turns a stream of one shape into one of another. Between equal shapes it hands on what it is given.
 
     A piece may end anywhere, inside a sample or between the two channels' samples: the rest, at most 3 bytes, waits for
-    the next piece. Without a change of rate, n samples in are n samples out, at once. With one, the filter holds back
-    some 40 to 160 ms until `finish`, and n samples become `n * target.rate_hz / source.rate_hz`, rounded, half up.
+    the next piece. Without a change of rate, n samples in are n samples out, at once. With one, soxr works in blocks
+    and holds back at most 40 ms until `finish` (75 ms from 8 to 24 kHz or back, 160 ms from 48 to 8 kHz), and n samples
+    become `n * target.rate_hz / source.rate_hz`, rounded, half up.
 
     Args:
         source: What `push` is given.
@@ -50,6 +51,11 @@ class Converter:
             mix = source.channels > target.channels
             self._resampler = Resampler(source.rate_hz, target.rate_hz, channels=source.channels, mix=mix)
         self._before, self._after = ((), ()) if source == target else _steps(source, target)
+
+    @property
+    def resamples(self) -> bool:
+        """True when the rate changes, so that a filter holds some audio back and gives it in blocks."""
+        return self._resampler is not None
 
     def push(self, audio: bytes) -> bytes:
         """Take the next piece.

@@ -27,9 +27,9 @@ class InputConverter:
         self._use(application)
 
     @property
-    def converts(self) -> bool:
-        """True while audio is converted, so that a filter may hold some back."""
-        return self._converter is not None
+    def resamples(self) -> bool:
+        """True while the rate is changed, so that a filter holds some audio back and gives it in blocks."""
+        return self._converter is not None and self._converter.resamples
 
     @property
     def fed_ms(self) -> float:

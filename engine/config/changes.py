@@ -3,16 +3,40 @@
 The service discards an update whole when one part of it is wrong, so what can be known before is told before.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypedDict
 
 import attrs
 
 from engine.config.readers import check_can_reason
 from engine.config.session import check_changeable
 from engine.config.settings import SETTINGS, to_session
+from engine.config.values import Prompt, RetentionRatio, Tracing
 from engine.errors import ConfigError, LocalMisuse
-from engine.wire.session import Session, TextOrObject
+from engine.wire.session import NoiseReduction, Session, TextOrObject, TokenCount, Transcription, TurnDetection
+
+_Object = Mapping[str, Any]
+
+
+class Changes(TypedDict, total=False):
+    """What can change, as the fields of `SessionConfig`. None turns off what has None here."""
+
+    instructions: str
+    output_modalities: Sequence[str] | str
+    transcription: Transcription | _Object | None
+    noise_reduction: NoiseReduction | _Object | str | None
+    turn_detection: TurnDetection | _Object | None
+    voice: TextOrObject
+    speed: float
+    tools: Sequence[Any]
+    tool_choice: TextOrObject
+    parallel_tool_calls: bool
+    reasoning_effort: str
+    max_output_tokens: TokenCount
+    tracing: str | Tracing | _Object | None
+    truncation: str | RetentionRatio | _Object
+    prompt: Prompt | _Object | None
+    include: Sequence[str] | None
 
 
 @attrs.frozen(kw_only=True)

@@ -151,6 +151,10 @@ class TurnBook:
         """Find a response that is still held."""
         return self._responses.get(response_id)
 
+    def held(self, response_id: str) -> ResponseRecord:
+        """Give a response that is held."""
+        return self._responses[response_id]
+
     def response_of_call(self, call_id: str) -> ResponseRecord | None:
         """Find the response that a call belongs to."""
         response_id = self._response_of_call.get(call_id)
@@ -178,9 +182,7 @@ class TurnBook:
     def put_response(self, response: ResponseRecord) -> None:
         """Renew a response that is held, where it stands."""
         response_id = response.response_id
-        before = self._responses.get(response_id)
-        if before is None:
-            return
+        before = self._responses[response_id]
         self._responses[response_id] = response
         if self._asides.get(response_id) is before:
             self._asides[response_id] = response

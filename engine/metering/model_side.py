@@ -127,9 +127,8 @@ class ModelSide:
             return
         for item in response.output or ():
             self._calls.item(response_id, item, now)
-        record = self._book.response(response_id)
-        if record is not None:
-            self._end(attrs.evolve(record, done_at=now, status=status, reason=_reason(response), tokens=tokens))
+        record = self._book.held(response_id)
+        self._end(attrs.evolve(record, done_at=now, status=status, reason=_reason(response), tokens=tokens))
 
     def _end(self, record: ResponseRecord) -> None:
         self._before_text.pop(record.response_id, None)

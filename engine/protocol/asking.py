@@ -4,7 +4,7 @@ Responses out of band have listeners of their own: what they tell is set apart f
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -93,7 +93,7 @@ class Asking:
 
     # --- the service's side -----------------------------------------------------------------------------------
 
-    def answered(self, event: wire.ServerEvent, now: float) -> list[Effect]:
+    def answered(self, event: wire.ServerEventBase, now: float) -> list[Effect]:
         """Take an event that may be an answer."""
         answers = self._requests.answered(event)
         return [*answers, *self.due(now)] if answers else []
@@ -121,7 +121,7 @@ class Asking:
             told.append(ResponseEnded(event.response))
         return told
 
-    def set_apart(self, event: wire.ServerEvent, effects: Sequence[Effect]) -> Sequence[Effect]:
+    def set_apart(self, event: wire.ServerEventBase, effects: Sequence[Effect]) -> Sequence[Effect]:
         """Mark what an event of a response out of band tells; there is one."""
         response = getattr(event, "response", None)
         response_id = getattr(event, "response_id", None) if response is None else response.id

@@ -13,6 +13,7 @@ import attrs
 from engine import limits
 from engine.audio.playback import Playback
 from engine.config import SessionConfig
+from engine.config.changes import Standing
 from engine.contract import messages_to_items
 from engine.counting import NameCounts
 from engine.errors import (
@@ -20,6 +21,7 @@ from engine.errors import (
     DeadlinePassed,
     EngineError,
     RemoteViolation,
+    SessionEnded,
     UnsupportedContent,
 )
 from engine.events import (
@@ -30,19 +32,25 @@ from engine.events import (
     ToolResultEvent,
 )
 from engine.protocol import server_errors
+from engine.protocol.asking import Asked, is_aside
 from engine.protocol.call_ids import CallIds
 from engine.protocol.composer import Composer
-from engine.protocol.effects import Effect, Opened, Rearm, Transmit
+from engine.protocol.effective import Effective
+from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
 from engine.protocol.history import History
 from engine.protocol.life import Life
+from engine.protocol.mcp import Mcp
+from engine.protocol.mcp_listener import MCP_ITEMS, McpListener
+from engine.protocol.requests import Answered
 from engine.protocol.response_gate import GateStatistics
-from engine.protocol.states import SPEECHES, Phase, Speech, SpeechSignal
+from engine.protocol.states import SPEECHES, Gate, Phase, Speech, SpeechSignal
 from engine.protocol.turns import Turns
 from engine.protocol.utterances import Utterances
 from engine.wire import server as wire
-from engine.wire.client import ClientEvent
+from engine.wire.client import ClientEvent, ResponseCancel
 from engine.wire.items import Content, Item, MessageItem
 from engine.wire.record import misfit_keys, unknown_keys
+from engine.wire.response import ErrorDetails
 
 _NOTHING: Final[Sequence[Effect]] = ()
 _Handler = Callable[[Any, float], Sequence[Effect]]
@@ -92,9 +100,9 @@ class Conversation:
         self._config = config
         self._life = Life(connection_id, config.model)
         self._speech = Speech.SILENT
-        self._interrupts = self._answers = True
-        self.detects_turns = config.turn_detection is not None
-        """The service finds the ends of spoken turns."""
+        self._configured: ClientEvent | None = None
+        self.effective = Effective(config)
+        """The settings as the service tells them."""
         self._unknown_events = NameCounts()
         self._unknown_fields = NameCounts()
         self._misfit_fields = NameCounts()
@@ -103,6 +111,8 @@ class Conversation:
         self._composer = Composer()
         self._ids = CallIds()
         self._turns = Turns(config, self._composer, self._ids, self._life.out_of_order)
+        self._asking = self._turns.asking
+        self._mcp = McpListener(self._turns.gate, self._turns.settle)
         self._handlers: Mapping[type, _Handler] = {
             wire.SessionCreated: self._session,
             wire.SessionUpdated: self._session,
@@ -115,8 +125,13 @@ class Conversation:
             wire.ConversationItemCreated: self._item,
             wire.ConversationItemTruncated: self._item_truncated,
             wire.ConversationItemDeleted: self._item_deleted,
+            wire.ConversationItemRetrieved: self._asking.answered,
             wire.UnknownServerEvent: self._unknown,
+            **self._mcp.handlers,
             **self._turns.handlers,
+            wire.ResponseCreated: self._response_created,
+            wire.ResponseOutputItemAdded: self._output_item,
+            wire.ResponseOutputItemDone: self._output_item,
             wire.ResponseDone: self._response_done,
             **Utterances(self.history).handlers,
         }
@@ -134,7 +149,21 @@ class Conversation:
     @property
     def deadline(self) -> float | None:
         """When `tick` has something to do, or None."""
-        return self._turns.gate.deadline if self._life.end is None else None
+        if self._life.end is not None:
+            return None
+        both = (self._turns.gate.deadline, self._turns.requests.deadline)
+        return min((each for each in both if each is not None), default=None)
+
+    @property
+    def standing(self) -> Standing:
+        """What decides which settings can change now."""
+        active = self._turns.gate.state is Gate.ACTIVE
+        return self.effective.standing(has_spoken=self._turns.has_spoken, response_active=active)
+
+    @property
+    def mcp(self) -> Mcp:
+        """What the service calls by itself."""
+        return self._mcp.mcp
 
     def statistics(self) -> ConversationStatistics:
         """Give a snapshot."""
@@ -162,7 +191,9 @@ class Conversation:
         items = [self._composer.add(item) for item in messages_to_items(self._config.history, self._ids.to_wire)]
         for _ in items:
             self._turns.gate.item_sent()
-        return [self._composer.configure(self._config.to_wire()), *items]
+        configure = self._composer.configure(self._config.to_wire())
+        self._configured = configure.event
+        return [configure, *items]
 
     def submit(self, content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent, now: float) -> list[Effect]:
         """Take content of the application's.
@@ -182,6 +213,20 @@ class Conversation:
                 effect = self._turns.answer(content)
         self._turns.gate.item_sent()
         return [effect, *self._turns.settle(now)]
+
+    def ask(self, event: ClientEvent, now: float) -> Asked:
+        """Take a request that is waited for: `Answered` tells its end, which comes in any case.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        self._life.check_not_over()
+        asked = self._asking.ask(event, now)
+        return Asked(asked.ticket, [*asked.effects, *self._turns.settle(now)])
+
+    def withdraw(self, ticket: int) -> None:
+        """Take note that nobody waits for an answer any more: what has not been sent never will be."""
+        self._asking.withdraw(ticket)
 
     def sent_by_hand(self, event: ClientEvent, now: float) -> list[Effect]:
         """Take note of an event that the application sends by itself, past this conversation.
@@ -223,17 +268,37 @@ class Conversation:
         self._life.check_not_over()
         return [self._composer.clear(), *self._turns.settle(now)]
 
+    def tell(self, text: str, now: float) -> list[Effect]:
+        """Tell the model something that neither side has said, and ask for a response to it once the way is free.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        self._life.check_not_over()
+        told = self._composer.add(_message("system", Content(type="input_text", text=text)))
+        self._turns.gate.want()
+        self._turns.gate.item_sent()
+        return [told, *self._turns.settle(now)]
+
+    @property
+    def at_rest(self) -> bool:
+        """Tell whether no response is active, asked for or owed."""
+        return self._turns.gate.state is Gate.FREE and not self._turns.gate.statistics().owed
+
     def tick(self, now: float) -> list[Effect]:
         """Do what time has made due."""
         if self._life.end is not None:
             return []
         settings = self._config.engine
         told: list[DeadlinePassed] = []
-        if self._turns.gate.expired(now):
+        was_asked = self._turns.gate.asked_id is not None
+        late = self._turns.requests.expired(now)
+        if self._turns.gate.expired(now) and not was_asked:
             told.append(DeadlinePassed("response_request", settings.response_request_deadline_s))
         if self._turns.gate.released(now):
             told.append(DeadlinePassed("tool_result", settings.tool_result_deadline_s))
-        return [*(BidiErrorEvent(error, received_at=now) for error in told), *self._turns.settle(now)]
+        errors = (BidiErrorEvent(error, received_at=now) for error in told)
+        return [*late, *errors, *self._asking.due(now), *self._turns.settle(now)]
 
     def _submit_text(self, content: BidiTextInputEvent) -> Effect:
         if content.role not in {"user", "assistant"}:
@@ -264,7 +329,8 @@ class Conversation:
                 self._unknown_fields.add(f"{cls.tag}:{path}")
             for path in misfit_keys(event):
                 self._misfit_fields.add(f"{cls.tag}:{path}")
-        return self._life.receive(event, self._handlers.get(cls), now)
+        effects = self._life.receive(event, self._handlers.get(cls), now)
+        return self._asking.set_apart(event, effects) if self._asking.apart else effects
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
         """Take note of a message that could not be read, tell of it, and go on as if it had been."""
@@ -277,46 +343,83 @@ class Conversation:
 
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""
-        return self._life.link_ended(lost)
+        return self._closing(self._life.link_ended(lost))
 
-    def _session(self, event: wire.SessionCreated | wire.SessionUpdated, _: float) -> Sequence[Effect]:
-        audio = event.session.audio
-        turns = audio.input.turn_detection if audio and audio.input else None
-        if isinstance(event, wire.SessionUpdated):
-            self.detects_turns = turns is not None
-        self._interrupts = turns is None or turns.interrupt_response is not False
-        self._answers = turns is None or turns.create_response is not False
-        return _NOTHING
+    def _session(self, event: wire.SessionCreated | wire.SessionUpdated, now: float) -> Sequence[Effect]:
+        self.effective.told(event)
+        if isinstance(event, wire.SessionCreated) and self._configured is not None:
+            self._turns.requests.note(self._configured, now)
+        return self._asking.answered(event, now)
 
     def _error(self, event: wire.ErrorReported, now: float) -> Sequence[Effect]:
         details = event.error
         if details.code in server_errors.BENIGN:
+            return self._not_active(details, now)
+        if self._turns.interruptions.refused(details) or self._lost_race(details):
+            return self._turns.settle(now)
+        answers = self._asking.refused(details, now)
+        if not any(isinstance(each, Answered) for each in answers):
+            told = self._life.reported(event, now)
+        else:
+            told = self._life.fatal(details) if details.code in server_errors.FATAL else []
+        if self._life.end is not None:
+            return [*answers, *self._closing(told)]
+        return [*told, *answers, *self._turns.settle(now)]
+
+    def _not_active(self, details: ErrorDetails, now: float) -> Sequence[Effect]:
+        """A response to be stopped was not there. Unless another one was meant, none of the conversation is active."""
+        about = self._turns.requests.about(details)
+        meant = about.response_id if isinstance(about, ResponseCancel) else None
+        if meant in {None, self._turns.gate.active_id}:
             self._turns.gate.none_active()
-            return self._turns.settle(now)
-        if self._turns.interruptions.refused(details):
-            return self._turns.settle(now)
-        because_active = details.code == server_errors.RESPONSE_ACTIVE
-        if self._turns.gate.refused(details.event_id, because_active=because_active):
-            return self._turns.settle(now)
-        told = self._life.reported(event, now)
-        return told if self._life.end is not None else [*told, *self._turns.settle(now)]
+        return [*self._asking.refused(details, now), *self._turns.settle(now)]
+
+    def _lost_race(self, details: ErrorDetails) -> bool:
+        """Tell whether a request of ours was refused that will be sent again, or that nobody needs any more."""
+        asked, because_active = self._turns.gate.asked_id, details.code == server_errors.RESPONSE_ACTIVE
+        if not self._turns.gate.refused(details.event_id, because_active=because_active):
+            return False
+        if asked is not None:
+            self._asking.lost_race(asked)
+        return True
+
+    def _closing(self, effects: list[Effect]) -> list[Effect]:
+        """At the session's end nothing stays without an answer."""
+        end = self._life.end
+        if end is None or not effects:
+            return effects
+        return [*self._turns.requests.close(lambda: _ended(end)), *effects]
+
+    def _response_created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
+        told = self._turns.handlers[wire.ResponseCreated](event, now)
+        if not is_aside(event.response):
+            self.mcp.response_began(event.response.id or "")
+        return told
+
+    def _output_item(
+        self, event: wire.ResponseOutputItemAdded | wire.ResponseOutputItemDone, now: float
+    ) -> Sequence[Effect]:
+        if isinstance(event.item, MCP_ITEMS):
+            done = isinstance(event, wire.ResponseOutputItemDone)
+            return self._mcp.item(event, event.item, event.response_id, now, done=done)
+        return self._turns.handlers[type(event)](event, now)
 
     def _response_done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
-        told = self._turns.handlers[wire.ResponseDone](event, now)
+        told = [*self._turns.handlers[wire.ResponseDone](event, now), *self._mcp.ended(event, now)]
         why = event.response.status_details
         if why is None or why.error is None or why.error.code not in server_errors.FATAL:
             return told
-        return [*told, *self._life.fatal(why.error)]
+        return [*told, *self._closing(self._life.fatal(why.error))]
 
     def _speech_started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.STARTED)
         self._turns.gate.turn_began()
         told = BidiInterruptionEvent("user_speech", item_id=event.item_id, event_id=event.event_id, received_at=now)
-        return self._turns.interrupt(now, told) if self._interrupts else [told]
+        return self._turns.interrupt(now, told) if self.effective.interrupts else [told]
 
     def _speech_stopped(self, _: wire.InputAudioBufferSpeechStopped, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.STOPPED)
-        self._turns.gate.turn_ended(now, answered=self._answers)
+        self._turns.gate.turn_ended(now, answered=self.effective.answers)
         return [Rearm(), *self._turns.settle(now)]
 
     def _buffer_cleared(self, _: wire.InputAudioBufferCleared, now: float) -> Sequence[Effect]:
@@ -324,21 +427,21 @@ class Conversation:
         self._turns.gate.turn_ended(now, answered=False)
         return self._turns.settle(now)
 
-    def _item(self, event: wire.PlacedItemEvent, _: float) -> Sequence[Effect]:
+    def _item(self, event: wire.PlacedItemEvent, now: float) -> Sequence[Effect]:
         self.history.put(event.item, event.previous_item_id)
         if not isinstance(event, wire.ConversationItemDone) and _is_the_clients(event.item):
             self._turns.gate.item_seen()
-        return _NOTHING
+        return [*self._asking.answered(event, now), *self._mcp.item(event, event.item, None, now, done=False)]
 
-    def _item_truncated(self, event: wire.ConversationItemTruncated, _: float) -> Sequence[Effect]:
+    def _item_truncated(self, event: wire.ConversationItemTruncated, now: float) -> Sequence[Effect]:
         self.history.truncated(event.item_id, event.audio_end_ms)
         self._turns.interruptions.settled(event.item_id)
-        return _NOTHING
+        return self._asking.answered(event, now)
 
-    def _item_deleted(self, event: wire.ConversationItemDeleted, _: float) -> Sequence[Effect]:
+    def _item_deleted(self, event: wire.ConversationItemDeleted, now: float) -> Sequence[Effect]:
         self.history.deleted(event.item_id)
         self._turns.interruptions.settled(event.item_id)
-        return _NOTHING
+        return self._asking.answered(event, now)
 
     def _unknown(self, event: wire.UnknownServerEvent, _: float) -> Sequence[Effect]:
         self._unknown_events.add(event.type)
@@ -349,9 +452,17 @@ class Conversation:
 
 
 def _is_the_clients(item: Item) -> bool:
-    """Tell an item that a client added from one that the model makes, or that was spoken."""
+    """Tell an item that a client added from one that the service makes, or that was spoken."""
+    if isinstance(item, MCP_ITEMS):
+        return False
     spoken = isinstance(item, MessageItem) and any(content.type == "input_audio" for content in item.content)
     return item.status != "in_progress" and not spoken
+
+
+def _ended(end: End) -> SessionEnded:
+    error = SessionEnded(end.reason)
+    error.__cause__ = end.error
+    return error
 
 
 def _message(role: str, content: Content) -> MessageItem:

@@ -191,8 +191,15 @@ class Mcp:
         _keep(self._approvals, request_id, item)
         _keep(self._told, request_id, None)
         self._work_of(owner).open.add(request_id)
-        named = {"server_label": item.server_label, "name": item.name, "arguments": item.arguments}
-        return [McpApprovalRequestEvent(request_id=request_id, **named, response_id=owner or None, item_id=request_id)]
+        told = McpApprovalRequestEvent(
+            request_id=request_id,
+            server_label=item.server_label,
+            name=item.name,
+            arguments=item.arguments,
+            response_id=owner or None,
+            item_id=request_id,
+        )
+        return [told]
 
     def answered(self, request_id: str, *, approve: bool) -> None:
         """The request has its answer. After a no, nothing is waited for: what the service tells then is not known."""

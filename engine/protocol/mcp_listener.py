@@ -70,10 +70,6 @@ class McpListener:
                 return []
         return self._follow(_with_identity(told, event, now), now)
 
-    def began(self, response_id: str) -> None:
-        """A response of the conversation began."""
-        self.mcp.response_began(response_id)
-
     def ended(self, event: wire.ResponseDone, now: float) -> list[Effect]:
         """A response is over."""
         response = event.response

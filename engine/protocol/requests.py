@@ -196,7 +196,8 @@ class Requests:
     @property
     def deadline(self) -> float | None:
         """When a request has waited too long for its answer."""
-        return min((each.sent_at + each.limit_s for each in self._pending if each.sent_at is not None), default=None)
+        owned = (each for each in self._pending if each.ticket is not None)
+        return min((each.sent_at + each.limit_s for each in owned if each.sent_at is not None), default=None)
 
     # --- asking -------------------------------------------------------------------------------------------------
 
@@ -225,6 +226,7 @@ class Requests:
         An update waits while one of the same setting is unanswered. Responses of the conversation are not given: the
         gate has their order.
         """
+        self._pending = [each for each in self._pending if each.ticket is not None or not each.over(now)]
         going: list[ClientEvent] = []
         for index, pending in enumerate(self._pending):
             if pending.sent_at is None and not _passes_the_gate(pending.event) and not self._waits(index):
@@ -272,7 +274,7 @@ class Requests:
 
     # --- answers ------------------------------------------------------------------------------------------------
 
-    def answered(self, event: server.ServerEvent) -> list[Answered]:
+    def answered(self, event: server.ServerEventBase) -> list[Answered]:
         """Take an event of the service; tell what it answers."""
         row = ANSWERS.get(type(event))
         if row is None or not self._pending:

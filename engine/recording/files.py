@@ -3,6 +3,7 @@
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -127,18 +128,28 @@ class _Lines:
     def _unzipped(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Give the text of all the members that the file is made of."""
         stream = zlib.decompressobj(wbits=_GZIP_WINDOW)
-        try:
-            for piece in pieces:
-                data = piece
-                while data:
-                    if stream.eof:
-                        stream = zlib.decompressobj(wbits=_GZIP_WINDOW)
+        for piece in pieces:
+            data = piece
+            while data:
+                if stream.eof:
+                    stream = zlib.decompressobj(wbits=_GZIP_WINDOW)
+                before = stream.copy()
+                try:
                     yield stream.decompress(data, READ_BYTES)
-                    data = stream.unused_data if stream.eof else stream.unconsumed_tail
-            yield stream.flush()
-        except zlib.error:
-            self.cut_off = True
-        self.cut_off |= not stream.eof
+                except zlib.error:
+                    self.cut_off = True
+                    yield from _salvaged(before, data)
+                    return
+                data = stream.unused_data if stream.eof else stream.unconsumed_tail
+        yield stream.flush()
+        self.cut_off = not stream.eof
+
+
+def _salvaged(stream: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
+    """Give what comes before the place where compressed text is broken."""
+    with suppress(zlib.error):
+        for start in range(len(data)):
+            yield stream.decompress(data[start : start + 1])
 
 
 def read_recording(path: str | Path) -> Recording:

@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -16,7 +18,11 @@ from engine.events import BidiAudioInputEvent, BidiAudioStreamEvent
 from engine.inbox import Inbox
 from engine.outgoing import Outgoing
 from engine.raw import Raw
+from engine.recording import AudioKept, Recorder
+from engine.recording.recorder import RECORDING_MAX_BYTES
+from engine.session.recording import recorded
 from engine.session.supervisor import Core, Plan, Spawn, Supervisor
+from engine.traffic import Meter
 from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint
 from engine.wire.codec import decode_client, decode_server, encode
@@ -48,11 +54,13 @@ class Hooks:
         carry: Carries out effects of these classes.
         taken: Told of events of these classes when the application takes them.
         lost: Told of audio that was dropped before.
+        meter: Watches the wire.
     """
 
     carry: Mapping[type, Callable[[Any], None]] = attrs.field(factory=dict)
     taken: Mapping[type, Callable[[Any], None]] = attrs.field(factory=dict)
     lost: Callable[[BidiAudioStreamEvent], None] | None = None
+    meter: Meter | None = None
 
 
 class BaseSession:
@@ -60,6 +68,8 @@ class BaseSession:
 
     Args:
         core: What it is about.
+        connection_id: Names it.
+        model: Told in recordings.
         audio: Formats.
         client: Whom it talks to.
         engine: How it runs.
@@ -74,6 +84,7 @@ class BaseSession:
         core: Core,
         *,
         connection_id: str,
+        model: str,
         audio: AudioSettings,
         client: ClientSettings,
         engine: EngineSettings,
@@ -86,6 +97,8 @@ class BaseSession:
         """Names the session."""
         self._core = core
         self._audio = audio
+        self._client = client
+        self._model = model
         self.inbox = Inbox(engine.inbox_max_bytes, engine.inbox_overflow, taken=hooks.taken, lost=hooks.lost)
         """What waits for `receive()`."""
         self._out = Outgoing(audio, engine, dialect.append_type)
@@ -100,7 +113,9 @@ class BaseSession:
             decode=dialect.decode,
             decode_sent=dialect.decode_sent,
         )
-        self._supervisor = Supervisor(plan, core, inbox=self.inbox, out=self._out, raw=self.raw, carry=hooks.carry)
+        self._supervisor = Supervisor(
+            plan, core, inbox=self.inbox, out=self._out, raw=self.raw, carry=hooks.carry, meter=hooks.meter
+        )
         self._feeds = 0
 
     async def start(self, spawn: Spawn) -> None:
@@ -166,6 +181,25 @@ class BaseSession:
             LimitExceeded: A bound was passed whose policy ends the session.
         """
         return EventStream(lambda: self.inbox)
+
+    def record(
+        self, path: str | Path, *, audio: AudioKept = "whole", max_bytes: int = RECORDING_MAX_BYTES
+    ) -> AbstractAsyncContextManager[Recorder]:
+        """Record every message both ways, from now on, for the length of a block. Never a key.
+
+        Args:
+            path: The file; compressed when its name ends in `.gz`, and replaced when it is there.
+            audio: What is kept of audio: `whole`, `cut` or `none`.
+            max_bytes: Largest file; the recording ends at it.
+
+        Raises:
+            ConfigError: The file can't be written.
+        """
+        secrets = [self._client.api_key] if isinstance(self._client.api_key, str) else []
+        recorder = Recorder(
+            path, audio=audio, max_bytes=max_bytes, model=self._model, url=self._client.base_url, secrets=secrets
+        )
+        return recorded(self._supervisor, recorder)
 
     async def _send_raw(self, event: Any) -> None:
         self._supervisor.check_live()

@@ -35,7 +35,7 @@ class SpokenInput:
             SessionEnded: The session is over.
         """
         self._supervisor.check_live()
-        if self._conversation.detects_turns:
+        if self._conversation.effective.detects_turns:
             raise LocalMisuse("the service ends turns by itself | commit needs turn_detection=None")
         waiting_ms = self._out.uncommitted_ms
         if waiting_ms < COMMIT_MIN_MS:

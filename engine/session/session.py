@@ -1,32 +1,50 @@
 """A session: what an application holds in its hands while a person and a model talk."""
 
 from collections.abc import Callable
+from typing import Unpack
+
+import trio
 
 from engine import limits
 from engine.actors.audio_out import AudioOut
 from engine.audio.pcm import G711_RATE_HZ
 from engine.audio.shape import AudioShape, Encoding
 from engine.config import SessionConfig
+from engine.config.changes import Changes
 from engine.content import check_text
 from engine.endpoints import endpoint_of
 from engine.errors import UnsupportedContent
+from engine.event_stream import EventStream
 from engine.events import (
     BidiAudioInputEvent,
     BidiAudioStreamEvent,
     BidiImageInputEvent,
+    BidiInterruptionEvent,
+    BidiResponseCompleteEvent,
     BidiTextInputEvent,
+    McpToolsEvent,
     SessionInput,
     ToolResultEvent,
+    ToolUseStreamEvent,
 )
+from engine.metering.turn_log import TurnLog
 from engine.protocol.conversation import Conversation
-from engine.protocol.effects import AudioDone, PurgeAudio
+from engine.protocol.effects import Apart, AudioDone, PurgeAudio, ResponseEnded
 from engine.protocol.history import History
+from engine.protocol.requests import Answered
+from engine.session.answers import Answers
 from engine.session.base import BaseSession, Dialect, Hooks, new_id
 from engine.session.input import SpokenInput
+from engine.session.items import Items
+from engine.session.mcp import McpServers
 from engine.session.playback import SessionPlayback
+from engine.session.responses import Responses
+from engine.session.settings import update
 from engine.session.speaker import Speaker
 from engine.session.statistics import SessionStatistics
+from engine.session.tools import SessionTools, Toolbox
 from engine.transport.base import Connector
+from engine.wire.session import Session as WireSession
 
 
 class Session(BaseSession):
@@ -42,29 +60,76 @@ class Session(BaseSession):
         connection_id = new_id()
         self._conversation = Conversation(config, connection_id)
         self._speaker = Speaker(config.audio, self._conversation.playback)
+        self._log = TurnLog()
+        self._conversation.playback.first_heard = self._log.heard
         carry: dict[type, Callable[..., None]] = {
             PurgeAudio: self._purge,
             AudioDone: self._speaker.done,
             BidiAudioStreamEvent: self._speaker.play,
+            Answered: lambda effect: self._requests.settle(effect),
+            Apart: lambda effect: self.responses.told(effect),
+            ResponseEnded: lambda effect: self.responses.ended(effect),
+            McpToolsEvent: lambda event: self.mcp.changed(event),
+            ToolUseStreamEvent: self._tool_called,
+            BidiResponseCompleteEvent: self._response_done,
         }
         super().__init__(
             self._conversation,
             connection_id=connection_id,
+            model=config.model,
             audio=config.audio,
             client=config.client,
             engine=config.engine,
             endpoint=lambda: endpoint_of(config.client, config.model),
             connector=connector,
             dialect=Dialect(),
-            hooks=Hooks(carry=carry, taken={BidiAudioStreamEvent: self._speaker.taken}, lost=self._speaker.lost),
+            hooks=Hooks(
+                carry=carry,
+                taken={BidiAudioStreamEvent: self._speaker.taken, BidiInterruptionEvent: self._interruption_taken},
+                lost=self._speaker.lost,
+                meter=self._log,
+            ),
         )
+        self._tools = SessionTools(self, self._conversation, self._supervisor)
         self._speaker.put = self._supervisor.deliver
         self._supervisor.when_over(self._over)
         self.input = SpokenInput(self._conversation, self._out, self._supervisor)
         """Turns by hand."""
         self.playback = SessionPlayback(self._conversation.playback)
         """What the user has heard."""
+        self._requests = Answers(self._conversation, self._supervisor)
+        self.items = Items(self._requests)
+        """The conversation's items, at the service."""
+        self.responses = Responses(self._requests, self._supervisor, config.audio, config.model)
+        """Responses that are asked for by themselves."""
+        self.mcp = McpServers(self._conversation.mcp, self._requests, self._supervisor)
+        """Tools that the service calls by itself."""
         self._stopping = False
+
+    @property
+    def settings(self) -> WireSession | None:
+        """The settings in effect, as the service told them last."""
+        return self._conversation.effective.session
+
+    async def update(self, **changes: Unpack[Changes]) -> WireSession:
+        """Change settings of the running session, by the names of `SessionConfig`; what is not named stays.
+
+        None turns off what it can turn off: `transcription`, `noise_reduction`, `turn_detection`, `tracing`, `prompt`,
+        `include`. A second change of the same setting waits until the first has its answer. The service takes a change
+        whole or not at all. Cancelled, it was sent or was not; `settings` tells.
+
+        Returns:
+            The settings in effect, whole, as the service tells them.
+
+        Raises:
+            ConfigError: A name or a value is wrong, or not possible with the session's model.
+            LocalMisuse: The service would refuse it now: another voice after the model has spoken, another tracing, the
+                speed while a response is active.
+            ServerReported: The service refused.
+            DeadlinePassed: No answer came within `engine.request_deadline_s`.
+            SessionEnded: The session is over.
+        """
+        return await update(self._conversation, self._requests, changes)
 
     @property
     def history(self) -> History:
@@ -132,6 +197,22 @@ class Session(BaseSession):
         own_hz = limits.WIRE_RATE_HZ if format == "pcm" else G711_RATE_HZ
         return self._speaker.open(AudioShape(format, rate or own_hz, channels), frame_ms, prebuffer_ms)
 
+    def run(self, tools: Toolbox) -> EventStream:
+        """Receive events while tools run: each call is taken the moment it arrives, and answered by its tool.
+
+        Calls are among the events too, for whoever wants to see them. Tools run in the session's nursery, so that
+        leaving the loop does not stop them. The service is told of tools that `config.tools` does not name.
+
+        Args:
+            tools: As `engine.tools.Tools`.
+
+        Raises:
+            SessionEnded: The session is over.
+            NotStarted: It is not open yet.
+        """
+        self._tools.attach(tools)
+        return self.receive()
+
     async def interrupt(self) -> None:
         """Make the model fall silent, as when the user presses a key to speak.
 
@@ -146,6 +227,16 @@ class Session(BaseSession):
     def _purge(self, effect: PurgeAudio) -> None:
         self.inbox.purge_audio(effect.kept)
         self._speaker.purge(effect)
+        self._tools.interrupted()
+
+    def _tool_called(self, event: ToolUseStreamEvent) -> None:
+        self._tools.call(event)
+
+    def _response_done(self, event: BidiResponseCompleteEvent) -> None:
+        self._tools.response_done(event)
+
+    def _interruption_taken(self, event: BidiInterruptionEvent) -> None:
+        self._log.interruption_delivered(event.received_at, trio.current_time())
 
     def _over(self) -> None:
         # Who is told that the session broke hears what came before it; who has stopped it wants no more.

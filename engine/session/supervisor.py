@@ -23,7 +23,7 @@ from engine.inbox import Inbox
 from engine.outgoing import Outgoing
 from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
 from engine.raw import Raw
-from engine.traffic import Traffic
+from engine.traffic import Meter, Traffic
 from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
 from engine.wire.client import ClientEvent
 from engine.wire.codec import decode_client, decode_server, encode
@@ -102,6 +102,7 @@ class Supervisor:
         out: Takes what the service is told.
         raw: Who listens to the wire.
         carry: Carries out effects that only this kind of session knows, by their class.
+        meter: Watches what goes by.
     """
 
     def __init__(
@@ -113,13 +114,15 @@ class Supervisor:
         out: Outgoing,
         raw: Raw,
         carry: Mapping[type, Callable[[Any], None]],
+        meter: Meter | None = None,
     ) -> None:
+        self._meter = meter
         self._plan = plan
         self._core = core
         self._inbox = inbox
         self._out = out
         self._raw = raw
-        self.traffic = Traffic(core, raw, plan.decode_sent)
+        self.traffic = Traffic(core, raw, plan.decode_sent, meter)
         """What goes by on the wire."""
         self._transport: Transport | None = None
         self._watchdog: Watchdog | None = None
@@ -132,6 +135,7 @@ class Supervisor:
         self._error: BaseException | None = None
         self._opened = False
         self._link_is_down = False
+        self._lost_link: ConnectionLost | None = None
         self._settled = trio.Event()
         self._ending = trio.Event()
         self._ended = trio.Event()
@@ -152,6 +156,16 @@ class Supervisor:
     def ended(self) -> bool:
         """Tell whether the session is over, or about to be."""
         return self._end is not None
+
+    @property
+    def reason(self) -> CloseReason:
+        """Why it is over. It must be."""
+        return cast("End", self._end).reason
+
+    @property
+    def lost(self) -> ConnectionLost | None:
+        """How the connection was lost, where that ended the session."""
+        return self._lost_link
 
     @property
     def age_s(self) -> float:
@@ -183,7 +197,7 @@ class Supervisor:
 
     def over(self) -> SessionEnded:
         """Make the error of one who waits for what will never come."""
-        error = SessionEnded(self._reason())
+        error = SessionEnded(self.reason)
         error.__cause__ = self._error
         return error
 
@@ -241,7 +255,8 @@ class Supervisor:
             UnsupportedContent: The history holds what the service can't take.
         """
         # Encoded here: what can't be sent fails before anything is connected.
-        self._begin = [encode(effect.event) for effect in self._core.begin() if isinstance(effect, Transmit)]
+        begin = [effect.event for effect in self._core.begin() if isinstance(effect, Transmit)]
+        self._begin = [encode(event) for event in begin]
         self.state = "connecting"
         self._started_at = trio.current_time()
         spawn(self._supervise)
@@ -252,7 +267,7 @@ class Supervisor:
             raise
         if not self._opened:
             await self.stop()
-            raise self._error or SessionEnded(self._reason())
+            raise self._error or SessionEnded(self.reason)
 
     async def stop(self, reason: CloseReason = "client_disconnect") -> None:
         """End the session; see `Session.stop`."""
@@ -284,9 +299,6 @@ class Supervisor:
         for do in over:
             do()
 
-    def _reason(self) -> CloseReason:
-        return cast("End", self._end).reason
-
     # --- from the first packet to the last --------------------------------------------------------------------
 
     @trio.lowlevel.enable_ki_protection
@@ -309,7 +321,7 @@ class Supervisor:
             self._closed_at = trio.current_time()
             self._raw.close()
             self._ended.set()
-            logger.info("session %s closed: %s", self._plan.connection_id, self._reason())
+            logger.info("session %s closed: %s", self._plan.connection_id, self.reason)
 
     def _crashed(self, bugs: BaseExceptionGroup[BaseException]) -> None:
         """A bug of ours: it ends the session and reaches whoever receives."""
@@ -397,6 +409,8 @@ class Supervisor:
     def _transmit(self, effect: Transmit) -> None:
         if self._end is not None:
             return
+        if self._meter is not None:
+            self._meter.sent(effect.event, trio.current_time())
         try:
             self._out.put(effect.event)
         except LimitExceeded as error:
@@ -415,6 +429,7 @@ class Supervisor:
 
     def _lost(self, lost: ConnectionLost) -> None:
         self._link_is_down = True
+        self._lost_link = lost
         self.apply(self._core.link_ended(lost))
 
     def _lifetime_over(self) -> None:

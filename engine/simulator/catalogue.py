@@ -170,6 +170,16 @@ WRONG_SESSION_TYPE: Final = Entry(
 NO_REASONING: Final = Entry(
     "invalid_value", "Reasoning is not supported with this model.", anonymous=True
 )  # that it is anonymous was measured; code and text were not recorded
+SPEED_IN_TURN: Final = Entry(
+    "invalid_value", "The speed can't be changed while a response is in progress.", param="session.audio.output.speed"
+)  # not recorded
+TRACING_FIXED: Final = Entry(
+    "invalid_value", "Tracing can't be changed once it is enabled.", param="session.tracing"
+)  # not recorded
+CONTEXT_FULL: Final = Entry(
+    "context_length_exceeded",
+    "The conversation has {have} tokens, which is more than the {bound} that fit, and truncation is disabled.",
+)  # not recorded
 NOT_IN_TRANSCRIPTION: Final = Entry(
     "invalid_value", "Invalid value: '{value}'. It is not supported in a transcription session.", param="type"
 )  # not recorded

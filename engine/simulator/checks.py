@@ -36,6 +36,7 @@ SECRET_LIFE_MIN_S: Final = 10
 SECRET_LIFE_MAX_S: Final = 7200
 """What a client secret's `expires_after.seconds` may be (API reference)."""
 
+EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh")
 FORMATS: Final = ("audio/pcm", "audio/pcmu", "audio/pcma")
 
 
@@ -61,7 +62,7 @@ _TRANSCRIPTION = Shape(
         "model": _TEXT,
         "language": _TEXT,
         "prompt": _TEXT,
-        "delay": _TEXT,
+        "delay": Choice(EFFORTS),
         "keywords": Each(_TEXT),
         "languages": Each(_TEXT),
     }
@@ -117,16 +118,35 @@ _TOOL = Tagged(
         ),
     }
 )
+_TOOL_CHOICE = Tagged(
+    {
+        "function": Shape({"type": _TEXT, "name": _TEXT}, required=("name",)),
+        "mcp": Shape({"type": _TEXT, "server_label": _TEXT, "name": _TEXT}, required=("server_label",)),
+    }
+)
 _GENERATION_FIELDS: dict[str, Check] = {
     "instructions": _TEXT,
     "output_modalities": _Modalities(),
     "tools": Each(_TOOL),
-    "tool_choice": ByType({str: Choice(("none", "auto", "required")), dict: _OBJECT}),
+    "tool_choice": ByType({str: Choice(("none", "auto", "required")), dict: _TOOL_CHOICE}),
     "parallel_tool_calls": _FLAG,
-    "reasoning": Shape({"effort": Choice(("minimal", "low", "medium", "high", "xhigh"))}),
+    "reasoning": Shape({"effort": Choice(EFFORTS)}),
     "max_output_tokens": ByType({int: Number(1, MAX_OUTPUT_TOKENS), str: Choice(("inf",))}),
-    "prompt": _OBJECT,
+    "prompt": Shape({"id": _TEXT, "version": _TEXT, "variables": _OBJECT}, required=("id",)),
 }
+_TRUNCATION = Tagged(
+    {
+        "retention_ratio": Shape(
+            {
+                "type": _TEXT,
+                "retention_ratio": Number(0, 1, integer=False),
+                "token_limits": Shape({"post_instructions": Number(0)}),
+            },
+            required=("retention_ratio",),
+        )
+    }
+)
+_TRACING = Shape({"workflow_name": _TEXT, "group_id": _TEXT, "metadata": _OBJECT})
 _INCLUDE = Each(Choice(("item.input_audio_transcription.logprobs",)))
 _SESSION = Tagged(
     {
@@ -143,8 +163,8 @@ _SESSION = Tagged(
                         ),
                     }
                 ),
-                "truncation": ByType({str: Choice(("auto", "disabled")), dict: _OBJECT}),
-                "tracing": ByType({str: Choice(("auto",)), dict: _OBJECT}),
+                "truncation": ByType({str: Choice(("auto", "disabled")), dict: _TRUNCATION}),
+                "tracing": ByType({str: Choice(("auto",)), dict: _TRACING}),
                 "include": _INCLUDE,
             }
         ),

@@ -3,7 +3,14 @@
 import copy
 from typing import Any
 
-from engine.simulator.catalogue import NO_REASONING, VOICE_LOCKED, WRONG_SESSION_TYPE, Refusal
+from engine.simulator.catalogue import (
+    NO_REASONING,
+    SPEED_IN_TURN,
+    TRACING_FIXED,
+    VOICE_LOCKED,
+    WRONG_SESSION_TYPE,
+    Refusal,
+)
 from engine.simulator.settings import SimulatorSettings
 
 Json = dict[str, Any]
@@ -108,25 +115,25 @@ def updated_translation(session: Json, change: Json) -> Json:
     after = copy.deepcopy(session)
     audio = change.get("audio") or {}
     for key, value in (audio.get("input") or {}).items():
-        after["audio"]["input"][key] = _noise_reduction(after["audio"]["input"][key], value, key)
+        before = after["audio"]["input"].get(key)
+        after["audio"]["input"][key] = value and _noise_reduction(before, value) if key == "noise_reduction" else value
     after["audio"]["output"] |= _present(audio.get("output") or {})
     return after
 
 
-def _noise_reduction(before: Json | None, value: Json | None, key: str) -> Json | None:
+def _noise_reduction(before: Json | None, value: Json) -> Json:
     """Keep a strength that the change does not name (API reference)."""
-    if key != "noise_reduction" or value is None:
-        return value
     return {**(before or {}), **_present(value)}
 
 
-def updated(session: Json, change: Json, *, voice_locked: bool) -> Json:
+def updated(session: Json, change: Json, *, voice_locked: bool, answering: bool = False) -> Json:
     """Lay a checked `session.update` over the settings in force; only what is present changes.
 
     Args:
         session: The settings in force; left as they are.
         change: The event's `session`.
         voice_locked: True once the assistant has spoken.
+        answering: True while a response is in progress.
 
     Raises:
         Refusal: The update asks for what can't change; all of it is lost.
@@ -135,6 +142,8 @@ def updated(session: Json, change: Json, *, voice_locked: bool) -> Json:
         raise Refusal(WRONG_SESSION_TYPE, value=change["type"])
     if change.get("reasoning") is not None and not session["model"].startswith("gpt-realtime-2"):
         raise Refusal(NO_REASONING)
+    if session.get("tracing") is not None and change.get("tracing") not in (None, session["tracing"]):
+        raise Refusal(TRACING_FIXED)
     after = copy.deepcopy(session)
     for key, value in change.items():
         if key not in _FIXED and key != "audio" and (value is not None or key in _CLEARED_BY_NULL):
@@ -145,6 +154,8 @@ def updated(session: Json, change: Json, *, voice_locked: bool) -> Json:
         _merge_output(after["audio"]["output"], audio.get("output") or {})
     if voice_locked and voice_of(after) != voice_of(session):
         raise Refusal(VOICE_LOCKED)
+    if answering and after["audio"]["output"]["speed"] != session["audio"]["output"]["speed"]:
+        raise Refusal(SPEED_IN_TURN)
     return after
 
 
@@ -158,6 +169,8 @@ def _merge_input(into: Json, change: Json) -> None:
             into[key] = {"model": None, "language": None, "prompt": None} | value
         elif key == "format":
             into[key] = _format(value)
+        elif key == "noise_reduction":
+            into[key] = _noise_reduction(into[key], value)
         else:
             into[key] = value
 

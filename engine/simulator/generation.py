@@ -46,6 +46,7 @@ class Request:
         entries: Its context.
         out_of_band: True outside the conversation.
         metadata: Echoed.
+        failure: Why it can't be made, if it can't: it ends as `failed` before it begins to write.
     """
 
     session: Json = attrs.field(repr=False)
@@ -54,6 +55,7 @@ class Request:
     entries: Sequence[Entry] = attrs.field(repr=False)
     out_of_band: bool = False
     metadata: Json | None = attrs.field(default=None, repr=False)
+    failure: Fail | None = None
 
 
 @attrs.frozen
@@ -104,7 +106,7 @@ class Generation:
         self._scope = trio.CancelScope()
         self._items: list[OutputItem] = []
         self._open: OutputItem | None = None
-        self._input = usage.context_tokens(request.session, request.entries)
+        self._context = usage.context_parts(request.session, request.entries)
         self._audio = "audio" in request.session["output_modalities"]
 
     @property
@@ -137,11 +139,12 @@ class Generation:
         self.done = True
         self._scope.cancel()
         made = self._made()
-        spent = usage.usage(self._input, usage.cached(self._services.last_input, self._input), made)
+        cached = usage.cached(self._services.last_context, self._context)
+        spent = usage.usage(usage.total(self._context), cached, made)
         if status == "failed":
             spent = usage.usage(usage.Count(), usage.Count(), usage.Count())
         elif not self.request.out_of_band:
-            self._services.last_input = self._input
+            self._services.last_context = self._context
         self._services.rate_limit.spend(spent["total_tokens"], trio.current_time())
         self._services.emit("response.done", response=self._object(status, details, spent))
         self._on_done(self)
@@ -178,6 +181,8 @@ class Generation:
         pace = self._services.settings.pace
         await trio.sleep(pace.think_ms / 1000)
         await self._helpers.ear.hear_all(list(self.request.entries))
+        if self.request.failure is not None:
+            raise _Over("failed", _failure(self.request.failure))
         parts = await self._services.responder.answer(self._prompt())
         await self._go_on()
         for part in parts:

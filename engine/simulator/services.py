@@ -10,7 +10,7 @@ from engine.simulator.conversation import Conversation, Entry
 from engine.simulator.ids import IdMint
 from engine.simulator.responder import Responder
 from engine.simulator.settings import SimulatorSettings
-from engine.simulator.usage import Count, RateLimit
+from engine.simulator.usage import ContextPart, RateLimit
 
 _PIECE: Final = re.compile(r"\s*(?:[\w'\u2019]+|[^\w\s])|\s+")
 
@@ -53,7 +53,7 @@ class Services:
         rate_limit: The account's tokens.
         playback: Where a call's audio plays; None where audio goes over the socket.
         voice_locked: True once the assistant has spoken.
-        last_input: Tokens of the last response's input, which the next one has in the cache.
+        last_context: The last response's input, which the next one has in the cache as far as it is the same.
     """
 
     settings: SimulatorSettings
@@ -65,7 +65,7 @@ class Services:
     rate_limit: RateLimit
     playback: Player | None = None
     voice_locked: bool = False
-    last_input: Count = attrs.field(factory=Count)
+    last_context: tuple[ContextPart, ...] = ()
 
     def emit_text_delta(self, event_type: str, delta: str, **fields: Any) -> None:
         """Send a piece of text with the padding that hides its length."""

@@ -10,12 +10,14 @@ from engine.simulator.calls import SimulatedCall
 from engine.simulator.catalogue import (
     ACTIVE_RESPONSE,
     CANCEL_NOT_ACTIVE,
+    INVALID_REQUEST,
     NOT_IN_TRANSCRIPTION,
     REFERENCE_UNKNOWN,
     Refusal,
 )
 from engine.simulator.checks import EVENTS, SIDEBAND_EVENTS
 from engine.simulator.client_items import client_entry
+from engine.simulator.context import ContextWindow
 from engine.simulator.conversation import Entry
 from engine.simulator.ear import Ear
 from engine.simulator.formats import wire_format
@@ -23,6 +25,7 @@ from engine.simulator.generation import Generation, Helpers, Request, Trigger
 from engine.simulator.intake import Intake
 from engine.simulator.mcp_calls import McpCalls
 from engine.simulator.mcp_tools import McpTools
+from engine.simulator.responder import Fail
 from engine.simulator.services import Services
 from engine.simulator.spoken_input import SpokenHooks, SpokenInput
 from engine.simulator.transcription import transcribe
@@ -59,6 +62,7 @@ class SimulatedSession:
         self._ear = Ear(services.responder)
         self._mcp_tools = McpTools(services, nursery)
         self._mcp_calls = McpCalls(services, nursery)
+        self._window = ContextWindow(services.settings.context_max_tokens)
         self._active: Generation | None = None
         self._aside: dict[str, Generation] = {}
         self._asked = 0
@@ -129,7 +133,10 @@ class SimulatedSession:
 
     def _update(self, event: Json) -> None:
         change = self._with_mcp(event["session"], "session")
-        self._session = effective.updated(self._session, change, voice_locked=self._services.voice_locked)
+        answering = self._active is not None
+        self._session = effective.updated(
+            self._session, change, voice_locked=self._services.voice_locked, answering=answering
+        )
         self._spoken.configure(self._session)
         if self._call is not None:
             self._call.session = self._session
@@ -219,14 +226,7 @@ class SimulatedSession:
         if self._active is not None and not aside:
             raise Refusal(ACTIVE_RESPONSE, response_id=self._active.id)
         asked = self._with_mcp(asked, "response")
-        request = Request(
-            session=effective.for_response(self._session, asked),
-            trigger=trigger,
-            number=self._asked,
-            entries=self._context(asked.get("input")),
-            out_of_band=aside,
-            metadata=asked.get("metadata"),
-        )
+        request = self._request(asked, trigger)
         self._asked += 1
         self._mcp_tools.define(asked.get("tools") or ())
         helpers = Helpers(self._ear, self._mcp_tools, self._mcp_calls)
@@ -238,6 +238,24 @@ class SimulatedSession:
             self._idle.cancel()
         generation.begin()
         self._nursery.start_soon(generation.run)
+
+    def _request(self, asked: Json, trigger: Trigger) -> Request:
+        session = effective.for_response(self._session, asked)
+        entries, failure = self._context(asked.get("input")), None
+        if asked.get("input") is None:
+            try:
+                entries = self._window.fit(session, entries)
+            except Refusal as refusal:
+                failure = Fail(refusal.code or "", refusal.message, INVALID_REQUEST)
+        return Request(
+            session=session,
+            trigger=trigger,
+            number=self._asked,
+            entries=entries,
+            out_of_band=asked.get("conversation") == "none",
+            metadata=asked.get("metadata"),
+            failure=failure,
+        )
 
     def _context(self, given: list[Json] | None) -> list[Entry]:
         if given is None:

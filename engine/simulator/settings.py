@@ -28,6 +28,9 @@ LISTENING_MAX_S: Final = 40.0
 ITEM_AUDIO_MAX_BYTES: Final = 32 * 2**20
 """Audio of past items that a session keeps; the oldest items lose theirs past it."""
 
+CONTEXT_MAX_TOKENS: Final = 28_224
+"""Of a model with a context of 32,000 tokens, less 4,096 for the answer (as the service's guide to costs reckons)."""
+
 
 def _positive(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
     if not value > 0:
@@ -105,6 +108,8 @@ class SimulatorSettings:
         semantic_silence_ms: Silence that ends a turn under `semantic_vad`, by eagerness. The service judges what was
             said, and waits at most 8, 4 or 2 s; the simulator goes by silence alone.
         onset_ms: Speech that must last this long before it counts as a turn.
+        context_max_tokens: What a response may read, instructions and tools with it; past it the session's
+            `truncation` decides.
         mcp_servers: MCP servers that can be reached, by the label that sessions give them; the tools of others can't
             be listed.
         mcp_before_done: True holds `response.done` back until the response's MCP calls have ended; False sends it
@@ -138,6 +143,7 @@ class SimulatorSettings:
         factory=lambda: {"low": 1500, "medium": 1000, "auto": 1000, "high": 500}
     )
     onset_ms: float = attrs.field(default=40.0, validator=_not_negative)
+    context_max_tokens: int = attrs.field(default=CONTEXT_MAX_TOKENS, validator=_positive)
     mcp_servers: Mapping[str, McpServer] = attrs.field(factory=dict)
     mcp_before_done: bool = True
     message_max_bytes: int = attrs.field(default=MESSAGE_MAX_BYTES, validator=_positive)

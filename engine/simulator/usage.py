@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any, Final
 
 import attrs
@@ -62,21 +63,45 @@ def item_tokens(entry: Entry) -> Count:
     )
 
 
-def context_tokens(session: Json, entries: Iterable[Entry]) -> Count:
-    """Count a response's whole input: instructions, tools, items."""
+def instruction_tokens(session: Json) -> Count:
+    """Count what comes before the items: instructions and tools."""
     total = Count(text=text_tokens(session["instructions"]))
     if session["tools"]:
         total += Count(text=text_tokens(orjson.dumps(session["tools"]).decode()))
-    for entry in entries:
-        total += item_tokens(entry)
     return total
 
 
-def cached(before: Count, now: Count) -> Count:
-    """Tell which part of the input was in the last response's input too."""
+@attrs.frozen
+class ContextPart:
+    """One part of a response's input, for finding what the input before had too.
+
+    Attributes:
+        key: Says which: an item's id, or what the instructions and tools are.
+        tokens: What it costs.
+    """
+
+    key: object
+    tokens: Count
+
+
+def context_parts(session: Json, entries: Iterable[Entry]) -> tuple[ContextPart, ...]:
+    """Take a response's whole input apart: instructions and tools, then items."""
+    first = hash((session["instructions"], orjson.dumps(session["tools"])))
+    items = (ContextPart(entry.id, item_tokens(entry)) for entry in entries)
+    return (ContextPart(first, instruction_tokens(session)), *items)
+
+
+def total(parts: Iterable[ContextPart]) -> Count:
+    """Sum up the parts of an input."""
+    return sum((part.tokens for part in parts), Count())
+
+
+def cached(before: Iterable[ContextPart], now: Iterable[ContextPart]) -> Count:
+    """Tell which part of the input was in the last response's input too: what both begin with, in whole blocks."""
+    same = total(new for new, _ in takewhile(lambda pair: pair[0] == pair[1], zip(now, before, strict=False)))
     return Count(
-        text=min(before.text, now.text) // CACHE_BLOCK_TOKENS * CACHE_BLOCK_TOKENS,
-        audio=min(before.audio, now.audio) // CACHE_BLOCK_TOKENS * CACHE_BLOCK_TOKENS,
+        text=same.text // CACHE_BLOCK_TOKENS * CACHE_BLOCK_TOKENS,
+        audio=same.audio // CACHE_BLOCK_TOKENS * CACHE_BLOCK_TOKENS,
     )
 
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry: spans and metrics of a session, where the program has set OpenTelemetry up; nothing at all elsewhere."""
+"""OpenTelemetry: spans and metrics of a session, where the program has set it up; nothing at all elsewhere."""
 
 from engine.telemetry.sink import Telemetry, open_telemetry
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
 
-_LINK: Final = "link"
+_LINK: Final = "link "
 _RESPONSE: Final = "response "
 _TOOL: Final = "tool "
 _MOST_HELD: Final = 256
@@ -51,6 +51,7 @@ class Telemetry:
         # Name and time of each call; None once it is answered.
         self._waiting: dict[str, float] = {}
         self._started_at = now
+        self._link = _LINK
         self._off = False
         self._handlers: Mapping[type, Callable[[Any, float], None]] = {
             wire.ResponseOutputAudioDelta: self._piece,
@@ -71,19 +72,24 @@ class Telemetry:
         attributes = {**self._common(), "session.id": self._connection_id}
         self._do(self._spans.begin_root, f"realtime_session {self._model}", now, attributes)
 
-    def link_opened(self, now: float, address: str | None = None, port: int | None = None) -> None:
-        """A connection is open; one that was open before is closed by that."""
-        self.link_closed(now)
-        attributes: dict[str, Any] = dict(self._common())
-        if address is not None:
-            attributes["server.address"] = address
-        if port is not None:
-            attributes["server.port"] = port
-        self._do(self._spans.begin, _LINK, "realtime_link", now, attributes, client=True)
+    def link_opened(self, now: float, address: str | None = None, port: int | None = None, link: int = 1) -> None:
+        """A connection is open; the responses from now on are on it.
 
-    def link_closed(self, now: float, error: str | None = None) -> None:
+        Args:
+            now: When.
+            address: The server's name.
+            port: Its port.
+            link: Counts the session's connections.
+        """
+        attributes: dict[str, Any] = {**self._common(), "realtime.link": link}
+        given = {"server.address": address, "server.port": port}
+        attributes.update({name: value for name, value in given.items() if value is not None})
+        self._link = f"{_LINK}{link}"
+        self._do(self._spans.begin, self._link, "realtime_link", now, attributes, client=True)
+
+    def link_closed(self, now: float, error: str | None = None, link: int = 1) -> None:
         """A connection is closed: in order, or by what has this name."""
-        self._do(self._spans.end, _LINK, now, None, error)
+        self._do(self._spans.end, f"{_LINK}{link}", now, None, error)
 
     def observe(self, event: wire.ServerEvent, now: float) -> None:
         """Take a server event that arrived at `now`."""
@@ -145,7 +151,7 @@ class Telemetry:
         elif event.response.output_modalities:
             attributes["gen_ai.output.type"] = "speech"
         key = _RESPONSE + response_id
-        self._spans.begin(key, f"chat {self._model}", now, attributes, client=True, parent=_LINK)
+        self._spans.begin(key, f"chat {self._model}", now, attributes, client=True, parent=self._link)
 
     def _piece(
         self,

@@ -4,7 +4,7 @@ Needs the extra `tools`, which brings pydantic, jsonschema and docstring-parser;
 """
 
 from engine.tools.call import CallReport, Deferred, ToolCall, ToolContext
-from engine.tools.host import ToolHost, ToolSide
+from engine.tools.host import ToolHost
 from engine.tools.registry import Tools
 from engine.tools.runner import ToolRunner
 from engine.tools.statistics import ToolStatistics
@@ -19,7 +19,6 @@ __all__ = [
     "ToolHost",
     "ToolRunner",
     "ToolSettings",
-    "ToolSide",
     "ToolStatistics",
     "Tools",
 ]

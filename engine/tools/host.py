@@ -1,9 +1,9 @@
-"""What tools need of a session, and what it tells them: two interfaces, so that neither imports the other."""
+"""What tools need of a session: an interface, so that they import none and run in whatever offers it."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from engine.events import ToolResultEvent, ToolUseStreamEvent
+from engine.events import ToolResultEvent
 
 
 class ToolHost(Protocol):
@@ -40,24 +40,4 @@ class ToolHost(Protocol):
 
     async def end(self) -> None:
         """End the session in order. It need not return: the task may be cancelled by it."""
-        ...
-
-
-class ToolSide(Protocol):
-    """Tools as their session sees them. Nothing here waits."""
-
-    def call(self, event: ToolUseStreamEvent) -> None:
-        """Take a call, the moment it arrives."""
-        ...
-
-    def response_done(self, response_id: str) -> None:
-        """Take note that a response is over: no more of its calls come."""
-        ...
-
-    def interrupted(self, response_ids: Collection[str] | None = None) -> None:
-        """Take note that the user cut in.
-
-        Args:
-            response_ids: The responses that were interrupted; None for whatever runs.
-        """
         ...

@@ -5,7 +5,10 @@ from typing import Any, TypeVar, Unpack, overload
 
 from engine.contract import to_wire_tool
 from engine.errors import ConfigError
+from engine.tools import bounds
 from engine.tools.call import CallReport
+from engine.tools.host import ToolHost
+from engine.tools.runner import ToolRunner
 from engine.tools.schema import describe
 from engine.tools.spec import tool_of_spec
 from engine.tools.tool import Settings, Tool, ToolSettings, check_function
@@ -31,6 +34,8 @@ class Tools:
     Args:
         tools: Functions, and dictionaries (`{"name", "description", "inputSchema"}`, or the service's flat form) that
             hold their function as `"handler"`.
+        limit: Calls of one session that run at the same time.
+        waiting_limit: Calls that may wait for a place beside them; past it a call is refused, and the model told so.
         on_report: Called with a `CallReport` after each call, in the session's own task: log exceptions here. It must
             not wait.
 
@@ -42,8 +47,12 @@ class Tools:
         self,
         tools: Iterable[Callable[..., Any] | Mapping[str, Any]] = (),
         *,
+        limit: int = bounds.TOOLS_AT_ONCE,
+        waiting_limit: int = bounds.TOOL_CALLS_WAITING,
         on_report: Callable[[CallReport], None] | None = None,
     ) -> None:
+        self.limit = _whole("tools.limit", limit, 1)
+        self.waiting_limit = _whole("tools.waiting_limit", waiting_limit, 0)
         self.on_report = on_report
         self._tools: dict[str, Tool] = {}
         for each in tools:
@@ -132,6 +141,15 @@ class Tools:
         """Give the tool of that name, if there is one."""
         return self._tools.get(name)
 
+    def runner(self, host: ToolHost, *, on_report: Callable[[CallReport], None] | None = None) -> ToolRunner:
+        """Make what runs the calls of one session; `session.run(tools)` does so.
+
+        Args:
+            host: The session.
+            on_report: Told of each call that is over, after the set's own.
+        """
+        return ToolRunner(self, host, on_report=on_report)
+
     def __iter__(self) -> Iterator[Tool]:
         return iter(tuple(self._tools.values()))
 
@@ -146,6 +164,12 @@ class Tools:
         if tool.name in self._tools:
             raise ConfigError("tools.name", tool.name, "each name once")
         self._tools[tool.name] = tool
+
+
+def _whole(field: str, value: Any, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(field, value, f"a whole number, {least} or more")
+    return value
 
 
 def _tool_of(function: Callable[..., Any], name: str | None, description: str | None, settings: ToolSettings) -> Tool:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
@@ -14,10 +14,12 @@ from engine.tools import bounds, results
 from engine.tools.batches import Batch, Batches
 from engine.tools.call import CallReport, Deferred, Outcome, ToolCall, ToolContext
 from engine.tools.host import ToolHost
-from engine.tools.registry import Tools
 from engine.tools.running import Workers, run_call, run_work
 from engine.tools.statistics import Tally, ToolStatistics
 from engine.tools.tool import Tool
+
+if TYPE_CHECKING:
+    from engine.tools.registry import Tools
 
 logger = logging.getLogger(__name__)
 
@@ -48,31 +50,28 @@ class _Job:
 
 
 class ToolRunner:
-    """Takes the calls of one session and sends their results. See `ToolSide` for what a session tells it.
+    """Takes the calls of one session and sends their results. Made by `Tools.runner`.
+
+    A session tells it of calls, of the ends of responses and of interruptions; none of these waits.
 
     Args:
         tools: What the model may call. A tool that is added later can be called at once.
         host: The session.
-        limit: Calls that run at the same time.
-        waiting_limit: Calls that may wait for a place beside them.
         on_report: Told of each call that is over, after `Tools.on_report`.
     """
 
     def __init__(
         self,
-        tools: Tools,
+        tools: "Tools",
         host: ToolHost,
         *,
-        limit: int = bounds.TOOLS_AT_ONCE,
-        waiting_limit: int = bounds.TOOL_CALLS_WAITING,
         on_report: Callable[[CallReport], None] | None = None,
     ) -> None:
         self._tools = tools
         self._host = host
-        self._most = limit + waiting_limit
-        self._waiting_limit = waiting_limit
+        self._most = tools.limit + tools.waiting_limit
         self._listeners = [listen for listen in (tools.on_report, on_report) if listen is not None]
-        self._places = trio.CapacityLimiter(limit)
+        self._places = trio.CapacityLimiter(tools.limit)
         self._workers = Workers()
         self._batches = Batches()
         self._tally = Tally()
@@ -161,7 +160,7 @@ class ToolRunner:
         if tool is None:
             return Outcome("refused", results.unknown(call.name, self._tools.names))
         if is_one_too_many:
-            return Outcome("refused", results.too_many(tool.name, self._waiting_limit))
+            return Outcome("refused", results.too_many(tool.name, self._tools.waiting_limit))
         context = ToolContext(self._host.session, call.call_id, tool.name, call.response_id)
         with job.scope:
             async with self._places:

@@ -1,25 +1,32 @@
-"""The audio pump: frames joined, rests flushed in time, policies at the bound, and no needless wake-up."""
+"""The audio pump: any shape converted, frames joined, rests and silence sent in time, policies, no needless wake-up."""
 
 import json
+import sys
 
 import pybase64
 import pytest
 import trio
 import trio.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from benchmarks.resampling import RATES_HZ, ideal, made, snr_db
 from engine import limits
-from engine.actors.audio_pump import AudioPump
+from engine.actors.audio_pump import PAUSE_S, AudioPump
+from engine.audio.converter import Converter
+from engine.audio.pcm import tone
+from engine.audio.shape import AudioShape
 from engine.config import AudioSettings
-from engine.errors import LimitExceeded
+from engine.errors import ConfigError, LimitExceeded
 from engine.lane import Lane
 
 MS = b"\1\2" * 24
 """A millisecond of PCM16 at 24 kHz."""
 
 
-def make(overflow="wait", frame_ms=40, bound=1000, audio=None):
+def make(overflow="wait", frame_ms=40, bound=1000, audio=None, **options):
     lane = Lane(bound)
-    return AudioPump(lane, audio or AudioSettings(), frame_ms, overflow), lane
+    return AudioPump(lane, audio or AudioSettings(), frame_ms, overflow, **options), lane
 
 
 def sent(lane):
@@ -135,6 +142,264 @@ async def test_a_frame_is_as_long_in_every_format(name, bytes_per_ms):
     pump.feed(b"\0" * bytes_per_ms * 20)
     assert lane.statistics().waiting == 20
     assert len(sent(lane)) == 1
+
+
+async def test_a_frame_without_a_byte_is_ignored_and_counted():
+    pump, lane = make()
+    pump.feed(b"")
+    pump.feed(b"", AudioShape("pcm", 16_000))
+    pump.flush()
+    assert sent(lane) == []
+    assert (pump.statistics().empty_frames, pump.statistics().shape_changes, pump.fed_ms) == (2, 0, 0)
+
+
+# --- any shape ------------------------------------------------------------------------------------------------------
+
+WIRE = AudioShape()
+NARROW = AudioShape("pcm", 16_000)
+STEREO = AudioShape("pcm", 48_000, 2)
+
+
+def converted(audio, shape, wire=WIRE):
+    converter = Converter(shape, wire)
+    return converter.push(audio) + converter.finish()
+
+
+SIGNALS = {(name, rate): made(name, rate, 2) for name in ("sweep", "speech") for rate in RATES_HZ}
+
+
+@settings(max_examples=60)
+@given(
+    name=st.sampled_from(["sweep", "speech"]),
+    rate_hz=st.sampled_from(RATES_HZ),
+    channels=st.integers(1, 2),
+    sizes=st.lists(st.integers(1, 5_000), min_size=1, max_size=20),
+    frame_ms=st.integers(20, 200),
+)
+def test_audio_cut_at_random_comes_out_as_the_whole_does_exact_in_length_and_over_60_db(
+    name, rate_hz, channels, sizes, frame_ms
+):
+    samples = SIGNALS[name, rate_hz][:, :channels]
+    audio, shape = samples.tobytes(), AudioShape("pcm", rate_hz, channels)
+
+    async def through_the_pump():
+        pump, lane = make(bound=1e9, frame_ms=frame_ms, audio=AudioSettings(input_rate=rate_hz, channels=channels))
+        at, number = 0, 0
+        while at < len(audio):
+            size = [*sizes, 4_000][number % (len(sizes) + 1)] * shape.frame_bytes
+            pump.feed(audio[at : at + size])
+            at, number = at + size, number + 1
+        pump.flush()
+        messages = sent(lane)
+        assert {len(message) for message in messages[:-1]} <= {frame_ms * 48}
+        assert pump.fed_ms == pytest.approx(len(samples) * 1000 / rate_hz)
+        return b"".join(messages)
+
+    got = trio.run(through_the_pump)
+    assert got == converted(audio, shape)
+    assert len(got) == 2 * ((2 * len(samples) * 24_000 + rate_hz) // (2 * rate_hz))
+    reference = ideal(samples.mean(axis=1) / 32768, rate_hz, 24_000)
+    assert (rate_hz, channels) == (24_000, 1) or snr_db(got, reference) > 60
+
+
+@pytest.mark.parametrize("wire", ["pcm", "pcmu", "pcma"])
+@pytest.mark.parametrize("given_", ["pcm", "pcmu", "pcma"])
+async def test_each_format_goes_over_each_wire(given_, wire):
+    settings = AudioSettings(format=given_, wire_format=wire)
+    pump, lane = make(audio=settings, frame_ms=20)
+    audio = converted(tone(440, 400), WIRE, settings.input_shape)
+    pump.feed(audio)
+    pump.flush()
+    messages = sent(lane)
+    assert [len(message) for message in messages] == [20 * settings.bytes_per_ms] * 20
+    assert b"".join(messages) == converted(audio, settings.input_shape, settings.wire_shape)
+    assert pump.fed_ms == 400
+
+
+async def test_a_shape_that_changes_is_converted_by_itself_and_what_was_held_back_comes_first():
+    pump, lane = make(bound=1e9)
+    pieces = [
+        (tone(300, 70), None),
+        (tone(440, 100, rate_hz=16_000), NARROW),
+        (tone(440, 31, rate_hz=16_000), NARROW),
+        (tone(220, 55, rate_hz=48_000) * 2, STEREO),
+        (tone(300, 30), WIRE),
+    ]
+    for audio, shape in pieces:
+        pump.feed(audio, shape)
+    pump.flush()
+    narrow = pieces[1][0] + pieces[2][0]
+    expected = pieces[0][0] + converted(narrow, NARROW) + converted(pieces[3][0], STEREO) + pieces[4][0]
+    assert b"".join(sent(lane)) == expected
+    assert pump.statistics().shape_changes == 3
+    assert pump.fed_ms == pytest.approx(70 + 131 + 55 + 30)
+
+
+async def test_a_shape_whose_library_is_missing_is_refused_and_nothing_is_taken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    pump, lane = make()
+    with pytest.raises(ConfigError, match="soxr"):
+        pump.feed(MS * 100, NARROW)
+    pump.feed(MS * 40)
+    assert sent(lane) == [MS * 40]
+    assert pump.fed_ms == 40
+
+
+async def test_flush_gives_what_the_filter_holds_back_and_then_a_new_stream_begins():
+    pump, lane = make(audio=AudioSettings(input_rate=16_000))
+    audio = tone(440, 100, rate_hz=16_000)
+    for _ in range(2):
+        pump.feed(audio)
+        pump.flush()
+        assert b"".join(sent(lane)) == converted(audio, NARROW)
+    pump.feed(audio)
+    lane.close()
+    pump.flush()
+
+
+async def test_a_pause_brings_out_what_the_filter_holds_back_and_a_gap_does_not(autojump_clock):
+    pump, lane = make(audio=AudioSettings(input_rate=16_000))
+    audio = tone(440, 400, rate_hz=16_000)
+    half, got = len(audio) // 2, b""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.testing.wait_all_tasks_blocked()
+        pump.feed(audio[:half])
+        await trio.sleep(PAUSE_S * 0.9)
+        got += b"".join(sent(lane))
+        assert len(got) < 200 * 48
+        pump.feed(audio[half:])
+        await trio.sleep(PAUSE_S * 1.01)
+        got += b"".join(sent(lane))
+        assert got == converted(audio, NARROW)
+        await trio.sleep(10)
+        assert sent(lane) == []
+        pump.feed(audio[:half])
+        lane.close()
+        await trio.sleep(10)
+        nursery.cancel_scope.cancel()
+
+
+async def test_converted_audio_that_comes_in_time_wakes_nobody(autojump_clock):
+    class Steps(trio.abc.Instrument):
+        count = 0
+
+        def before_task_step(self, task):
+            Steps.count += task.name == "pump"
+
+    pump, _ = make(bound=1e9, audio=AudioSettings(input_rate=16_000), fill_silence=True, frame_ms=100)
+    steps = Steps()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run, name="pump")
+        await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.add_instrument(steps)
+        for _ in range(100):
+            await feed(pump, bytes(640))
+            await trio.sleep(0.02)
+        trio.lowlevel.remove_instrument(steps)
+        assert Steps.count <= 1  # the filter's own delay, once, at the begin
+        nursery.cancel_scope.cancel()
+
+
+# --- silence --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "code"), [("pcm", 0), ("pcmu", 0xFF), ("pcma", 0xD5)])
+async def test_silence_fills_a_stream_that_has_no_audio_to_the_frame(name, code, autojump_clock):
+    pump, lane = make(bound=1e9, audio=AudioSettings(format=name), fill_silence=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.sleep(120.001)
+        messages = sent(lane)
+        assert len(messages) == 120 * 25
+        assert set(messages) == {bytes([code]) * len(messages[0])}
+        assert pump.statistics().filled_ms == 120_000
+        assert pump.fed_ms == 0
+        nursery.cancel_scope.cancel()
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from([8_000, 16_000, 24_000, 44_100]),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(1, 600)), max_size=8),
+)
+def test_what_was_sent_is_never_a_frame_behind_the_clock_while_no_audio_comes(rate_hz, script):
+    async def main():
+        pump, lane = make(bound=1e9, audio=AudioSettings(input_rate=rate_hz), fill_silence=True)
+        real, sent_bytes = b"", 0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pump.run)
+            await trio.testing.wait_all_tasks_blocked()
+            began = trio.current_time()
+            for pause_s, length_ms in script:
+                await trio.sleep(pause_s)
+                audio = b"\1\1" * (rate_hz * length_ms // 1000)
+                pump.feed(audio)
+                real += audio
+            await trio.sleep(6)
+            sent_bytes = sum(map(len, sent(lane)))
+            elapsed_ms = (trio.current_time() - began) * 1000
+            assert elapsed_ms - 40.001 < sent_bytes / 48 <= max(elapsed_ms + 1, pump.fed_ms + 12)
+            assert pump.fed_ms == pytest.approx(len(real) / 2 / rate_hz * 1000)
+            assert sent_bytes / 48 == pytest.approx(pump.fed_ms + pump.statistics().filled_ms, abs=1 + len(script))
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def test_speech_goes_in_at_once_and_silence_comes_back_after_a_frames_time(autojump_clock):
+    pump, lane = make(fill_silence=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.sleep(1.001)
+        assert sent(lane) == [bytes(1920)] * 25
+        for _ in range(10):
+            await feed(pump, MS * 40)
+            assert sent(lane) == [MS * 40]
+            await trio.sleep(0.04)
+        await trio.sleep(0.039)
+        assert sent(lane) == [bytes(1920)]
+        nursery.cancel_scope.cancel()
+
+
+async def test_audio_faster_than_the_clock_counts_ahead(autojump_clock):
+    pump, _ = make(bound=1e9, fill_silence=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.testing.wait_all_tasks_blocked()
+        pump.feed(MS * 2000)
+        await trio.sleep(2.03)
+        assert pump.statistics().filled_ms == 0
+        await trio.sleep(0.02)
+        assert pump.statistics().filled_ms == 40
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("overflow", ["wait", "drop_oldest", "fail"])
+async def test_silence_takes_no_speechs_room_and_is_made_up_for_later(overflow, autojump_clock):
+    pump, lane = make(overflow, bound=200, fill_silence=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.testing.wait_all_tasks_blocked()
+        pump.feed(MS * 160)
+        await trio.sleep(10)
+        assert (lane.statistics().waiting, lane.statistics().dropped) == (200, 0)
+        assert sent(lane) == [MS * 40] * 4 + [bytes(1920)]
+        lane.bound = 1e9
+        await trio.sleep(0.1)
+        assert sum(map(len, sent(lane))) + 200 * 48 == pytest.approx(10_100 * 48, abs=40 * 48)
+        nursery.cancel_scope.cancel()
+
+
+async def test_silence_ends_with_the_lane(autojump_clock):
+    pump, lane = make(fill_silence=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.sleep(0.1)
+        lane.close()
+        await trio.sleep(100)
+        assert pump.statistics().filled_ms == 80
+        nursery.cancel_scope.cancel()
 
 
 # --- at the bound ---------------------------------------------------------------------------------------------------

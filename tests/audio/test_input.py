@@ -25,7 +25,7 @@ def converted(audio, shape):
 def test_audio_of_the_wires_shape_is_handed_on_as_it_is():
     stream, audio = InputConverter(WIRE, WIRE), bytes(960)
     assert stream.take(audio) is audio
-    assert (stream.converts, stream.finish(), stream.fed_ms) == (False, b"", 20.0)
+    assert (stream.resamples, stream.finish(), stream.fed_ms) == (False, b"", 20.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, WIRE, PHONE, STEREO, NARROW]), st.integers(1, 3_000)), max_size=12))
@@ -39,7 +39,7 @@ def test_each_run_of_one_shape_is_converted_as_a_stream_of_its_own_in_order(piec
             runs[-1][1] += audio
         else:
             runs.append([effective, audio])
-        assert stream.converts is (effective != WIRE)
+        assert stream.resamples is (effective.rate_hz != 24_000)
     assert got + stream.finish() == b"".join(converted(audio, shape) for shape, audio in runs)
     assert stream.shape_changes == max(0, len(runs) - 1)
     assert stream.fed_ms == pytest.approx(sum(len(audio) / shape.bytes_per_ms for shape, audio in runs))
@@ -48,7 +48,7 @@ def test_each_run_of_one_shape_is_converted_as_a_stream_of_its_own_in_order(piec
 def test_a_piece_without_a_byte_is_ignored_and_counted_whatever_its_shape():
     stream = InputConverter(WIRE, WIRE)
     assert (stream.take(b""), stream.take(b"", STEREO)) == (b"", b"")
-    assert (stream.empty_pieces, stream.shape_changes, stream.converts) == (2, 0, False)
+    assert (stream.empty_pieces, stream.shape_changes, stream.resamples) == (2, 0, False)
 
 
 def test_a_buffer_may_be_used_again():
@@ -68,5 +68,5 @@ def test_a_shape_that_can_not_be_converted_here_changes_nothing(monkeypatch):
     monkeypatch.setitem(sys.modules, "soxr", None)
     with pytest.raises(ConfigError, match="soxr"):
         stream.take(bytes(960), NARROW)
-    assert (stream.fed_ms, stream.shape_changes, stream.converts) == (20.0, 0, False)
+    assert (stream.fed_ms, stream.shape_changes, stream.resamples) == (20.0, 0, False)
     assert stream.take(b"\1\2") == b"\1\2"

@@ -1,4 +1,4 @@
-"""The model's speech in the application's shape: a stream an item, exact to the sample, none that is forgotten unseen."""
+"""The model's speech in the application's shape: a stream an item, its length exact, none forgotten unseen."""
 
 import pybase64
 import pytest

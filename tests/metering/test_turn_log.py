@@ -308,6 +308,14 @@ def test_items_without_an_id_and_items_of_unknown_responses_are_passed_over():
     play(log, (1.0, arguments_done("r9", "c1")), (1.0, placed(None)), (1.0, placed("a", "assistant")))
 
     assert (only(log).item_ids, only(log).tools) == (("item_None",), ())
+    assert log.turns[0].input_item_ids == ()
+
+
+def test_errors_are_counted_by_their_code():
+    log = log_of((1.0, server("error", error={"code": "odd"})), (1.0, server("error", error={"type": "server_error"})))
+    play(log, (2.0, server("error", error={"code": "odd"})), (3.0, server("error", error={})))
+
+    assert log.totals.errors == {"odd": 2, "server_error": 1, "unknown": 1}
 
 
 # --- interruptions ------------------------------------------------------------------------------------------------
@@ -461,6 +469,35 @@ def test_what_runs_when_the_connection_goes_is_lost_and_nothing_of_it_waits_on_t
     assert log.totals.responses == {"lost": 1}
 
 
+class Heard:
+    """A listener that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float | None]] = []
+
+    def latency(self, name: str, ms: float) -> None:
+        self.told.append((name, ms))
+
+    def interrupted(self) -> None:
+        self.told.append(("interrupted", None))
+
+
+def test_a_listener_is_told_of_latencies_and_interruptions_as_they_become_known():
+    listener = Heard()
+    log = play(TurnLog(listener=listener), *SPOKEN[:-1], (6.0, speech_started("b")))
+    log.interruption_delivered(6.0, 6.25)
+    log.heard("answer", 6.5)
+    play(log, (6.75, cancelled("r1")))
+
+    assert listener.told == [
+        ("time_to_first_text", 500),
+        ("time_to_first_audio", 750),
+        ("time_to_first_audio_heard", 3500),
+        ("interruption_latency", 250),
+        ("interrupted", None),
+    ]
+
+
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 
@@ -495,6 +532,28 @@ def test_events_of_forgotten_turns_are_passed_over():
 
     assert begins(log) == ["speech"]
     assert log.totals.time_to_first_audio_heard.count == 0
+
+
+def test_responses_that_are_forgotten_before_their_end_are_bounded_too():
+    log = TurnLog(max_turns=1)
+    for number in range(4):
+        play(log, (number, created(f"r{number}")))
+    play(log, (5.0, done("r2")), (5.0, done("r0")))
+
+    assert [turn.response_ids for turn in log.turns] == [("r0",)], "that of r0 was forgotten so long ago that it is new"
+    assert log.totals.responses == {"completed": 2}
+
+
+def test_forgetting_a_response_without_an_id_leaves_the_others_without_one():
+    log = TurnLog(max_turns=2)
+    for number in range(3):
+        play(log, (number, created(None)), (number, done(None, usage=usage(in_text=1))))
+    play(log, (5.0, created(None)), (6.0, audio("unknown")), (7.0, done(None)))
+
+    assert [(turn.number, turn.first_audio_at, turn.response_end_at) for turn in log.turns] == [
+        (3, None, 2.0),
+        (4, 6.0, 7.0),
+    ]
 
 
 def test_asides_are_bounded_too():
@@ -544,8 +603,8 @@ steps = st.one_of(
     st.builds(transcribed, ids),
     st.builds(lambda one, aside: created(one, aside=aside), ids | st.none(), asides),
     st.builds(lambda one, status, aside: done(one, status, aside=aside), ids | st.none(), statuses, asides),
-    st.builds(lambda one, item: audio(one, item), ids, ids),
-    st.builds(lambda one, item: text(one, item), ids, ids),
+    st.builds(audio, ids, ids),
+    st.builds(text, ids, ids),
     st.builds(lambda one, item: item_added(one, message(item)), ids, ids),
     st.builds(lambda one, item: item_done(one, call(item)), ids, ids),
     st.builds(lambda one, item: item_added(one, mcp_call(item)), ids, ids),
@@ -611,7 +670,7 @@ def test_each_response_of_a_recording_is_in_one_turn_with_all_its_times(recorded
 
     assert log.aside == ()
     assert len(responses) == types["response.created"] == log.totals.responses["completed"]
-    assert len(set(one.response_id for one in responses)) == len(responses)
+    assert len({one.response_id for one in responses}) == len(responses)
     assert all(one.created_at < one.done_at and one.tokens.total > 0 for one in responses)
     assert all(one.first_text_at is not None or one.tools for one in responses)
     assert types["response.output_audio.delta"] == 0 or any(one.first_audio_at is not None for one in responses)

@@ -7,7 +7,7 @@ import trio.testing
 
 from engine.errors import LocalMisuse, SessionEnded
 from engine.events import ToolUseStreamEvent
-from engine.tools import ToolRunner, Tools
+from engine.tools import Tools, bounds
 
 
 class NurseryHost:
@@ -100,10 +100,11 @@ async def eventually(condition):
 
 
 @asynccontextmanager
-async def room(*functions, tools=None, **settings):
+async def room(*functions, tools=None, limit=bounds.TOOLS_AT_ONCE, waiting_limit=64, on_report=None):
     """A nursery with a runner in it; what still runs at the end is cancelled, as by the end of a session."""
     tools = tools or Tools(functions)
+    tools.limit, tools.waiting_limit = limit, waiting_limit
     async with trio.open_nursery() as nursery:
         host = NurseryHost(nursery)
-        yield Room(host, ToolRunner(tools, host, **settings))
+        yield Room(host, tools.runner(host, on_report=on_report))
         nursery.cancel_scope.cancel()

@@ -12,7 +12,6 @@ from engine.events import (
     ToolUseStreamEvent,
 )
 from engine.session import open_session
-from engine.tools import ToolRunner
 
 
 class SessionHost:
@@ -45,11 +44,11 @@ def is_free(session):
 
 
 @asynccontextmanager
-async def running(session, tools, **settings):
+async def running(session, tools):
     """Run tools in a session; gives the runner and the events that came."""
     events = []
     async with trio.open_nursery() as nursery:
-        runner = ToolRunner(tools, SessionHost(session, nursery), **settings)
+        runner = tools.runner(SessionHost(session, nursery))
 
         async def read():
             async for event in session.receive():
@@ -68,12 +67,12 @@ async def running(session, tools, **settings):
 
 
 @asynccontextmanager
-async def talk(tools, *answers, runner=None, **settings):
+async def talk(tools, *answers, **settings):
     """Open a session with a simulator that follows a script; gives all that there is to look at."""
     async with (
         simulated(*answers) as (simulator, client, connector),
         open_session(config(client=client, tools=tools.specs, **settings), connector=connector) as session,
-        running(session, tools, **(runner or {})) as (tool_runner, events),
+        running(session, tools) as (tool_runner, events),
     ):
         yield Talk(simulator, session, tool_runner, events)
 

@@ -1,0 +1,124 @@
+"""`session.run(tools)`: the model's calls are taken the moment they arrive, in the session's own nursery."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+
+from engine.errors import EngineError
+from engine.events import BidiErrorEvent, BidiResponseCompleteEvent, ToolResultEvent, ToolUseStreamEvent
+from engine.protocol.conversation import Conversation
+from engine.protocol.effects import End
+from engine.session.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from engine.session.session import Session
+
+_LOOK_S: Final = 0.05
+"""How often it is looked whether the model has said its piece."""
+
+
+class ToolSide(Protocol):
+    """Tools that run in a session, as `engine.tools.ToolRunner`. Nothing here waits."""
+
+    def call(self, event: ToolUseStreamEvent) -> None:
+        """Take a call."""
+        ...
+
+    def response_done(self, response_id: str) -> None:
+        """Take note that no more calls of a response come."""
+        ...
+
+    def interrupted(self, response_ids: Collection[str] | None = None) -> None:
+        """Take note that the user cut in."""
+        ...
+
+
+class Toolbox(Protocol):
+    """Tools that the model may call, as `engine.tools.Tools`."""
+
+    @property
+    def specs(self) -> Sequence[Mapping[str, Any]]:
+        """How the service is told of them."""
+        ...
+
+    def runner(self, host: "SessionTools") -> ToolSide:
+        """Begin to run in a session."""
+        ...
+
+
+class SessionTools:
+    """A session as its tools see it; see `engine.tools.host.ToolHost`.
+
+    Args:
+        session: The session.
+        conversation: Its core.
+        supervisor: Runs it.
+    """
+
+    def __init__(self, session: "Session", conversation: Conversation, supervisor: Supervisor) -> None:
+        self.session = session
+        self._conversation = conversation
+        self._supervisor = supervisor
+        self._side: ToolSide | None = None
+
+    def attach(self, tools: Toolbox) -> None:
+        """Take the model's calls from now on, and tell the service of tools that it does not know."""
+        self._supervisor.check_live()
+        self._side = tools.runner(self)
+        declared = self.session.config.tools
+        names = {tool.name for tool in declared}
+        more = [spec for spec in tools.specs if spec["name"] not in names]
+        if more:
+            self.spawn(lambda: self._declare([*declared, *more]), "engine tools' declaration")
+
+    async def _declare(self, tools: Sequence[Any]) -> None:
+        try:
+            await self.session.update(tools=tools)
+        except EngineError as error:
+            if not self._supervisor.ended:
+                self._supervisor.deliver(BidiErrorEvent(error, received_at=trio.current_time()))
+
+    # --- what the session tells -------------------------------------------------------------------------------
+
+    def call(self, event: ToolUseStreamEvent) -> None:
+        """Take a call before the application sees it, which may be much later."""
+        if self._side is not None and not self._supervisor.ended:
+            self._side.call(event)
+        self._supervisor.deliver(event)
+
+    def response_done(self, event: BidiResponseCompleteEvent) -> None:
+        """Take note of a response's end."""
+        if self._side is not None and not self._supervisor.ended:
+            self._side.response_done(event.response_id)
+        self._supervisor.deliver(event)
+
+    def interrupted(self) -> None:
+        """Take note that the user cut in."""
+        if self._side is not None:
+            self._side.interrupted()
+
+    # --- what the tools ask -----------------------------------------------------------------------------------
+
+    def spawn(self, task: Callable[[], Awaitable[None]], name: str) -> None:
+        """Start a task in the session's nursery."""
+        self._supervisor.spawn(task, name)
+
+    async def send(self, result: ToolResultEvent) -> None:
+        """Answer a call."""
+        await self.session.send(result)
+
+    async def tell(self, text: str) -> None:
+        """Add a message to the conversation, and ask for a response."""
+        await self._supervisor.submit(lambda now: self._conversation.tell(text, now))
+
+    async def heard_out(self) -> None:
+        """Wait until the model has nothing more to say, and was heard to its end."""
+        await trio.lowlevel.checkpoint()
+        while not self._conversation.at_rest or self.session.playback.playing:  # noqa: ASYNC110 - time passes
+            await trio.sleep(_LOOK_S)
+
+    async def end(self) -> None:
+        """End the session in order."""
+        self._supervisor.finish(End("user_request"))
+        await trio.lowlevel.checkpoint()
