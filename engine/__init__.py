@@ -3,7 +3,17 @@
 Open a session for the length of a block with `open_session`, or use the four verbs of `BidiOpenAIRealtimeModel`.
 """
 
-from engine.config import AudioSettings, ClientSettings, EngineSettings, SessionConfig
+from engine.config import (
+    AudioSettings,
+    ClientSettings,
+    EngineSettings,
+    Prompt,
+    RetentionRatio,
+    SessionConfig,
+    Tracing,
+    TranscriptionConfig,
+    TranslationConfig,
+)
 from engine.errors import (
     AlreadyStarted,
     BidiModelTimeoutError,
@@ -36,14 +46,31 @@ from engine.events import (
     BidiTextInputEvent,
     BidiTranscriptStreamEvent,
     BidiUsageEvent,
+    McpApprovalRequestEvent,
+    McpCallEvent,
+    McpToolsEvent,
+    SpeechCommittedEvent,
+    SpeechStartedEvent,
+    SpeechStoppedEvent,
     ToolResultEvent,
     ToolUseStreamEvent,
+    TranscriptEvent,
+    TranslatedAudioEvent,
+    TranslationTextEvent,
 )
 from engine.facade import BidiOpenAIRealtimeModel
 from engine.limits import OPENAI_MAX_TIMEOUT_S
 from engine.raw import RawEvent
-from engine.session import Session, SessionStatistics, open_session
-from engine.wire.session import Transcription, TurnDetection
+from engine.session import (
+    Session,
+    SessionStatistics,
+    TranscriptionSession,
+    TranslationSession,
+    open_session,
+    open_transcription,
+    open_translation,
+)
+from engine.wire.session import NoiseReduction, Transcription, TurnDetection
 
 __version__ = "0.1.0"
 
@@ -77,18 +104,37 @@ __all__ = [
     "HandshakeRejected",
     "LimitExceeded",
     "LocalMisuse",
+    "McpApprovalRequestEvent",
+    "McpCallEvent",
+    "McpToolsEvent",
+    "NoiseReduction",
     "NotStarted",
+    "Prompt",
     "RawEvent",
     "RemoteViolation",
+    "RetentionRatio",
     "ServerReported",
     "Session",
     "SessionConfig",
     "SessionEnded",
     "SessionStatistics",
+    "SpeechCommittedEvent",
+    "SpeechStartedEvent",
+    "SpeechStoppedEvent",
     "ToolResultEvent",
     "ToolUseStreamEvent",
+    "Tracing",
+    "TranscriptEvent",
     "Transcription",
+    "TranscriptionConfig",
+    "TranscriptionSession",
+    "TranslatedAudioEvent",
+    "TranslationConfig",
+    "TranslationSession",
+    "TranslationTextEvent",
     "TurnDetection",
     "UnsupportedContent",
     "open_session",
+    "open_transcription",
+    "open_translation",
 ]

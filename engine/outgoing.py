@@ -14,7 +14,7 @@ import trio
 from engine import limits
 from engine.actors.audio_pump import AudioPump
 from engine.config import AudioSettings, EngineSettings
-from engine.errors import LimitExceeded
+from engine.errors import LimitExceeded, LocalMisuse
 from engine.lane import Lane
 from engine.wire.client import (
     ClientEvent,
@@ -23,7 +23,11 @@ from engine.wire.client import (
     InputAudioBufferCommit,
 )
 from engine.wire.codec import encode
-from engine.wire.translation import TranslationInputAudioBufferAppend, TranslationSessionClose
+from engine.wire.translation import (
+    TranslationClientEvent,
+    TranslationInputAudioBufferAppend,
+    TranslationSessionClose,
+)
 
 _BEHIND_AUDIO: Final = (
     InputAudioBufferAppend,
@@ -71,6 +75,19 @@ class Outgoing:
         """Audio that was fed since the last turn was ended or taken back by hand."""
         return self.pump.fed_ms - self._committed_ms
 
+    def check_committable(self) -> None:
+        """Make sure that a turn is long enough to be ended by hand.
+
+        Raises:
+            LocalMisuse: It is not.
+        """
+        waiting_ms = self.uncommitted_ms
+        if waiting_ms < limits.COMMIT_MIN_MS:
+            raise LocalMisuse(
+                f"a turn of {waiting_ms:.0f} ms can't be committed | "
+                f"the service takes {limits.COMMIT_MIN_MS} ms and more"
+            )
+
     def begin(self, texts: Sequence[str]) -> None:
         """Put what the session begins with, however much it is; audio waits for it."""
         for text in texts:
@@ -78,13 +95,13 @@ class Outgoing:
         self.audio.follow()
         self._begun = len(texts)
 
-    async def room(self, event: ClientEvent | None = None) -> None:
+    async def room(self, event: ClientEvent | TranslationClientEvent | None = None) -> None:
         """Wait until a control message may be put; for one that goes behind audio, until that may."""
         await self.control.room()
         if isinstance(event, _BEHIND_AUDIO):
             await self.audio.room()
 
-    def put(self, event: ClientEvent) -> None:
+    def put(self, event: ClientEvent | TranslationClientEvent) -> None:
         """Add a message. Never waits.
 
         Raises:
@@ -96,6 +113,8 @@ class Outgoing:
                 self.pump.flush()
                 self.audio.put(text, len(audio) * 3 / 4 / self._bytes_per_ms)
             case InputAudioBufferCommit() | InputAudioBufferClear() | TranslationSessionClose():
+                if isinstance(event, TranslationSessionClose):
+                    self.pump.end_silence()
                 self.pump.flush()
                 self._committed_ms = self.pump.fed_ms
                 self.audio.follow()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from openai.types.realtime import RealtimeClientEvent
+from openai.types.realtime import RealtimeClientEvent, RealtimeTranslationClientEvent
 from pydantic import TypeAdapter, ValidationError
 
 from engine.lane import Lane
@@ -83,7 +83,7 @@ def ctrl_c_interrupts():
     signal.signal(signal.SIGINT, before)
 
 
-CLIENT_EVENTS: TypeAdapter[object] = TypeAdapter(RealtimeClientEvent)
+CLIENT_EVENTS: TypeAdapter[object] = TypeAdapter(RealtimeClientEvent | RealtimeTranslationClientEvent)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,10 @@ from engine.config import (
     AudioSettings,
     ClientSettings,
     EngineSettings,
+    Prompt,
+    RetentionRatio,
     SessionConfig,
+    Tracing,
     is_loopback,
 )
 from engine.errors import ConfigError
@@ -576,7 +579,10 @@ def test_this_file_covers_all_settings():
         AudioSettings,
         ClientSettings,
         EngineSettings,
+        Prompt,
+        RetentionRatio,
         SessionConfig,
+        Tracing,
     }
 
 

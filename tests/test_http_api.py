@@ -20,7 +20,9 @@ import trustme
 from openai.types.realtime import ClientSecretCreateResponse
 from rooms import KEY, config, open_sockets
 
+from engine.blocks import block_nursery
 from engine.config import ClientSettings, SessionConfig
+from engine.config.listening import TranscriptionConfig, TranslationConfig
 from engine.errors import (
     ConfigError,
     ConnectionLost,
@@ -37,6 +39,8 @@ from engine.http_api.link import HTTP_BODY_MAX_BYTES
 from engine.session import open_session
 from engine.simulator import serve
 from engine.simulator.settings import INSTANT, SimulatorSettings
+from engine.transport import trio_ws
+from engine.transport.base import Endpoint
 
 SECRET = "ek_canary_99"
 CALL_ID = "rtc_u1_9c6574da8b8a"
@@ -148,13 +152,30 @@ async def test_a_secret_may_take_the_services_own_settings_or_the_apis_as_they_a
     assert requests[1].json["session"] == {"type": "transcription", "audio": {}}
 
 
-async def test_a_translations_secret_has_a_path_of_its_own_and_names_no_type():
-    session = {"type": "translation", "model": "gpt-realtime-translate", "audio": {"output": {"language": "de"}}}
+async def test_a_transcriptions_secret_names_its_model_where_it_transcribes():
+    settings = TranscriptionConfig(client=client("ws://127.0.0.1:9/v1"))
     async with asking(answer(200, MADE)) as (api, requests):
-        await api.create_translation_secret(session)
+        await api.create_client_secret(settings)
+
+    session = requests[0].json["session"]
+    assert session["type"] == "transcription"
+    assert "model" not in session
+    assert session["audio"]["input"]["transcription"]["model"] == settings.model
+
+
+TRANSLATION = {"type": "translation", "model": "gpt-realtime-translate", "audio": {"output": {"language": "de"}}}
+
+
+@pytest.mark.parametrize(
+    "session", [TRANSLATION, TranslationConfig(language="de", client=client("ws://127.0.0.1:9/v1"))]
+)
+async def test_a_translations_secret_has_a_path_of_its_own_and_names_no_type(session):
+    async with asking(answer(200, MADE)) as (api, requests):
+        await api.create_client_secret(session)
 
     assert requests[0].line == "POST /v1/realtime/translations/client_secrets HTTP/1.1"
-    assert requests[0].json["session"] == {key: value for key, value in session.items() if key != "type"}
+    assert requests[0].json["session"] == {key: value for key, value in TRANSLATION.items() if key != "type"}
+    assert TRANSLATION["type"] == "translation", "what was given stays as it is"
 
 
 async def test_a_webrtc_call_sends_the_offer_and_the_settings_as_a_form_and_gives_the_answer():
@@ -476,6 +497,32 @@ async def test_a_client_secret_opens_sessions_and_only_sessions_of_its_kind():
         settings = SessionConfig(client=client(simulator.base_url, api_key=secret.value))
         async with open_session(settings) as session:
             assert isinstance(await anext(session.receive()), BidiConnectionStartEvent)
+
+
+@pytest.mark.parametrize(
+    ("session", "kind", "asked"),
+    [
+        (TranscriptionConfig, "transcription", {}),
+        (
+            partial(TranslationConfig, language="de"),
+            "translation",
+            {"model": "gpt-realtime-translate", "path": "/realtime/translations"},
+        ),
+    ],
+)
+async def test_a_secret_of_each_kind_opens_a_session_of_its_kind(session, kind, asked):
+    async with serve(SimulatorSettings(pace=INSTANT, keys=frozenset({KEY}))) as simulator:
+        mine = client(simulator.base_url)
+        async with HttpApi(mine) as api:
+            secret = await api.create_client_secret(session(client=mine))
+        url = client(simulator.base_url, api_key=secret.value).url(**asked)
+        async with block_nursery() as nursery:
+            headers = [("Authorization", f"Bearer {secret.value}")]
+            transport = await trio_ws.connect(nursery, Endpoint(url=url, headers=headers))
+            [message] = await transport.receive()
+            await transport.close(2)
+
+    assert secret.session["type"] == json.loads(message)["session"]["type"] == kind
 
 
 async def test_a_function_may_make_a_secret_for_each_session():

@@ -411,21 +411,29 @@ def test_durations_errors_and_the_session_are_counted(program: Program):
 
 
 def test_the_turn_logs_latencies_and_interruptions_become_metrics(program: Program):
-    log = TurnLog(listener=program.begin())
+    log = TurnLog()
+    telemetry = program.begin()
+    both = telemetry.beside(log)
+    assert log.listener is telemetry
     speech = {"item_id": "a", "audio_start_ms": 0}
-    log.observe(server("input_audio_buffer.speech_stopped", item_id="a", audio_end_ms=9), 1001.0)
-    log.observe(created(), 1001.2)
-    log.observe(piece(kind="response.output_audio_transcript.delta"), 1001.25)
-    log.observe(piece(), 1001.5)
-    log.observe(server("input_audio_buffer.speech_started", **{**speech, "item_id": "b"}), 1002.0)
+    both.observe(server("input_audio_buffer.speech_stopped", item_id="a", audio_end_ms=9), 1001.0)
+    both.observe(created(), 1001.2)
+    both.observe(piece(kind="response.output_audio_transcript.delta"), 1001.25)
+    both.observe(piece(), 1001.5)
+    both.observe(server("input_audio_buffer.speech_started", **{**speech, "item_id": "b"}), 1002.0)
     log.interruption_delivered(1002.0, 1002.125)
-    log.observe(done(status="cancelled", status_details={"type": "cancelled", "reason": "turn_detected"}), 1002.2)
+    both.observe(done(status="cancelled", status_details={"type": "cancelled", "reason": "turn_detected"}), 1002.2)
+    both.observe(called("c1"), 1002.3)
+    both.sent(result("c1"), 1002.8)
     points = program.points
 
     assert points["realtime.turn.time_to_first_text"][0].value == pytest.approx(0.25)
     assert points["realtime.turn.time_to_first_audio"][0].value == pytest.approx(0.5)
     assert points["realtime.turn.interruption_latency"][0].value == pytest.approx(0.125)
     assert points["realtime.interruptions"][0].value == 1
+    assert points["gen_ai.client.operation.duration"][0].count == 1
+    assert points["gen_ai.execute_tool.duration"][0].value == pytest.approx(0.5)
+    assert log.turns[0].tools[0].duration_ms == pytest.approx(500)
 
 
 def test_sessions_of_one_provider_share_its_instruments(program: Program):

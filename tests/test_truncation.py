@@ -11,9 +11,9 @@ import trio
 from rooms import config
 
 from engine.audio.pcm import silence, tone
-from engine.events import BidiResponseStartEvent
+from engine.events import BidiInterruptionEvent, BidiResponseStartEvent, BidiTextInputEvent
 from engine.session import open_session
-from engine.simulator import Pace, Script, ScriptedResponder, SimulatorSettings, serve
+from engine.simulator import Pace, Say, Script, ScriptedResponder, SimulatorSettings, serve
 from engine.testing import in_memory
 
 FRAME_MS = 20
@@ -118,3 +118,34 @@ async def test_what_the_service_is_told_was_heard_is_what_was_handed_out(seed, a
         assert event["audio_end_ms"] == handed[item.mark] * 1000 // RATE_HZ
         assert 0 < event["audio_end_ms"] < item.sent_samples * 1000 / RATE_HZ
     assert [handed[items[event["item_id"]].mark] for event in deleted] == [0] * len(deleted)
+
+
+async def test_with_half_a_minute_queued_an_interruption_silences_the_very_next_frame(autojump_clock):
+    script = Script.of(Say("a" * 480), Say("Yes?"))
+    frames, events = {}, {}
+    settings = SimulatorSettings(pace=Pace(audio_speed=1000))
+    async with (
+        serve(settings, script.responder, host=None) as simulator,
+        open_session(config(), connector=in_memory(simulator)) as session,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def note(stream, told):
+            async for each in stream:
+                told[trio.current_time(), len(told)] = each
+
+        out = session.audio_out(FRAME_MS)
+        nursery.start_soon(note, out, frames)
+        nursery.start_soon(note, session.receive(), events)
+        await session.send(BidiTextInputEvent("Say a."))
+        await trio.sleep(1.507)
+        waiting_ms = out.statistics().waiting_ms
+        await session.send_audio(SPOKEN[: 48 * 200])
+        await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    (said,) = (message for message in simulator.sessions[0].sent if message.type == "input_audio_buffer.speech_started")
+    assert waiting_ms > 29_000
+    interrupted = [at for (at, _), event in events.items() if isinstance(event, BidiInterruptionEvent)]
+    assert interrupted == [pytest.approx(said.at_s, abs=0.005)]
+    assert [any(frame) for (at, _), frame in frames.items() if said.at_s - 1 < at <= said.at_s] == [True] * 50
+    assert not any(any(frame) for (at, _), frame in frames.items() if at > said.at_s)

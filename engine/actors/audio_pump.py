@@ -150,6 +150,12 @@ class AudioPump:
         self._pause_due = math.inf
         self._rearm()
 
+    def end_silence(self) -> None:
+        """Fill in no more silence: the speech is over."""
+        self._clock = None
+        self._silence_due = math.inf
+        self._rearm()
+
     @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Send what is due by time: a rest one message's length after its first sample, a filter's tail, silence."""

@@ -39,6 +39,7 @@ class FrameMaker:
         self._target = target
         self._frame_samples = frame_samples
         self._converter = Converter(wire, target)
+        self._filters = wire.rate_hz != target.rate_hz
         self._streams = False
         self._ready = bytearray()
         self._taken: deque[Piece] = deque()
@@ -82,7 +83,8 @@ class FrameMaker:
     def _fill(self) -> None:
         """Convert until a frame is full or nothing may sound."""
         while missing := max(0, self._frame_samples - len(self._ready) // self._target.frame_bytes):
-            pieces = self._buffer.take(self._wire_bytes(missing))
+            # A filter takes whole frames: to give it what it gave back costs several calls where one is enough.
+            pieces = self._buffer.take(self._wire_bytes(self._frame_samples if self._filters else missing))
             if not pieces:
                 break
             self._streams = True

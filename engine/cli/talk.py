@@ -21,7 +21,7 @@ from engine.cli.running import run
 from engine.config import DEFAULT_INSTRUCTIONS, AudioSettings, ClientSettings, SessionConfig, is_loopback
 from engine.demo.service import ANY_KEY, Service, local_voice, simulated
 from engine.demo.wire_tap import tapped
-from engine.errors import ConfigError
+from engine.errors import ConfigError, ConnectionLost
 from engine.recording import Recorder
 from engine.session import open_session
 from engine.transport import trio_ws
@@ -156,7 +156,13 @@ async def _recorded(path: Path | None, config: SessionConfig, connector: Connect
     recorder = Recorder(path, model=config.model, url=config.client.base_url, secrets=secrets)
     try:
         async with recorder.recording():
-            yield tapped(connector, lambda way, message: recorder.observe(way, message, trio.current_time()))
+            try:
+                yield tapped(connector, lambda way, message: recorder.observe(way, message, trio.current_time()))
+            except ConnectionLost as lost:
+                recorder.ended("error", trio.current_time(), lost=True, code=lost.code)
+                raise
+            finally:
+                recorder.ended("client_disconnect", trio.current_time())
     finally:
         figures = recorder.statistics()
         if recorder.error is not None:

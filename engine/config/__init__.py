@@ -7,6 +7,7 @@ before any connection.
 from engine.config.audio import WIRE_FORMATS, AudioSettings
 from engine.config.client import DEFAULT_BASE_URL, ClientSettings, Key, is_loopback
 from engine.config.engine import EngineSettings, InboxOverflow, InputOverflow
+from engine.config.listening import TranscriptionConfig, TranslationConfig
 from engine.config.session import (
     DEFAULT_INSTRUCTIONS,
     DEFAULT_MODEL,
@@ -33,5 +34,7 @@ __all__ = [
     "RetentionRatio",
     "SessionConfig",
     "Tracing",
+    "TranscriptionConfig",
+    "TranslationConfig",
     "is_loopback",
 ]

@@ -69,7 +69,7 @@ def check_extra(headers: Headers, key_header: str) -> None:
         if _is_handshakes(name):
             raise ConfigError(_EXTRA, name, "headers that the handshake does not make itself")
         if setting := own.get(name.lower()):
-            raise ConfigError(_EXTRA, name, f"other headers: this one comes from client_config.{setting}")
+            raise ConfigError(_EXTRA, name, f"other headers; this one comes from client_config.{setting}")
 
 
 def _is_handshakes(name: str) -> bool:

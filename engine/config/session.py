@@ -59,6 +59,11 @@ def _turn_detection(value: TurnDetection | Mapping[str, Any] | None) -> TurnDete
     return read
 
 
+def _speed(value: float | None) -> float | None:
+    read: float | None = _read("speed", value)
+    return read
+
+
 def _tracing(value: str | Tracing | Mapping[str, Any] | None) -> str | Tracing | None:
     read: str | Tracing | None = _read("tracing", value)
     return read
@@ -141,7 +146,7 @@ class SessionConfig:
     noise_reduction: NoiseReduction | None = attrs.field(default=None, converter=_noise_reduction)
     turn_detection: TurnDetection | None = attrs.field(default=DEFAULT_TURN_DETECTION, converter=_turn_detection)
     voice: TextOrObject | None = attrs.field(default=None, validator=_right())
-    speed: float | None = attrs.field(default=None, validator=_right())
+    speed: float | None = attrs.field(default=None, converter=_speed)
     tools: tuple[Tool, ...] = attrs.field(default=(), converter=_tools)
     tool_choice: TextOrObject | None = attrs.field(default=None, validator=_right("inference."))
     parallel_tool_calls: bool | None = attrs.field(default=None, validator=_right())

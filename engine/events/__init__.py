@@ -16,6 +16,15 @@ from engine.events.inputs import (
     SessionInput,
     ToolResultEvent,
 )
+from engine.events.listening import (
+    ListeningEvent,
+    SpeechCommittedEvent,
+    SpeechStartedEvent,
+    SpeechStoppedEvent,
+    TranscriptEvent,
+    TranslatedAudioEvent,
+    TranslationTextEvent,
+)
 from engine.events.mcp import McpApprovalRequestEvent, McpCallEvent, McpToolsEvent
 from engine.events.outputs import (
     BidiAudioStreamEvent,
@@ -51,13 +60,20 @@ __all__ = [
     "BidiTranscriptStreamEvent",
     "BidiUsageEvent",
     "CloseReason",
+    "ListeningEvent",
     "McpApprovalRequestEvent",
     "McpCallEvent",
     "McpToolsEvent",
     "Role",
     "SessionInput",
+    "SpeechCommittedEvent",
+    "SpeechStartedEvent",
+    "SpeechStoppedEvent",
     "StopReason",
     "TextSoFar",
     "ToolResultEvent",
     "ToolUseStreamEvent",
+    "TranscriptEvent",
+    "TranslatedAudioEvent",
+    "TranslationTextEvent",
 ]

@@ -15,6 +15,7 @@ from engine.errors import ConfigError, RemoteViolation
 from engine.http_api.link import HttpLink, json_object, to_json
 from engine.wire.codec import to_object
 from engine.wire.record import Record
+from engine.wire.translation import TranslationSession
 
 HTTP_DEADLINE_S: Final = 15.0
 """From the first packet of an HTTP request to the last of its answer, the same as for a session's start."""
@@ -46,7 +47,7 @@ class Described(Protocol):
 
 
 SessionLike = Described | Mapping[str, Any]
-"""A session's settings: an object of ours, or the API's own as a mapping."""
+"""A session's settings: `SessionConfig` and its like, or the API's own JSON as a mapping."""
 
 
 @attrs.frozen(kw_only=True)
@@ -125,16 +126,21 @@ class HttpApi:
         """Make a key for a browser or another client that must not hold yours.
 
         Args:
-            session: Settings to bake in, of a conversation or of a transcription; the service's own when None.
+            session: Settings to bake in, which also say what the key opens: a conversation, a transcription or a
+                translation. A conversation with the service's own settings when None.
             expires_after_s: How long it opens sessions: 10 to 7200 s.
         """
-        body = {} if session is None else {"session": _session_object(session)}
-        return await self._secret("/realtime/client_secrets", body, expires_after_s)
-
-    async def create_translation_secret(self, session: SessionLike, *, expires_after_s: int = SECRET_S) -> ClientSecret:
-        """Make a key for sessions that translate; see `create_client_secret`."""
-        settings = {key: value for key, value in _session_object(session).items() if key != "type"}
-        return await self._secret("/realtime/translations/client_secrets", {"session": settings}, expires_after_s)
+        if not is_number(expires_after_s, SECRET_MIN_S, SECRET_MAX_S, whole=True):
+            raise ConfigError("expires_after_s", expires_after_s, f"{SECRET_MIN_S} to {SECRET_MAX_S} s, whole")
+        body: dict[str, Any] = {"expires_after": {"anchor": "created_at", "seconds": expires_after_s}}
+        path = "/realtime/client_secrets"
+        if session is not None:
+            body["session"] = _session_object(session)
+            if body["session"].get("type") == "translation":
+                path = "/realtime/translations/client_secrets"
+                del body["session"]["type"]  # Its path says it; as a field it is unknown there.
+        _, answer = await self._link.post(path, body)
+        return _secret(json_object(answer))
 
     async def create_call(self, sdp: str, session: SessionLike | None = None) -> Call:
         """Start a WebRTC call for a browser: pass on its offer, and give it the answer.
@@ -184,22 +190,21 @@ class HttpApi:
             raise ConfigError("call_id", call_id, "the id of a call, as 'rtc_u1_9c6574da8b8a'")
         await self._link.post(f"/realtime/calls/{call_id}/{verb}", body)
 
-    async def _secret(self, path: str, body: Mapping[str, Any], expires_after_s: int) -> ClientSecret:
-        if not is_number(expires_after_s, SECRET_MIN_S, SECRET_MAX_S, whole=True):
-            raise ConfigError("expires_after_s", expires_after_s, f"{SECRET_MIN_S} to {SECRET_MAX_S} s, whole")
-        expiry = {"anchor": "created_at", "seconds": expires_after_s}
-        _, answer = await self._link.post(path, {"expires_after": expiry, **body})
-        made = json_object(answer)
-        wanted: Mapping[str, type] = {"value": str, "expires_at": int, "session": dict}
-        for field, kind in wanted.items():
-            if type(made.get(field)) is not kind:
-                raise RemoteViolation("invalid_field", f"expected {kind.__name__}", field=field)
-        return ClientSecret(**{field: made[field] for field in wanted})
+
+def _secret(made: Mapping[str, Any]) -> ClientSecret:
+    wanted: Mapping[str, type] = {"value": str, "expires_at": int, "session": dict}
+    for field, kind in wanted.items():
+        if type(made.get(field)) is not kind:
+            raise RemoteViolation("invalid_field", f"expected {kind.__name__}", field=field)
+    return ClientSecret(**{field: made[field] for field in wanted})
 
 
 def _session_object(session: SessionLike) -> dict[str, Any]:
-    """Give the settings as the API's JSON: unlike `session.update`, it names the model."""
+    """Give the settings as the API's JSON: unlike `session.update`, it names the kind and the model."""
     if isinstance(session, Mapping):
         return dict(session)
-    settings = to_object(session.to_wire())
+    record = session.to_wire()
+    settings = to_object(record)
+    if isinstance(record, TranslationSession):
+        return {**settings, "type": "translation", "model": session.model}
     return settings if settings.get("type") == "transcription" else {**settings, "model": session.model}

@@ -42,7 +42,8 @@ class TurnBook:
 
     def __init__(self, max_turns: int, listener: TurnListener | None = None) -> None:
         self._max_turns = max_turns
-        self._listener = listener
+        self.listener = listener
+        """Told of latencies and interruptions."""
         self._statuses = NameCounts()
         self._totals = TurnTotals()
         self._turns: dict[int, TurnRecord] = {}
@@ -129,14 +130,14 @@ class TurnBook:
                 self._met(name, ms)
         if before.interrupted_at is None and turn.interrupted_at is not None:
             self._totals = attrs.evolve(self._totals, interruptions=self._totals.interruptions + 1)
-            if self._listener is not None:
-                self._listener.interrupted()
+            if self.listener is not None:
+                self.listener.interrupted()
 
     def _met(self, name: str, ms: float) -> None:
         changed: dict[str, Any] = {name: getattr(self._totals, name).met(ms)}
         self._totals = attrs.evolve(self._totals, **changed)
-        if self._listener is not None:
-            self._listener.latency(name, ms)
+        if self.listener is not None:
+            self.listener.latency(name, ms)
 
     def _forget_turn(self, turn: TurnRecord) -> None:
         self._totals = attrs.evolve(self._totals, forgotten=self._totals.forgotten + 1)

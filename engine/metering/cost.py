@@ -96,7 +96,7 @@ def session_cost(
         tokens: What its responses took.
         transcribed: What transcriptions took.
         prices: The table.
-        model: The session's model.
+        model: The session's model; None for one that only transcribes.
         transcription_model: The one that transcribes, if any.
 
     Returns:
@@ -104,7 +104,9 @@ def session_cost(
     """
     known = prices.of(model)
     if known is None:
-        return None
+        if model is not None or tokens.total:
+            return None
+        known = ModelPrices()
     responses = cost(tokens, known, prices.currency)
     amount, unpriced = _transcription(transcribed, prices.of(transcription_model) or ModelPrices())
     return attrs.evolve(responses, transcription=amount, unpriced=responses.unpriced + unpriced)

@@ -48,6 +48,7 @@ class ModelSide:
             wire.ResponseOutputItemAdded: self._item_added,
             wire.ResponseOutputItemDone: self._item_done,
             wire.ConversationItemTruncated: self._truncated,
+            wire.ConversationItemDeleted: self._deleted,
             wire.ConversationItemInputAudioTranscriptionCompleted: self._transcribed,
             wire.OutputAudioBufferCleared: self._playback_cleared,
         }
@@ -151,6 +152,12 @@ class ModelSide:
 
     def _truncated(self, event: wire.ConversationItemTruncated, now: float) -> None:
         self._cut(self._book.turn_of_item(event.item_id), None, now)
+
+    def _deleted(self, event: wire.ConversationItemDeleted, now: float) -> None:
+        """An answer that the user spoke over before any of it was heard is deleted, as it can't be cut at 0 ms."""
+        turn = self._book.turn_of_item(event.item_id)
+        if turn is not None and turn is self._book.newest_answered() and self._book.spoken_after(turn) is not None:
+            self._cut(turn, None, now)
 
     def _playback_cleared(self, event: wire.OutputAudioBufferCleared, now: float) -> None:
         self._cut(self._book.turn_of_response(event.response_id), None, now)

@@ -1,12 +1,11 @@
 """Price tables: what a model's tokens cost, from our dated table or the user's own."""
 
+import importlib
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,6 +118,7 @@ class Prices:
 
     @classmethod
     def _parse(cls, text: str, name: str) -> "Prices":
+        tomllib = importlib.import_module("tomllib")  # Late: few programs ask what a session cost.
         try:
             # As written: 0.1 shall be a tenth.
             table = tomllib.loads(text, parse_float=Decimal)
@@ -142,4 +142,4 @@ def _row(name: str, given: Any) -> ModelPrices:
 
 @cache
 def _builtin() -> Prices:
-    return Prices._parse((resources.files("engine.metering") / "prices.toml").read_text("utf-8"), "prices.toml")
+    return Prices.load(Path(__file__).with_name("prices.toml"))

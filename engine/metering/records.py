@@ -12,8 +12,8 @@ from engine.events import StopReason
 from engine.metering.tokens import NO_TOKENS, Tokens, Transcribed
 
 Began = Literal["speech", "push_to_talk", "text", "tool", "idle", "request", "service"]
-"""What a turn began with: speech that the service heard, a commit by hand, typed text, a tool's late result, silence
-(`idle_timeout_ms`), a bare request for a response, or nothing that this side knows of."""
+"""Speech that the service heard, a commit by hand, typed text, a tool's late result, silence (`idle_timeout_ms`), a
+bare request for a response, or nothing that this side knows of."""
 
 LOST: Final = "lost"
 """Status of a response whose connection went before its end."""

@@ -56,6 +56,15 @@ class TurnLog:
             ConversationItemCreate: self._item_sent,
         }
 
+    @property
+    def listener(self) -> TurnListener | None:
+        """Who is told of latencies and interruptions as they become known."""
+        return self._book.listener
+
+    @listener.setter
+    def listener(self, listener: TurnListener | None) -> None:
+        self._book.listener = listener
+
     # --- what it is told --------------------------------------------------------------------------------------
 
     def observe(self, event: ServerEvent, now: float) -> None:

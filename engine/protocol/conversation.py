@@ -6,7 +6,7 @@ Responses are the business of `turns`, words that of `utterances`; what is left 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -192,7 +192,7 @@ class Conversation:
         for _ in items:
             self._turns.gate.item_sent()
         configure = self._composer.configure(self._config.to_wire())
-        self._configured = configure.event
+        self._configured = cast("SessionUpdate", configure.event)
         return [configure, *items]
 
     def submit(self, content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent, now: float) -> list[Effect]:

@@ -7,16 +7,18 @@ import attrs
 
 from engine.errors import EngineError
 from engine.events import BidiOutputEvent, CloseReason
+from engine.events.listening import ListeningEvent
 from engine.protocol.requests import Answered
 from engine.wire.client import ClientEvent
 from engine.wire.response import Response
+from engine.wire.translation import TranslationClientEvent
 
 
 @attrs.frozen
 class Transmit:
     """Send this to the service."""
 
-    event: ClientEvent
+    event: ClientEvent | TranslationClientEvent
 
 
 @attrs.frozen
@@ -80,4 +82,16 @@ class End:
     error: EngineError | None = None
 
 
-Effect = BidiOutputEvent | Transmit | PurgeAudio | AudioDone | Answered | Apart | ResponseEnded | Rearm | Opened | End
+Effect = (
+    BidiOutputEvent
+    | ListeningEvent
+    | Transmit
+    | PurgeAudio
+    | AudioDone
+    | Answered
+    | Apart
+    | ResponseEnded
+    | Rearm
+    | Opened
+    | End
+)

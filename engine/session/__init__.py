@@ -1,8 +1,19 @@
-"""Sessions: conversations over one connection, from `open_session` to their end."""
+"""Sessions: talks, transcriptions and translations over one connection, from `open_session` to their end."""
 
-from engine.session.opening import open_session
+from engine.session.opening import open_session, open_transcription, open_translation
 from engine.session.session import Session
 from engine.session.statistics import SessionStatistics
 from engine.session.supervisor import Spawn
+from engine.session.transcription import TranscriptionSession
+from engine.session.translation import TranslationSession
 
-__all__ = ["Session", "SessionStatistics", "Spawn", "open_session"]
+__all__ = [
+    "Session",
+    "SessionStatistics",
+    "Spawn",
+    "TranscriptionSession",
+    "TranslationSession",
+    "open_session",
+    "open_transcription",
+    "open_translation",
+]

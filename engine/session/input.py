@@ -1,7 +1,6 @@
 """`session.input`: turns by hand, as with a push-to-talk key."""
 
 from engine.errors import LocalMisuse
-from engine.limits import COMMIT_MIN_MS
 from engine.outgoing import Outgoing
 from engine.protocol.conversation import Conversation
 from engine.session.supervisor import Supervisor
@@ -37,11 +36,7 @@ class SpokenInput:
         self._supervisor.check_live()
         if self._conversation.effective.detects_turns:
             raise LocalMisuse("the service ends turns by itself | commit needs turn_detection=None")
-        waiting_ms = self._out.uncommitted_ms
-        if waiting_ms < COMMIT_MIN_MS:
-            raise LocalMisuse(
-                f"a turn of {waiting_ms:.0f} ms can't be committed | the service takes {COMMIT_MIN_MS} ms and more"
-            )
+        self._out.check_committable()
         await self._supervisor.submit(
             lambda now: self._conversation.commit(now, answered=respond), InputAudioBufferCommit()
         )

@@ -116,8 +116,10 @@ class Items:
         for name, value in (("audio_end_ms", audio_end_ms), ("content_index", content_index)):
             if not is_number(value, 0, float("inf"), whole=True):
                 raise ConfigError(name, value, "a whole number, 0 or more")
-        place = {"content_index": content_index, "audio_end_ms": audio_end_ms}
-        return cast("int", await self._ask(ConversationItemTruncate(item_id=_id("item_id", item_id), **place)))
+        event = ConversationItemTruncate(
+            item_id=_id("item_id", item_id), content_index=content_index, audio_end_ms=audio_end_ms
+        )
+        return cast("int", await self._ask(event))
 
     async def _ask(self, event: ClientEvent) -> Any:
         encode(event)  # What can't be written must not count as sent.

@@ -32,7 +32,7 @@ class McpServers:
         self._answers = answers
         self._supervisor = supervisor
         self._waiting = trio.lowlevel.ParkingLot()
-        supervisor.when_over(self._waiting.unpark_all)
+        supervisor.when_over(self._over)
 
     @property
     def tools(self) -> Mapping[str, McpTools]:
@@ -87,6 +87,9 @@ class McpServers:
             raise LocalMisuse(f"no request for approval {request_id!r} waits | each takes one answer")
         item = McpApprovalResponseItem(id=new_id(), approval_request_id=request_id, approve=approve, reason=reason)
         await self._answers.ask(lambda: ConversationItemCreate(item=item))
+
+    def _over(self) -> None:
+        self._waiting.unpark_all()
 
     def changed(self, event: McpToolsEvent) -> None:
         """What is on offer has changed."""

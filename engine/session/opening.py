@@ -1,32 +1,79 @@
-"""`open_session`: a session for the length of a block."""
+"""`open_session` and its like: a session for the length of a block."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
 
 from engine.blocks import block_nursery
 from engine.config import SessionConfig
+from engine.config.listening import TranscriptionConfig, TranslationConfig
+from engine.session.base import BaseSession
 from engine.session.session import Session
+from engine.session.transcription import TranscriptionSession
+from engine.session.translation import TranslationSession
 from engine.transport.base import Connector
 
+S = TypeVar("S", bound=BaseSession)
 
-@asynccontextmanager
-async def open_session(
-    config: SessionConfig | None = None, *, connector: Connector | None = None
-) -> AsyncIterator[Session]:
+
+def open_session(
+    config: SessionConfig | None = None, *, connector: Connector | None = None, record: str | Path | None = None
+) -> AbstractAsyncContextManager[Session]:
     """Open a session for the length of a block.
 
     Args:
         config: What the session is; the defaults and the environment when None.
         connector: How to connect; the network when None.
-
-    Yields:
-        The session, open and configured.
+        record: File that every message goes into, from the first one on; see `Session.record`.
 
     Raises:
-        EngineError: As `Session.start` tells.
+        EngineError: As `Session.start` tells, on entering.
+        ConfigError: The recording can't be written.
     """
-    session = Session(config or SessionConfig(), connector)
-    async with block_nursery() as nursery:
+    return _opened(Session(config or SessionConfig(), connector), record)
+
+
+def open_transcription(
+    config: TranscriptionConfig | None = None, *, connector: Connector | None = None, record: str | Path | None = None
+) -> AbstractAsyncContextManager[TranscriptionSession]:
+    """Open a transcription session for the length of a block: speech in, its words out, no answers.
+
+    Args:
+        config: What the session is; the defaults and the environment when None.
+        connector: How to connect; the network when None.
+        record: File that every message goes into, from the first one on.
+
+    Raises:
+        EngineError: As `Session.start` tells, on entering.
+        ConfigError: The recording can't be written.
+    """
+    return _opened(TranscriptionSession(config or TranscriptionConfig(), connector), record)
+
+
+def open_translation(
+    config: TranslationConfig, *, connector: Connector | None = None, record: str | Path | None = None
+) -> AbstractAsyncContextManager[TranslationSession]:
+    """Open a translation session for the length of a block: speech in, the same in another language out.
+
+    Args:
+        config: What the session is.
+        connector: How to connect; the network when None.
+        record: File that every message goes into, from the first one on.
+
+    Raises:
+        EngineError: As `Session.start` tells, on entering.
+        ConfigError: The recording can't be written.
+    """
+    return _opened(TranslationSession(config, connector), record)
+
+
+@asynccontextmanager
+async def _opened(session: S, record: str | Path | None) -> AsyncIterator[S]:
+    async with AsyncExitStack() as stack:
+        if record is not None:
+            await stack.enter_async_context(session.record(record))
+        nursery = await stack.enter_async_context(block_nursery())
         await session.start(lambda supervise: nursery.start_soon(supervise, name="engine session"))
         try:
             yield session

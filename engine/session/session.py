@@ -66,10 +66,10 @@ class Session(BaseSession):
             PurgeAudio: self._purge,
             AudioDone: self._speaker.done,
             BidiAudioStreamEvent: self._speaker.play,
-            Answered: lambda effect: self._requests.settle(effect),
-            Apart: lambda effect: self.responses.told(effect),
-            ResponseEnded: lambda effect: self.responses.ended(effect),
-            McpToolsEvent: lambda event: self.mcp.changed(event),
+            Answered: self._answered,
+            Apart: self._told_apart,
+            ResponseEnded: self._response_ended,
+            McpToolsEvent: self._mcp_changed,
             ToolUseStreamEvent: self._tool_called,
             BidiResponseCompleteEvent: self._response_done,
         }
@@ -223,6 +223,20 @@ class Session(BaseSession):
             SessionEnded: The session is over.
         """
         await self._supervisor.submit(self._conversation.interrupt)
+
+    # What carries effects out is looked up when one comes: it is made after the supervisor.
+
+    def _answered(self, effect: Answered) -> None:
+        self._requests.settle(effect)
+
+    def _told_apart(self, effect: Apart) -> None:
+        self.responses.told(effect)
+
+    def _response_ended(self, effect: ResponseEnded) -> None:
+        self.responses.ended(effect)
+
+    def _mcp_changed(self, event: McpToolsEvent) -> None:
+        self.mcp.changed(event)
 
     def _purge(self, effect: PurgeAudio) -> None:
         self.inbox.purge_audio(effect.kept)

@@ -27,6 +27,7 @@ from engine.traffic import Meter, Traffic
 from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
 from engine.wire.client import ClientEvent
 from engine.wire.codec import decode_client, decode_server, encode
+from engine.wire.translation import TranslationClientEvent
 
 logger = logging.getLogger(__name__)
 
@@ -218,7 +219,9 @@ class Supervisor:
         self.check_live()
         cast("trio.Nursery", self._nursery).start_soon(_guarded, job, name=name)
 
-    async def submit(self, content: Callable[[float], Sequence[Effect]], event: ClientEvent | None = None) -> None:
+    async def submit(
+        self, content: Callable[[float], Sequence[Effect]], event: ClientEvent | TranslationClientEvent | None = None
+    ) -> None:
         """Let the core take something when there is room: all or nothing."""
         await trio.lowlevel.checkpoint_if_cancelled()
         await self._out.room(event)

@@ -5,72 +5,27 @@ cancelled and what it would still emit is dropped, so no event can come after `r
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
-import attrs
 import trio
 
 from engine.simulator import usage
-from engine.simulator.conversation import Entry
-from engine.simulator.ear import Ear
 from engine.simulator.formats import duration_ms, wire_format
-from engine.simulator.mcp_calls import McpCallItem, McpCalls, mcp_call_entry
-from engine.simulator.mcp_tools import McpTools
+from engine.simulator.mcp_calls import McpCallItem, mcp_call_entry
 from engine.simulator.output import FunctionCall, Message, OutputItem, call_entry, message_entry
-from engine.simulator.responder import Call, Fail, Incomplete, McpCall, Part, Prompt, Say
+from engine.simulator.request import Abilities, Request, prompt_of
+from engine.simulator.responder import Call, Fail, Incomplete, McpCall, Part, Say
 from engine.simulator.services import Services, pieces
 from engine.simulator.speaking import Words, deltas_of, once
-from engine.wire.codec import from_object
-from engine.wire.items import ITEM_CLASSES, Item, UnknownItem
-from engine.wire.session import Session
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-Trigger = Literal["client", "vad", "idle"]
 
 CATCH_UP_S: Final = 1.0
 """How far behind its pace a response may be and still catch up, after a slow client or a busy machine."""
-
-
-@attrs.frozen
-class Request:
-    """What a response is to be.
-
-    Attributes:
-        session: The settings in force for it.
-        trigger: Who asked.
-        number: How many the session asked for before.
-        entries: Its context.
-        out_of_band: True outside the conversation.
-        metadata: Echoed.
-        failure: Why it can't be made, if it can't: it ends as `failed` before it begins to write.
-    """
-
-    session: Json = attrs.field(repr=False)
-    trigger: Trigger
-    number: int
-    entries: Sequence[Entry] = attrs.field(repr=False)
-    out_of_band: bool = False
-    metadata: Json | None = attrs.field(default=None, repr=False)
-    failure: Fail | None = None
-
-
-@attrs.frozen
-class Helpers:
-    """What a response needs of its session beside the services.
-
-    Attributes:
-        ear: Who hears the spoken turns of the context.
-        mcp_tools: Which MCP tools can be called.
-        mcp_calls: Who runs them.
-    """
-
-    ear: Ear
-    mcp_tools: McpTools
-    mcp_calls: McpCalls
 
 
 class _Over(Exception):
@@ -87,20 +42,20 @@ class Generation:
 
     Args:
         services: The session's.
-        helpers: The session's too.
+        abilities: The session's too.
         request: What it is to be.
         on_done: Called once, right after `response.done`.
     """
 
     def __init__(
-        self, services: Services, helpers: Helpers, request: Request, on_done: Callable[["Generation"], None]
+        self, services: Services, abilities: Abilities, request: Request, on_done: Callable[["Generation"], None]
     ) -> None:
         self.id = services.ids.new("resp")
         self.request = request
         self.done = False
         self.cancelling = False
         self._services = services
-        self._helpers = helpers
+        self._abilities = abilities
         self._calls: list[trio.Event] = []
         self._on_done = on_done
         self._scope = trio.CancelScope()
@@ -180,10 +135,10 @@ class Generation:
     async def _write_output(self) -> None:
         pace = self._services.settings.pace
         await trio.sleep(pace.think_ms / 1000)
-        await self._helpers.ear.hear_all(list(self.request.entries))
+        await self._abilities.ear.hear_all(list(self.request.entries))
         if self.request.failure is not None:
             raise _Over("failed", _failure(self.request.failure))
-        parts = await self._services.responder.answer(self._prompt())
+        parts = await self._services.responder.answer(prompt_of(self.request))
         await self._go_on()
         for part in parts:
             if not isinstance(part, Incomplete):
@@ -219,14 +174,14 @@ class Generation:
         await self._stream(call.write, part.arguments, 0)
 
     async def _write_mcp_call(self, part: McpCall) -> None:
-        found = self._helpers.mcp_tools.find(self.request.session, part.server_label, part.name)
+        found = self._abilities.mcp_tools.find(self.request.session, part.server_label, part.name)
         if found is None:
             return
         entry = mcp_call_entry(self._services.ids.new("mcp"), part.server_label, part.name)
         call = McpCallItem(self._services, self.id, len(self._items), not self.request.out_of_band, entry)
         self._open_item(call)
         await self._stream(call.write, part.arguments, 0)
-        ended = self._helpers.mcp_calls.start(call, found)
+        ended = self._abilities.mcp_calls.start(call, found)
         if ended is not None:
             self._calls.append(ended)
 
@@ -297,26 +252,7 @@ class Generation:
         if limit != "inf" and self._made().total >= limit:
             raise _Over("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
 
-    def _prompt(self) -> Prompt:
-        return Prompt(
-            session=from_object(self.request.session, Session),
-            items=[_typed(entry) for entry in self.request.entries],
-            audio={entry.id: bytes(entry.audio) for entry in self.request.entries if entry.audio},
-            trigger=self.request.trigger,
-            number=self.request.number,
-            out_of_band=self.request.out_of_band,
-        )
-
 
 def _failure(part: Fail) -> Json:
     error = {"type": part.error_type, "code": part.code, "message": part.message}
     return {"type": "failed", "error": error}
-
-
-def _typed(entry: Entry) -> Item:
-    """Give an item as the responder reads it: a spoken one with its transcript."""
-    item = entry.snapshot()
-    for part in item.get("content", ()):
-        if part["type"] == "input_audio" and entry.heard:
-            part["transcript"] = entry.heard
-    return cast("Item", from_object(item, ITEM_CLASSES.get(item["type"], UnknownItem)))

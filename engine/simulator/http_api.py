@@ -10,9 +10,10 @@ from engine.simulator.account import Account
 from engine.simulator.admission import Handshake, check_key
 from engine.simulator.calls import SimulatedCall
 from engine.simulator.catalogue import BODY_NOT_JSON, NO_SUCH_CALL, NO_SUCH_URL, Entry, Refusal
-from engine.simulator.checks import CALL_ACTIONS, CLIENT_SECRET, TRANSLATION_SECRET
 from engine.simulator.client_secrets import DEFAULT_LIFE_S
 from engine.simulator.http_front import HttpAnswer, error_body
+from engine.simulator.schema import Check, Choice, Number, Shape
+from engine.simulator.shapes import SESSION, TEXT, TRANSLATION
 
 Json = dict[str, Any]
 
@@ -21,6 +22,26 @@ _CALLS: Final = re.compile(r".*/realtime/calls/(?P<call_id>[^/]+)/(?P<action>acc
 
 DEFAULT_MODEL: Final = "gpt-realtime"
 """Of a client secret that names none."""
+
+SECRET_LIFE_MIN_S: Final = 10
+SECRET_LIFE_MAX_S: Final = 7200
+"""What a client secret's `expires_after.seconds` may be (API reference)."""
+
+
+def _secret(session: Check) -> Shape:
+    life = Shape({"anchor": Choice(("created_at",)), "seconds": Number(SECRET_LIFE_MIN_S, SECRET_LIFE_MAX_S)})
+    return Shape({"expires_after": life, "session": session})
+
+
+_CLIENT_SECRET: Final = _secret(SESSION)
+_TRANSLATION_SECRET: Final = _secret(Shape(TRANSLATION.fields, required=("model",)))
+_CALL_ACTIONS: Final[dict[str, Check]] = {
+    "accept": SESSION,
+    "reject": Shape({"status_code": Number(100, 699)}),
+    "refer": Shape({"target_uri": TEXT}, required=("target_uri",)),
+    "hangup": Shape({}),
+}
+"""What the bodies of HTTP requests about a call may hold, by the last part of their path."""
 
 
 def respond(account: Account, method: str, handshake: Handshake, body: bytes) -> HttpAnswer:
@@ -56,7 +77,7 @@ def _object(body: bytes) -> Json:
 
 
 def _client_secret(account: Account, asked: Json, *, translation: bool) -> HttpAnswer:
-    (TRANSLATION_SECRET if translation else CLIENT_SECRET).check(asked, "")
+    (_TRANSLATION_SECRET if translation else _CLIENT_SECRET).check(asked, "")
     session = asked.get("session") or {"type": "realtime"}
     kind = "translation" if translation else session["type"]
     life_s = (asked.get("expires_after") or {}).get("seconds") or DEFAULT_LIFE_S
@@ -70,7 +91,7 @@ def _client_secret(account: Account, asked: Json, *, translation: bool) -> HttpA
 
 
 def _act(call: SimulatedCall, action: str, asked: Json) -> HttpAnswer:
-    CALL_ACTIONS[action].check(asked, "")
+    _CALL_ACTIONS[action].check(asked, "")
     if action == "accept":
         call.session = effective.updated(call.session, asked, voice_locked=False)
     if action in ("reject", "hangup"):

@@ -12,19 +12,19 @@ from engine.simulator.catalogue import (
     CANCEL_NOT_ACTIVE,
     INVALID_REQUEST,
     NOT_IN_TRANSCRIPTION,
-    REFERENCE_UNKNOWN,
     Refusal,
 )
 from engine.simulator.checks import EVENTS, SIDEBAND_EVENTS
-from engine.simulator.client_items import client_entry
 from engine.simulator.context import ContextWindow
 from engine.simulator.conversation import Entry
 from engine.simulator.ear import Ear
-from engine.simulator.formats import wire_format
-from engine.simulator.generation import Generation, Helpers, Request, Trigger
+from engine.simulator.generation import Generation
+from engine.simulator.idle import IdleTimer
 from engine.simulator.intake import Intake
+from engine.simulator.item_events import ItemEvents
 from engine.simulator.mcp_calls import McpCalls
 from engine.simulator.mcp_tools import McpTools
+from engine.simulator.request import Abilities, Request, Trigger
 from engine.simulator.responder import Fail
 from engine.simulator.services import Services
 from engine.simulator.spoken_input import SpokenHooks, SpokenInput
@@ -66,9 +66,10 @@ class SimulatedSession:
         self._active: Generation | None = None
         self._aside: dict[str, Generation] = {}
         self._asked = 0
-        self._idle = trio.CancelScope()
         hooks = SpokenHooks(self._speech_started, self._speech_stopped, self._committed)
         self._spoken = SpokenInput(services, session, hooks)
+        self._idle = IdleTimer(nursery, lambda: self._spoken.position_ms, self._idle_since)
+        self._items = ItemEvents(services, self._mcp_calls, lambda: self._session)
         self.closing = False
         handlers: dict[str, Callable[[Json], None]] = {
             "session.update": self._update,
@@ -77,10 +78,10 @@ class SimulatedSession:
             "session.input_audio_buffer.append": lambda event: self._spoken.append(event["audio"]),
             "input_audio_buffer.commit": lambda _: self._spoken.commit(),
             "input_audio_buffer.clear": lambda _: self._spoken.clear(),
-            "conversation.item.create": self._create_item,
-            "conversation.item.retrieve": self._retrieve,
-            "conversation.item.truncate": self._truncate,
-            "conversation.item.delete": self._delete,
+            "conversation.item.create": self._items.create,
+            "conversation.item.retrieve": self._items.retrieve,
+            "conversation.item.truncate": self._items.truncate,
+            "conversation.item.delete": self._items.delete,
             "response.create": self._create_response,
             "response.cancel": self._cancel_response,
             "output_audio_buffer.clear": self._clear_output,
@@ -151,40 +152,6 @@ class SimulatedSession:
     def _turn_detection(self) -> Json:
         return self._session["audio"]["input"]["turn_detection"] or {}
 
-    # --- items ---------------------------------------------------------------------------------------------------
-
-    def _entry(self, item: Json) -> Entry:
-        return client_entry(item, self._services.ids, wire_format(self._session["audio"]["input"]["format"]))
-
-    def _create_item(self, event: Json) -> None:
-        conversation = self._services.conversation
-        entry = self._entry(event["item"])
-        if entry.item["type"] == "function_call_output":
-            conversation.check_call(entry.item)
-        approval = entry.item["type"] == "mcp_approval_response"
-        if approval:
-            self._mcp_calls.check_approval(entry.item)
-        previous = conversation.add(entry, event.get("previous_item_id"))
-        for kind in ("conversation.item.added", "conversation.item.done"):
-            self._services.emit(kind, previous_item_id=previous, item=entry.snapshot())
-        if approval:
-            self._mcp_calls.approve(entry.item)
-
-    def _retrieve(self, event: Json) -> None:
-        entry = self._services.conversation.retrieve(event["item_id"])
-        side = "input" if entry.item.get("role") == "user" else "output"
-        wire = wire_format(self._session["audio"].get(side, self._session["audio"]["input"])["format"])
-        self._services.emit("conversation.item.retrieved", item=entry.with_audio(wire))
-
-    def _truncate(self, event: Json) -> None:
-        place = {key: event[key] for key in ("item_id", "content_index", "audio_end_ms")}
-        self._services.conversation.truncate(**place)
-        self._services.emit("conversation.item.truncated", **place)
-
-    def _delete(self, event: Json) -> None:
-        self._services.conversation.delete(event["item_id"])
-        self._services.emit("conversation.item.deleted", item_id=event["item_id"])
-
     # --- turns ---------------------------------------------------------------------------------------------------
 
     def _speech_started(self) -> None:
@@ -229,8 +196,8 @@ class SimulatedSession:
         request = self._request(asked, trigger)
         self._asked += 1
         self._mcp_tools.define(asked.get("tools") or ())
-        helpers = Helpers(self._ear, self._mcp_tools, self._mcp_calls)
-        generation = Generation(self._services, helpers, request, self._response_done)
+        abilities = Abilities(self._ear, self._mcp_tools, self._mcp_calls)
+        generation = Generation(self._services, abilities, request, self._response_done)
         if aside:
             self._aside[generation.id] = generation
         else:
@@ -241,7 +208,7 @@ class SimulatedSession:
 
     def _request(self, asked: Json, trigger: Trigger) -> Request:
         session = effective.for_response(self._session, asked)
-        entries, failure = self._context(asked.get("input")), None
+        entries, failure = self._items.context(asked.get("input")), None
         if asked.get("input") is None:
             try:
                 entries = self._window.fit(session, entries)
@@ -256,19 +223,6 @@ class SimulatedSession:
             metadata=asked.get("metadata"),
             failure=failure,
         )
-
-    def _context(self, given: list[Json] | None) -> list[Entry]:
-        if given is None:
-            return list(self._services.conversation)
-        return [self._given(item, f"response.input[{index}].id") for index, item in enumerate(given)]
-
-    def _given(self, item: Json, path: str) -> Entry:
-        if item["type"] != "item_reference":
-            return self._entry(item)
-        entry = self._services.conversation.get(item["id"])
-        if entry is None:
-            raise Refusal(REFERENCE_UNKNOWN, param=path, item_id=item["id"])
-        return entry
 
     def _cancel_response(self, event: Json) -> None:
         response_id = event.get("response_id")
@@ -293,7 +247,7 @@ class SimulatedSession:
             self._services.playback.no_more(generation.id)
         if generation is self._active:
             self._active = None
-            self._start_idle_timer(generation.audio_ms)
+            self._wait_for_idleness(generation.audio_ms)
         self._nursery.start_soon(self._tell_rate_limits)
 
     async def _tell_rate_limits(self) -> None:
@@ -302,18 +256,14 @@ class SimulatedSession:
 
     # --- idle ----------------------------------------------------------------------------------------------------
 
-    def _start_idle_timer(self, audio_ms: float) -> None:
-        self._idle.cancel()
+    def _wait_for_idleness(self, audio_ms: float) -> None:
         timeout_ms = self._turn_detection.get("idle_timeout_ms")
-        if timeout_ms is not None and not self._spoken.speaking:
-            self._idle = trio.CancelScope()
-            self._nursery.start_soon(self._wait_idle, self._idle, audio_ms, timeout_ms)
+        if timeout_ms is None or self._spoken.speaking:
+            self._idle.cancel()
+        else:
+            self._idle.start(audio_ms, timeout_ms)
 
-    async def _wait_idle(self, scope: trio.CancelScope, audio_ms: float, timeout_ms: int) -> None:
-        with scope:
-            await trio.sleep(audio_ms / 1000)  # the user is taken to be listening for as long
-            start_ms = self._spoken.position_ms
-            await trio.sleep(timeout_ms / 1000)
-            if not scope.cancel_called and self._turn_detection.get("idle_timeout_ms") is not None:
-                self._spoken.time_out(start_ms)
-                self._answer_unasked("idle")
+    def _idle_since(self, start_ms: int) -> None:
+        if self._turn_detection.get("idle_timeout_ms") is not None:
+            self._spoken.time_out(start_ms)
+            self._answer_unasked("idle")

@@ -4,10 +4,10 @@ import importlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from typing import Any, Final, ParamSpec
 
 from engine.metering.tokens import TokenMeter
+from engine.metering.turn_log import TurnLog
 from engine.telemetry.instruments import Instruments
 from engine.telemetry.spans import Spans
 from engine.wire import server as wire
@@ -64,6 +64,11 @@ class Telemetry:
             wire.ResponseMcpCallFailed: self._mcp_answered,
             wire.ErrorReported: self._error,
         }
+
+    def beside(self, log: TurnLog) -> "Metered":
+        """Give what watches the wire for both: the turn log, which tells its latencies here from now on, and this."""
+        log.listener = self
+        return Metered(log, self)
 
     # --- what it is told --------------------------------------------------------------------------------------
 
@@ -236,6 +241,29 @@ class Telemetry:
         self._spans.mark_root("error", now, error)
 
 
+class Metered:
+    """Watches the wire for a turn log and for telemetry.
+
+    Args:
+        log: The turn log.
+        telemetry: The session's telemetry.
+    """
+
+    def __init__(self, log: TurnLog, telemetry: Telemetry) -> None:
+        self._log = log
+        self._telemetry = telemetry
+
+    def observe(self, event: wire.ServerEvent, now: float) -> None:
+        """Take a server event that arrived at `now`."""
+        self._log.observe(event, now)
+        self._telemetry.observe(event, now)
+
+    def sent(self, event: ClientEvent, now: float) -> None:
+        """Take a client event that was sent at `now`."""
+        self._log.sent(event, now)
+        self._telemetry.sent(event, now)
+
+
 def open_telemetry(model: str, connection_id: str, now: float) -> Telemetry | None:
     """Make a session's telemetry, where the program has set OpenTelemetry up. Call it when the session starts.
 
@@ -255,7 +283,7 @@ def open_telemetry(model: str, connection_id: str, now: float) -> Telemetry | No
     tracers, meters = trace.get_tracer_provider(), metrics.get_meter_provider()
     if not _is_set_up(tracers) and not _is_set_up(meters):
         return None
-    version = metadata.version("realtime-engine")
+    version = importlib.import_module("importlib.metadata").version("realtime-engine")
     tracer, instruments = tracers.get_tracer("realtime-engine", version), Instruments.of(meters, version)
     return Telemetry(trace, tracer, instruments, model=model, connection_id=connection_id, now=now)
 

@@ -1,5 +1,6 @@
 """Tools whose JSON Schema somebody wrote: the contract's dictionaries and the service's flat form, with a handler."""
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -37,7 +38,7 @@ def tool_of_spec(spec: Any, handler: Callable[..., Any] | None, settings: ToolSe
         raise ConfigError(field, described.type, "a function: what the service runs itself goes to SessionConfig")
     field = f"{field}.{described.name}"
     handler = check_function(handler, field)
-    schema = dict(described.parameters or {"type": "object", "properties": {}})
+    schema = copy.deepcopy(dict(described.parameters or {"type": "object", "properties": {}}))
     return Tool(
         name=described.name,
         description=described.description or "",

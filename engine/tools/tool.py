@@ -1,5 +1,6 @@
 """A tool: a function, what the model is told of it, and how it is to be run."""
 
+import copy
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -121,7 +122,7 @@ class Tool:
             "type": "function",
             "name": self.name,
             "description": self.description,
-            "parameters": dict(self.parameters),
+            "parameters": copy.deepcopy(dict(self.parameters)),
         }
 
 

@@ -525,5 +525,11 @@ async def test_beside_the_output_that_counts_others_may_run(autojump_clock):
     assert beside.statistics().played_ms == 200
 
 
+async def test_an_output_that_does_not_count_has_a_bound_too():
+    out = AudioOut(WIRE, WIRE, max_bytes=4800)
+    out.put("i1", "r1", speech(150))
+    assert (out.statistics().dropped_ms, out.statistics().waiting_ms) == (50, 100)
+
+
 def test_the_bound_holds_the_longest_answer():
     assert math.ceil(205_000 * 48) < limits.AUDIO_OUT_MAX_BYTES

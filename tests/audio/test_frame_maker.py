@@ -50,6 +50,25 @@ def test_equal_rates_hold_nothing_back():
     assert 20 <= held_back_ms(PCM, MU_LAW) <= 100
 
 
+def test_where_two_streams_meet_inside_a_frame_each_is_counted_as_it_goes_out():
+    buffer, maker = make(PCM, MU_LAW)
+    buffer.put("i1", "r1", tone(440, 30))
+    buffer.item_done("i1")
+    out = [maker.frame()[1]]
+    buffer.put("i2", "r2", tone(440, 100))
+    buffer.item_done("i2")
+    out += [maker.frame()[1] for _ in range(6)]
+    assert [[(piece.item_id, len(piece.audio) // 48) for piece in pieces] for pieces in out] == [
+        [("i1", 20)],
+        [("i1", 10), ("i2", 10)],
+        [("i2", 10), ("i2", 10)],
+        [("i2", 10), ("i2", 10)],
+        [("i2", 10), ("i2", 10)],
+        [("i2", 10), ("i2", 10)],
+        [("i2", 10)],
+    ]
+
+
 steps = strategies.lists(
     strategies.one_of(
         strategies.tuples(strategies.just("put"), strategies.sampled_from("ab"), strategies.integers(0, 5000)),

@@ -75,6 +75,14 @@ def test_an_unknown_model_has_no_cost():
     assert session_cost(Tokens(input_text=5), Transcribed(), Prices.builtin(), model="my-deployment") is None
 
 
+def test_a_session_that_only_transcribes_costs_its_transcriptions():
+    taken = Transcribed(count=2, seconds=120)
+    told = session_cost(Tokens(), taken, Prices.builtin(), model=None, transcription_model="gpt-live-transcribe")
+
+    assert told == Cost(transcription=Decimal("0.034"))
+    assert session_cost(Tokens(output_text=1), taken, Prices.builtin(), model=None) is None
+
+
 def test_a_table_in_another_currency_costs_in_it():
     prices = Prices.from_mapping({"m": {"text_in": 1}}, "EUR")
 

@@ -355,6 +355,24 @@ def test_speech_over_a_finished_answer_is_an_interruption_only_where_something_u
     assert (log.totals.interruptions, log.totals.interruption_latency.count) == (1, 1)
 
 
+def deleted(item_id: str):
+    return server("conversation.item.deleted", item_id=item_id)
+
+
+def test_an_answer_that_is_deleted_as_the_user_spoke_before_any_of_it_was_heard_is_interrupted():
+    log = log_of(*SPOKEN, (6.0, speech_started("b")), (6.1, deleted("answer")))
+
+    assert log.turns[0].interrupted_at == 6.0
+
+
+def test_items_that_an_application_deletes_are_no_interruptions():
+    before = log_of(*SPOKEN, (5.5, deleted("answer")), (6.0, speech_started("b")))
+    older = log_of(*SPOKEN, (6.0, speech_started("b")), (7.0, speech_stopped("b")), (7.5, created("r2")))
+    play(older, (8.0, deleted("answer")), (8.0, deleted("nobody's")))
+
+    assert before.totals.interruptions == older.totals.interruptions == 0
+
+
 def test_playback_that_the_service_cuts_off_is_an_interruption():
     log = log_of(*SPOKEN, (6.0, speech_started("b")))
     play(log, (6.5, server("output_audio_buffer.cleared", response_id="r1")))
@@ -484,11 +502,14 @@ class Heard:
 
 def test_a_listener_is_told_of_latencies_and_interruptions_as_they_become_known():
     listener = Heard()
-    log = play(TurnLog(listener=listener), *SPOKEN[:-1], (6.0, speech_started("b")))
+    log = TurnLog()
+    log.listener = listener
+    play(log, *SPOKEN[:-1], (6.0, speech_started("b")))
     log.interruption_delivered(6.0, 6.25)
     log.heard("answer", 6.5)
     play(log, (6.75, cancelled("r1")))
 
+    assert log.listener is listener
     assert listener.told == [
         ("time_to_first_text", 500),
         ("time_to_first_audio", 750),
@@ -600,6 +621,7 @@ steps = st.one_of(
     st.builds(idle, ids),
     st.builds(placed, ids),
     st.builds(truncated, ids),
+    st.builds(lambda one: server("conversation.item.deleted", item_id=one), ids),
     st.builds(transcribed, ids),
     st.builds(lambda one, aside: created(one, aside=aside), ids | st.none(), asides),
     st.builds(lambda one, status, aside: done(one, status, aside=aside), ids | st.none(), statuses, asides),

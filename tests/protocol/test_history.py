@@ -106,6 +106,37 @@ def test_the_words_of_several_pieces_are_joined_and_blank_ones_left_out():
     assert known(items, "a").transcript == "one two"
 
 
+def test_each_piece_of_an_item_keeps_its_own_words():
+    """The last one told stood for all of them once."""
+    items = History(10)
+    items.put(message("a"), None)
+    items.said("a", "two", 1)
+    items.said("a", "one", 0)
+    items.said("a", "two, better", 1)
+    items.said("a", "", 0)
+
+    assert known(items, "a").words == ((0, "one"), (1, "two, better"))
+    assert known(items, "a").transcript == "one two, better"
+
+
+def test_words_that_were_told_outlast_what_an_item_says_later():
+    items = History(10)
+    items.put(message("a"), None)
+    items.said("a", "as heard", 1)
+    items.put(message("a", "first piece", "second piece"), None)
+
+    assert known(items, "a").transcript == "first piece as heard"
+
+
+def test_how_much_audio_came_is_kept_with_its_item():
+    items = history("a")
+    items.received("a", 1250.5)
+    items.received("unknown", 5.0)
+    items.said("a", "words")
+
+    assert known(items, "a").audio_ms == 1250.5
+
+
 def test_an_item_that_is_no_message_has_no_words():
     items = History(10)
     items.put(FunctionCallOutputItem(id="a", call_id="call_1", output="7"), None)

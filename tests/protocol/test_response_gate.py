@@ -370,6 +370,133 @@ def test_statistics_are_a_snapshot(gate):
         before.owed = False  # type: ignore[misc]
 
 
+# --- responses that are asked for by themselves ---------------------------------------------------------------------
+
+
+def test_those_in_line_go_one_by_one_in_order(gate):
+    for event_id in ("ask_1", "ask_2"):
+        gate.ask(event_id)
+    gone = []
+    for response_id in ("resp_1", "resp_2"):
+        gone.append(gate.next_asked(0.0))
+        assert gate.asked_id == gone[-1]
+        assert gate.next_asked(0.0) is None, "one at a time"
+        gate.created(response_id, asked=True)
+        assert gate.asked_id is None
+        assert gate.next_asked(0.0) is None, "none into an active response"
+        gate.done(response_id)
+
+    assert gone == ["ask_1", "ask_2"]
+    assert gate.next_asked(0.0) is None
+    assert gate.statistics().requested == 2
+
+
+def test_one_in_line_answers_nothing_that_is_owed(gate):
+    gate.ask("ask_1")
+    gate.want()
+    assert gate.next_asked(0.0) == "ask_1"
+    gate.created("resp_1", asked=True)
+    gate.done("resp_1")
+
+    assert gate.ready()
+
+
+def test_what_is_owed_for_longer_goes_first(gate):
+    gate.want()
+    gate.ask("ask_1")
+
+    assert gate.next_asked(0.0) is None
+    ask(gate)
+    gate.created("resp_1")
+    gate.done("resp_1")
+    assert gate.next_asked(0.0) == "ask_1"
+
+
+def test_what_is_owed_later_waits_for_the_line_it_found(gate):
+    gate.created("resp_0")
+    gate.ask("ask_1")
+    gate.want()
+    gate.ask("ask_2")
+    gate.done("resp_0")
+
+    assert not gate.ready()
+    assert gate.next_asked(0.0) == "ask_1"
+    gate.created("resp_1", asked=True)
+    gate.done("resp_1")
+    assert gate.ready()
+    assert gate.next_asked(0.0) is None
+
+
+def test_calls_that_wait_for_a_result_do_not_hold_the_line(gate):
+    gate.created("resp_1")
+    gate.call_opened("call_1", "resp_1")
+    gate.want()
+    gate.done("resp_1")
+    gate.ask("ask_1")
+
+    assert not gate.ready()
+    assert gate.next_asked(0.0) == "ask_1"
+
+
+def test_the_line_waits_while_the_user_speaks_but_not_for_ever(gate):
+    gate.turn_began()
+    gate.ask("ask_1")
+    assert gate.next_asked(0.0) is None
+    assert gate.hold(0.0)
+    assert gate.deadline == DEADLINE_S
+    gate.released(DEADLINE_S)
+
+    assert gate.next_asked(DEADLINE_S) == "ask_1"
+
+
+def test_one_that_lost_a_race_is_first_again(gate):
+    gate.ask("ask_1")
+    gate.ask("ask_2")
+    gate.next_asked(0.0)
+    gate.want()
+    gate.created("resp_vad")
+    assert gate.refused(None, because_active=True)
+    assert gate.statistics().in_line == 2
+    gate.done("resp_vad")
+
+    assert gate.next_asked(0.0) == "ask_1"
+
+
+def test_one_that_is_refused_for_itself_is_not_sent_again(gate):
+    gate.ask("ask_1")
+    gate.next_asked(0.0)
+
+    assert not gate.refused("ask_1", because_active=False)
+    assert gate.state is Gate.FREE
+    assert gate.next_asked(0.0) is None
+
+
+def test_one_that_nobody_answers_lets_the_next_one_go(gate):
+    gate.ask("ask_1")
+    gate.ask("ask_2")
+    gate.next_asked(0.0)
+
+    assert gate.expired(DEADLINE_S)
+    assert gate.next_asked(DEADLINE_S) == "ask_2"
+
+
+def test_one_that_nobody_wants_any_more_leaves_the_line(gate):
+    gate.created("resp_1")
+    for event_id in ("ask_1", "ask_2"):
+        gate.ask(event_id)
+    gate.want()
+    gate.withdraw("ask_1")
+    gate.withdraw("ask_1")
+    gate.ask("ask_3")
+    gate.withdraw("ask_3")
+    gate.done("resp_1")
+
+    assert gate.next_asked(0.0) == "ask_2"
+    gate.created("resp_2", asked=True)
+    gate.done("resp_2")
+    assert gate.ready()
+
+
 # --- any signals --------------------------------------------------------------------------------------------------
 
 response_ids = st.sampled_from(["resp_1", "resp_2", None])
@@ -386,6 +513,9 @@ class AnySignals(RuleBasedStateMachine):
         self.now = 0.0
         self.sent = 0
         self.outstanding: str | None = None
+        self.raced: str | None = None
+        self.asked = 0
+        self.line: list[str] = []
         self.active = self.speaks = False
         self.calls: dict[str, str] = {}
         self.newest: str | None = None
@@ -405,17 +535,43 @@ class AnySignals(RuleBasedStateMachine):
         self.outstanding = f"client_{self.sent}"
         self.gate.sent(self.outstanding, self.now)
 
+    @rule()
+    def ask_by_itself(self) -> None:
+        self.asked += 1
+        self.line.append(f"ask_{self.asked}")
+        self.gate.ask(self.line[-1])
+
+    @rule()
+    def next_asked(self) -> None:
+        free = self.outstanding is None and not self.active and not self.speaks
+        expected = self.line[0] if self.line and free and not self.gate.ready() else None
+        assert self.gate.next_asked(self.now) == expected
+        if expected is not None:
+            self.outstanding = self.line.pop(0)
+            self.sent += 1
+
+    @precondition(lambda self: self.line)
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        event_id = data.draw(st.sampled_from(self.line))
+        self.line.remove(event_id)
+        self.gate.withdraw(event_id)
+
     @rule(response_id=response_ids)
     def created(self, response_id: str | None) -> None:
-        self.gate.created(response_id)
+        owed = self.gate.statistics().owed
+        asked = self.gate.asked_id is not None and response_id == "resp_1"
+        self.gate.created(response_id, asked=asked)
+        self.raced = None if asked or self.active else self.gate.asked_id
         self.outstanding, self.active, self.speaks = None, True, False
+        assert not asked or self.gate.statistics().owed == owed, "it answers nothing that is owed"
 
     @rule(response_id=response_ids)
     def done(self, response_id: str | None) -> None:
         ours = self.gate.active_id is None or response_id == self.gate.active_id
         self.gate.done(response_id)
         if ours:
-            self.outstanding, self.active = None, False
+            self.outstanding, self.active, self.raced = None, False, None
 
     @rule()
     def speech_starts(self) -> None:
@@ -431,11 +587,15 @@ class AnySignals(RuleBasedStateMachine):
     def refused(self, data: st.DataObject, because_active: bool) -> None:
         event_id = data.draw(st.sampled_from([None, self.outstanding, "client_0"]))
         was_outstanding = self.outstanding is not None
+        asked = self.raced or (self.outstanding if self.outstanding == self.gate.asked_id else None)
         ours = self.gate.refused(event_id, because_active=because_active)
         if was_outstanding and (ours or (event_id == self.outstanding and event_id is not None)):
             self.outstanding = None
             self.active = self.active or because_active
-        if ours:
+        if ours and asked is not None:
+            self.line.insert(0, asked)
+            self.raced = None
+        elif ours:
             assert self.gate.statistics().owed, "a request refused by a race is lost"
 
     @rule(passed_s=seconds)
@@ -475,6 +635,13 @@ class AnySignals(RuleBasedStateMachine):
         self.speech_ends(answered=False)
         self.done(self.gate.active_id)
         assert self.gate.state is Gate.FREE
+        while self.line:
+            if self.gate.ready():
+                self.ask()
+            else:
+                self.next_asked()
+            self.created("resp_1")
+            self.done("resp_1")
         assert self.gate.ready() == self.gate.statistics().owed
 
     @invariant()
@@ -484,6 +651,7 @@ class AnySignals(RuleBasedStateMachine):
         assert (self.gate.deadline is not None) == (self.outstanding is not None)
         assert self.gate.statistics().open_calls == len(self.calls)
         assert self.gate.statistics().requested == self.sent
+        assert self.gate.statistics().in_line == len(self.line)
 
     def _calls_wait(self) -> bool:
         return self.newest is not None and self.newest in self.calls.values()

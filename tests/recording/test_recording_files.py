@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError, LimitExceeded
-from engine.recording import read_recording
 from engine.recording import files as recording_files
+from engine.recording import read_recording
 from engine.recording.files import RecordingFile
 from engine.recording.format import End, Header, end_line, header_line, link_line, message_line
 from engine.recording.reduction import Reduction

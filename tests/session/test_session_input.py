@@ -1,6 +1,5 @@
 """Turns by hand, a silenced model, and what was heard: the parts of a session that an application holds."""
 
-
 import pytest
 import trio
 from rooms import MS, config, live, said, simulated, take, until
@@ -47,7 +46,7 @@ async def test_a_turn_without_an_answer_is_only_committed(autojump_clock):
 
 
 async def test_less_audio_than_the_service_takes_is_not_committed(autojump_clock):
-    async with live(turn_detection=None) as (session, peer):
+    async with live(turn_detection=None) as (session, _):
         await session.send_audio(MS * 99)
         with pytest.raises(LocalMisuse, match="99 ms can't be committed"):
             await session.input.commit()
@@ -118,12 +117,12 @@ async def test_a_player_of_the_applications_own_says_how_far_it_is(autojump_cloc
 
 
 async def test_an_answer_can_be_waited_out(autojump_clock):
-    async with simulated(Say("one two three four five")) as (_, client, connector):
-        async with open_session(config(client=client), connector=connector) as session:
-            await session.send(BidiTextInputEvent("count"))
-            await until(session.receive(), BidiResponseCompleteEvent)
-            began = trio.current_time()
-            with trio.fail_after(30):
-                await session.playback.heard_out()
-            assert trio.current_time() - began > 0.5, "it is spoken for longer than it takes to come"
-            assert not session.playback.playing
+    answers = simulated(Say("one two three four five"))
+    async with answers as (_, client, connector), open_session(config(client=client), connector=connector) as session:
+        await session.send(BidiTextInputEvent("count"))
+        await until(session.receive(), BidiResponseCompleteEvent)
+        began = trio.current_time()
+        with trio.fail_after(30):
+            await session.playback.heard_out()
+        assert trio.current_time() - began > 0.5, "it is spoken for longer than it takes to come"
+        assert not session.playback.playing

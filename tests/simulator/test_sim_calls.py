@@ -165,3 +165,40 @@ async def test_the_events_are_those_of_a_recorded_sideband(name, autojump_clock)
                 await client.send(line["event"].pop("type"), **line["event"])
         await client.until(recorded[-1]["type"])
     assert types(client.events) == types(recorded)
+
+
+async def test_a_written_answer_plays_nothing(autojump_clock):
+    async with joined(Say("Hi.")) as (client, _):
+        await client.update(output_modalities=["text"])
+        await client.ask()
+        await client.rest(5)
+    assert not [name for name in types(client.events) if name.startswith("output_audio_buffer")]
+
+
+async def test_what_the_caller_says_before_anybody_has_joined_is_lost(autojump_clock):
+    async with serve(SETTINGS, host=None) as server:
+        call = server.create_call()
+        call.say(silence(300) + tone(220, 500) + silence(500))
+        call.press("1")
+        async with in_memory(server, at(call), greeted=False) as client:
+            assert await client.rest(5) == []
+
+
+async def test_only_what_was_not_heard_is_cut(autojump_clock):
+    async with joined((Say("x" * 20), Say("y" * 100))) as (client, _):
+        first, second = (await client.ask())["output"]
+        await trio.sleep(2)  # the first item takes 1.3 s
+        await client.send("output_audio_buffer.clear")
+        await client.rest(1)
+    assert first["id"] != second["id"]
+    assert [event["item_id"] for event in client.of("conversation.item.truncated")] == [second["id"]]
+
+
+async def test_an_item_that_was_deleted_while_it_played_is_not_shortened(autojump_clock):
+    async with joined(Say("x" * 100)) as (client, _):
+        item = (await client.ask())["output"][0]
+        await client.send("conversation.item.delete", item_id=item["id"])
+        await client.send("output_audio_buffer.clear")
+        await client.until("output_audio_buffer.cleared")
+        await client.rest(10)
+    assert not client.of("conversation.item.truncated", "output_audio_buffer.stopped")

@@ -11,7 +11,10 @@ from openai.types.realtime.client_secret_create_response import ClientSecretCrea
 from sim_client import CONVERSATION, in_memory
 
 from engine.simulator import INSTANT, SimulatorSettings, serve
-from engine.simulator.http_front import BODY_MAX_BYTES
+from engine.simulator.client_secrets import KEPT_MAX, ClientSecrets
+from engine.simulator.http_front import BODY_MAX_BYTES, ReplayStream
+from engine.simulator.ids import IdMint
+from engine.simulator.memory import memory_streams
 
 SETTINGS = SimulatorSettings(pace=INSTANT, keys=["sk-test"], epoch_s=1_000_000)
 SECRETS = "/v1/realtime/client_secrets"
@@ -245,3 +248,29 @@ async def test_openai_python_makes_secrets_and_hangs_up():
         assert call.ended.is_set()
         event = await first_event(server, CONVERSATION, made.value)
     assert event["session"]["model"] == made.session.model == "gpt-realtime"
+
+
+async def test_a_body_that_breaks_http_is_refused(autojump_clock):
+    head = f"POST {SECRETS} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with served() as server:
+        assert await exchange(server, head + "not a length\r\n") == (400, None)
+
+
+def test_the_oldest_secret_is_forgotten_past_the_bound():
+    secrets = ClientSecrets(IdMint.seeded(0, 0))
+    made = [secrets.make("realtime", {}, 0) for _ in range(KEPT_MAX + 1)]
+    assert secrets.find(made[0].value) is None
+    assert secrets.find(made[1].value) == made[1]
+    assert made[1].value not in repr(made[1])
+
+
+async def test_bytes_that_were_read_are_read_once_more_in_any_portions():
+    one, other = memory_streams()
+    stream = ReplayStream(one, b"abc")
+    await other.send_all(b"def")
+    assert [await stream.receive_some(2), await stream.receive_some(), await stream.receive_some()] == [
+        b"ab", b"c", b"def",
+    ]  # fmt: skip
+    await stream.wait_send_all_might_not_block()
+    await stream.aclose()
+    assert await other.receive_some() == b""

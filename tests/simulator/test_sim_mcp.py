@@ -349,6 +349,22 @@ async def test_a_call_goes_on_after_its_response_was_cancelled(autojump_clock):
     assert done["item"]["output"] == '"A"'
 
 
+async def test_a_call_aside_leaves_the_conversation_alone(autojump_clock):
+    async with session(ASK) as client:
+        await listed(client)
+        before = len(client.of("conversation.item.done"))
+        response = await client.ask(conversation="none", tools=[FREE])
+    assert response["output"][0]["output"] == "sunny"
+    assert len(client.of("conversation.item.done")) == before
+
+
+async def test_a_call_needs_a_name_that_is_there_when_it_is_made(autojump_clock):
+    async with session(ASK) as client:
+        await listed(client)
+        await client.update(tools=[])
+        assert (await client.ask())["output"] == []  # listed, but not one of the session's tools any more
+
+
 def test_scripts_in_files_call_mcp_tools(tmp_path):
     path = tmp_path / "script.toml"
     path.write_text('[[turn]]\nparts = [{ mcp_call = "forecast", server = "weather", arguments = { city = "Oslo" } }]')

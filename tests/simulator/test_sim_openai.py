@@ -54,8 +54,10 @@ async def test_it_controls_a_call():
             assert until(connection, "session.updated").session.instructions == "Be brief."
             connection.response.create()
             until(connection, "output_audio_buffer.started")
+            until(connection, "response.done")
             connection.output_audio_buffer.clear()
             until(connection, "output_audio_buffer.cleared")
+            until(connection, "conversation.item.truncated")
 
     await drive(use, Script.of(Say("A long answer. " * 20)))
 

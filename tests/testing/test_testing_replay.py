@@ -162,10 +162,9 @@ async def test_silence_is_that_of_the_sessions_format(tmp_path, format_type, sil
         recorder.observe("server", json.dumps({"type": "session.created", "session": {"audio": audio}}), 0.0)
         recorder.observe("server", json.dumps({"type": "response.output_audio.delta", "delta": "QUJD"}), 0.0)
 
-    async with replay(tmp_path / "call.jsonl") as served:
-        async with raw_client(served) as socket:
-            await socket.get_message()
-            assert json.loads(await socket.get_message())["delta"] == silence
+    async with replay(tmp_path / "call.jsonl") as served, raw_client(served) as socket:
+        await socket.get_message()
+        assert json.loads(await socket.get_message())["delta"] == silence
 
 
 async def test_there_are_two_paces(tmp_path, autojump_clock):
@@ -243,10 +242,9 @@ async def test_our_session_can_talk_with_a_recording_of_the_real_service(recordi
     wire = [entry.event for entry in read_recording(path).entries]
     said = next(event["item"]["content"][0]["text"] for event in wire if event["type"] == "conversation.item.create")
 
-    async with replay(path) as served:
-        async with open_session(config(), connector=served.connector) as session:
-            await session.send(BidiTextInputEvent(said))
-            done = await until(session.receive(), BidiResponseCompleteEvent)
+    async with replay(path) as served, open_session(config(), connector=served.connector) as session:
+        await session.send(BidiTextInputEvent(said))
+        done = await until(session.receive(), BidiResponseCompleteEvent)
 
     assert done.stop_reason == "complete"
     assert done.response_id == wire[-1]["response"]["id"]

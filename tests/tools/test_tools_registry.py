@@ -49,12 +49,14 @@ def test_the_given_dictionary_is_left_as_it_is():
     assert before == SPEC
 
 
-def test_two_sets_know_nothing_of_each_other():
-    one, other = Tools([first]), Tools()
-    one.specs[0]["parameters"]["properties"]["new"] = {}
+def test_what_is_given_and_what_is_told_can_be_changed_without_changing_the_tools():
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    tools = Tools([{"name": "tool", "inputSchema": {"json": schema}, "handler": lambda a: a}])
 
-    assert len(other) == 0
-    assert one.specs[0]["name"] == "first"
+    schema["properties"]["b"] = {}
+    tools.specs[0]["parameters"]["properties"]["c"] = {}
+
+    assert tools.specs[0]["parameters"]["properties"] == {"a": {"type": "string"}}
 
 
 @pytest.mark.parametrize("name", ["", "two words", "x" * 65, "ümlaut", "a.b"])
@@ -75,7 +77,7 @@ def test_a_lambda_needs_a_name():
 def test_each_name_is_taken_once():
     tools = Tools([first])
 
-    with pytest.raises(ConfigError, match="'first'.*each name once"):
+    with pytest.raises(ConfigError, match=r"'first'.*each name once"):
         tools.add(name="first")(second)
     with pytest.raises(ConfigError, match="each name once"):
         tools.add_spec({**SPEC, "name": "first"}, lambda: None)

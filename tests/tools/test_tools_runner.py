@@ -2,10 +2,12 @@
 
 import logging
 import threading
+from typing import Annotated
 
 import pytest
 import trio
 import trio.testing
+from pydantic import AfterValidator
 from tool_host import eventually, room
 
 from engine.tools import CallReport, Deferred, ToolCall, ToolContext, Tools, bounds
@@ -131,6 +133,21 @@ async def test_what_goes_wrong_is_told_to_the_model_and_the_next_call_works(name
         assert it.answers["c1"].startswith(says)
         assert it.host.sent[0].tool_result["status"] == "error"
         assert it.answers["c2"] == "quick"
+
+
+async def test_a_validator_that_breaks_is_a_failure_of_its_call(autojump_clock):
+    def breaks(value):
+        raise RuntimeError("no database")
+
+    async def take(number: Annotated[int, AfterValidator(breaks)]):
+        pass
+
+    async with room(take, quick) as it:
+        it.call("take", {"number": 1})
+        it.runner.response_done("r1")
+        await it.quiet()
+
+        assert it.answers == {"c1": "Error: take failed with RuntimeError: no database"}
 
 
 async def test_a_contracts_error_result_counts_as_a_failure(autojump_clock):
@@ -349,12 +366,13 @@ async def test_a_call_after_the_end_of_its_response_is_answered_on_its_own(autoj
 
 async def test_ends_of_many_responses_are_not_kept_for_ever(autojump_clock):
     async with room(quick) as it:
-        for number in range(1000):
+        for number in range(1100):
             await it.calls("quick", response_id=f"r{number}")
-        assert len(it.host.sent) == 1000
+        assert len(it.host.sent) == 1100
         assert len(it.runner._batches._over) == 64
         assert it.runner._batches._batches == {}
         assert it.runner._jobs == {}
+        assert len(it.runner._seen) == 1024
 
 
 async def test_a_call_that_is_told_twice_runs_once(autojump_clock):

@@ -4,10 +4,19 @@ import threading
 
 import pytest
 import trio
-from tool_sessions import talk
+from rooms import config, simulated
+from tool_sessions import Talk, running, talk
 
 from engine.audio.pcm import silence, tone
-from engine.events import BidiAudioInputEvent, BidiConnectionCloseEvent, BidiErrorEvent, BidiTranscriptStreamEvent
+from engine.events import (
+    BidiAudioInputEvent,
+    BidiConnectionCloseEvent,
+    BidiErrorEvent,
+    BidiTextInputEvent,
+    BidiTranscriptStreamEvent,
+    ToolResultEvent,
+)
+from engine.session import open_session
 from engine.simulator import Call, Say
 from engine.tools import Deferred, Tools
 
@@ -239,15 +248,71 @@ async def test_speech_cancels_a_tool_that_asks_for_it_and_the_call_has_its_answe
         assert it.errors() == []
 
 
-async def test_a_session_that_ends_takes_its_tools_with_it(tools, autojump_clock):
-    async with talk(tools, [Call("hangs"), Call("wait", {"seconds": 1})]) as it:
+async def test_a_session_that_ends_takes_its_tools_with_it(autojump_clock):
+    stopped = []
+    tools = Tools()
+
+    @tools.add
+    async def works():
+        try:
+            await trio.sleep_forever()
+        finally:
+            stopped.append(trio.current_time())
+
+    async with talk(tools, [Call("works"), Call("works")]) as it:
         await it.say()
         await trio.sleep(0.5)
+        assert it.runner.statistics().running == 2
+        ended = trio.current_time()
         await it.session.stop()
-        await trio.sleep(5)
 
+        assert it.runner.statistics().running == 0
+        assert stopped == [ended] * 2
         assert it.outputs == []
-        assert it.runner.statistics().dropped == 2
+
+
+async def test_tools_that_the_session_was_not_configured_with_are_told_to_the_service(tools, autojump_clock):
+    async with (
+        simulated(Call("wait", {"seconds": 0}), Say("fine")) as (simulator, client, connector),
+        open_session(config(client=client), connector=connector) as session,
+        running(session, tools) as (runner, events),
+    ):
+        it = Talk(simulator, session, runner, events)
+        await trio.sleep(1)
+        updates = [each.event["session"] for each in it.ledger.received if each.type == "session.update"]
+        assert [tool["name"] for tool in updates[-1]["tools"]] == tools.names
+        await it.say()
+        await it.settled()
+
+        assert said_by_model(it) == ["fine"]
+
+
+async def test_a_result_by_hand_wins_and_the_tools_own_is_dropped(tools, autojump_clock):
+    async with talk(tools, Call("wait", {"seconds": 4}, call_id="call_1"), Say("fine")) as it:
+        await it.say()
+        await trio.sleep(1)
+        mine = {"toolUseId": "call_1", "status": "success", "content": [{"text": "by hand"}]}
+        await it.session.send(ToolResultEvent(mine))
+        await it.settled(5)
+
+        assert it.outputs == [("call_1", '[{"text": "by hand"}]')]
+        assert it.runner.statistics().dropped == 1
+        assert it.requests == 2
+
+
+async def test_calls_are_taken_though_nobody_reads_the_events(tools, autojump_clock):
+    answers = (Call("wait", {"seconds": 1}), Say("fine"))
+    async with (
+        simulated(*answers) as (simulator, client, connector),
+        open_session(config(client=client, tools=tools.specs), connector=connector) as session,
+    ):
+        stream = session.run(tools)
+        await session.send(BidiTextInputEvent("go"))
+        await trio.sleep(5)
+        assert simulator.sessions[0].received.counts["response.create"] == 2
+        await session.stop()
+        told = [event.type async for event in stream]
+        assert told.count("tool_use_stream") == 1
 
 
 @pytest.mark.parametrize("spec", ["seed", "flat"])

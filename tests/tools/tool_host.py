@@ -102,7 +102,7 @@ async def eventually(condition):
 @asynccontextmanager
 async def room(*functions, tools=None, limit=bounds.TOOLS_AT_ONCE, waiting_limit=64, on_report=None):
     """A nursery with a runner in it; what still runs at the end is cancelled, as by the end of a session."""
-    tools = tools or Tools(functions)
+    tools = Tools(functions) if tools is None else tools
     tools.limit, tools.waiting_limit = limit, waiting_limit
     async with trio.open_nursery() as nursery:
         host = NurseryHost(nursery)

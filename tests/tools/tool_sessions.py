@@ -5,64 +5,39 @@ from contextlib import asynccontextmanager
 import trio
 from rooms import config, simulated
 
-from engine.events import (
-    BidiInterruptionEvent,
-    BidiResponseCompleteEvent,
-    BidiTextInputEvent,
-    ToolUseStreamEvent,
-)
+from engine.events import BidiTextInputEvent
 from engine.session import open_session
 
 
-class SessionHost:
-    """Joins a session and its tools by what any application can use."""
+class Watched:
+    """A set of tools as a session takes it, that keeps the runner to look at."""
 
-    def __init__(self, session, nursery):
-        self.session = session
-        self.nursery = nursery
+    def __init__(self, tools):
+        self.tools = tools
+        self.made = None
 
-    def spawn(self, task, name):
-        self.nursery.start_soon(task, name=name)
+    @property
+    def specs(self):
+        return self.tools.specs
 
-    async def send(self, result):
-        await self.session.send(result)
-
-    async def tell(self, text):
-        await self.session.send(BidiTextInputEvent(text))
-
-    async def heard_out(self):
-        while not is_free(self.session):  # noqa: ASYNC110 - a snapshot sets no events
-            await trio.sleep(0.01)
-
-    async def end(self):
-        await self.session.stop()
-
-
-def is_free(session):
-    gate = session.statistics().conversation.gate
-    return gate.state == "free" and not gate.owed and not gate.open_calls
+    def runner(self, host):
+        self.made = self.tools.runner(host)
+        return self.made
 
 
 @asynccontextmanager
 async def running(session, tools):
     """Run tools in a session; gives the runner and the events that came."""
-    events = []
+    events, watched = [], Watched(tools)
     async with trio.open_nursery() as nursery:
-        runner = tools.runner(SessionHost(session, nursery))
+        stream = session.run(watched)
 
         async def read():
-            async for event in session.receive():
-                events.append(event)
-                match event:
-                    case ToolUseStreamEvent():
-                        runner.call(event)
-                    case BidiResponseCompleteEvent(response_id=response_id):
-                        runner.response_done(response_id)
-                    case BidiInterruptionEvent():
-                        runner.interrupted(None)
+            async for event in stream:
+                events.append(event)  # noqa: PERF401 - they are looked at while they come
 
         nursery.start_soon(read)
-        yield runner, events
+        yield watched.made, events
         nursery.cancel_scope.cancel()
 
 
@@ -72,9 +47,9 @@ async def talk(tools, *answers, **settings):
     async with (
         simulated(*answers) as (simulator, client, connector),
         open_session(config(client=client, tools=tools.specs, **settings), connector=connector) as session,
-        running(session, tools) as (tool_runner, events),
+        running(session, tools) as (runner, events),
     ):
-        yield Talk(simulator, session, tool_runner, events)
+        yield Talk(simulator, session, runner, events)
 
 
 class Talk:
@@ -89,8 +64,13 @@ class Talk:
     async def settled(self, wait_s=0.5):
         """Wait until the conversation is free and no tool runs."""
         await trio.sleep(wait_s)
-        while not is_free(self.session) or self.runner.statistics().running:  # noqa: ASYNC110 - a snapshot sets no events
+        while not self.is_free or self.runner.statistics().running:  # noqa: ASYNC110 - a snapshot sets no events
             await trio.sleep(wait_s)
+
+    @property
+    def is_free(self):
+        gate = self.session.statistics().conversation.gate
+        return gate.state == "free" and not gate.owed and not gate.open_calls
 
     @property
     def ledger(self):

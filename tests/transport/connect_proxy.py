@@ -89,11 +89,14 @@ class ConnectProxy:
             self.open_tunnels -= 1
 
     async def _pump(self, source, sink, counted):
-        async for data in source:
-            self.tunnelled_bytes += len(data) if counted else 0
-            await sink.send_all(data)
-        if isinstance(sink, trio.SocketStream):
-            await sink.send_eof()
+        try:
+            async for data in source:
+                self.tunnelled_bytes += len(data) if counted else 0
+                await sink.send_all(data)
+            if isinstance(sink, trio.SocketStream):
+                await sink.send_eof()
+        except trio.BrokenResourceError:
+            pass  # either end has gone; here, for a nursery would put it into a group
 
 
 async def _read_head(stream):

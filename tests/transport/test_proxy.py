@@ -9,11 +9,14 @@ import pytest
 import trio
 import trustme
 from connect_proxy import connect_proxy
-from rooms import KEY, open_sockets
+from rooms import KEY, cancelled_at, config, open_sockets, until
 
 from engine import limits
-from engine.errors import ConnectionLost, HandshakeRejected
+from engine.errors import ConnectionLost, DeadlinePassed, HandshakeRejected
+from engine.events import BidiResponseCompleteEvent, BidiTextInputEvent
+from engine.session import open_session
 from engine.simulator import serve
+from engine.simulator.settings import INSTANT, SimulatorSettings
 from engine.transport import proxy as proxy_module
 from engine.transport import trio_ws
 from engine.transport.base import Endpoint
@@ -298,6 +301,50 @@ async def test_a_proxy_that_never_answers_is_left_at_the_callers_deadline():
         assert scope.cancelled_caught
         assert proxy.requests == ["service.example:80"]
     await all_closed(before)
+
+
+async def test_a_whole_session_goes_through_the_proxy_of_its_settings():
+    async with serve(SimulatorSettings(pace=INSTANT)) as simulator, connect_proxy(("me", PASSWORD)) as proxy:
+        there = {"base_url": simulator.base_url, "proxy": proxy.url_as("me", PASSWORD)}
+        async with open_session(config(client=there)) as session:
+            await session.send(BidiTextInputEvent("hello"))
+            events = session.receive()
+            assert (await until(events, BidiResponseCompleteEvent)).stop_reason == "complete"
+            assert proxy.open_tunnels == 1
+
+        assert proxy.tunnelled_bytes > 0
+
+
+async def test_a_proxy_that_never_answers_counts_against_the_connect_deadline():
+    async with connect_proxy(mute=True) as proxy:
+        settings = config(
+            client={"base_url": "wss://service.example/v1", "proxy": proxy.url}, engine={"connect_deadline_s": 0.05}
+        )
+        with pytest.raises(DeadlinePassed) as caught:
+            async with open_session(settings):
+                pytest.fail("nobody answered")
+
+        assert caught.value.deadline == "connect"
+        assert proxy.requests == ["service.example:443"]
+
+
+async def test_a_tunnel_that_is_cancelled_anywhere_leaves_no_socket():
+    async def read(stream):
+        while await stream.receive_some():
+            pass
+
+    async with listening(read) as port, connect_proxy() as proxy:
+        before = open_sockets()
+
+        async def run():
+            await trio.aclose_forcefully(await open_tunnel(proxy.url, "127.0.0.1", port))
+
+        number, reached = 0, True
+        while reached:
+            reached, _ = await cancelled_at(number, "me", run)
+            await all_closed(before)
+            number += 1
+        assert number > 5
 
 
 @pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])

@@ -1,0 +1,150 @@
+"""A transcription session: speech goes in, its words come out, turn by turn; nothing is answered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from engine.config.listening import TranscriptionConfig
+from engine.counting import NameCounts
+from engine.errors import ConnectionLost, EngineError
+from engine.events import BidiErrorEvent
+from engine.events.listening import SpeechCommittedEvent, SpeechStartedEvent, SpeechStoppedEvent, TranscriptEvent
+from engine.protocol.composer import Composer
+from engine.protocol.effects import Effect, Transmit
+from engine.protocol.life import Handle, Life
+from engine.protocol.server_errors import reported
+from engine.wire import server as wire
+from engine.wire.client import ClientEvent
+from engine.wire.codec import to_object
+
+_NOTHING: Final[Sequence[Effect]] = ()
+
+
+class Transcriber:
+    """The core of a transcription session.
+
+    Args:
+        config: The session's settings.
+        connection_id: Names the session in its first event.
+    """
+
+    def __init__(self, config: TranscriptionConfig, connection_id: str) -> None:
+        self._config = config
+        self._life = Life(connection_id, config.model)
+        self._composer = Composer()
+        self._so_far: dict[tuple[str, int], str] = {}
+        self.unknown_events = NameCounts()
+        """Events of unknown type, by type."""
+        self.deadline: float | None = None
+        """There is none."""
+        self._handlers: Mapping[type, Handle] = {
+            wire.ErrorReported: self._life.reported,
+            wire.InputAudioBufferSpeechStarted: self._speech_started,
+            wire.InputAudioBufferSpeechStopped: self._speech_stopped,
+            wire.InputAudioBufferCommitted: self._committed,
+            wire.ConversationItemInputAudioTranscriptionDelta: self._piece,
+            wire.ConversationItemInputAudioTranscriptionSegment: self._segment,
+            wire.ConversationItemInputAudioTranscriptionCompleted: self._completed,
+            wire.ConversationItemInputAudioTranscriptionFailed: self._failed,
+            wire.UnknownServerEvent: self._unknown,
+        }
+
+    # --- the application's side -------------------------------------------------------------------------------
+
+    def begin(self) -> list[Effect]:
+        """Configure the session."""
+        return [self._composer.configure(self._config.to_wire())]
+
+    def configure(self, config: TranscriptionConfig) -> list[Effect]:
+        """Change the session."""
+        self._life.check_not_over()
+        self._config = config
+        return self.begin()
+
+    def commit(self, _: float) -> list[Effect]:
+        """End the turn by hand."""
+        self._life.check_not_over()
+        return [self._composer.commit()]
+
+    def clear(self, _: float) -> list[Effect]:
+        """Take back what was sent since the last turn."""
+        self._life.check_not_over()
+        return [self._composer.clear()]
+
+    def sent_by_hand(self, event: ClientEvent, _: float) -> list[Effect]:
+        """Send an event of the application's own."""
+        self._life.check_not_over()
+        return [Transmit(event)]
+
+    # --- the service's side -----------------------------------------------------------------------------------
+
+    def receive(self, event: Any, now: float) -> Sequence[Effect]:
+        """Take a server event. Raises nothing, whatever it is and whenever it comes."""
+        return self._life.receive(event, self._handlers.get(type(event)), now)
+
+    def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
+        """Take note of a message that could not be read."""
+        return self._life.violated(error, problem, now)
+
+    def link_ended(self, lost: ConnectionLost) -> Sequence[Effect]:
+        """Tell what the end of the connection means."""
+        return self._life.link_ended(lost)
+
+    def tick(self, _: float) -> Sequence[Effect]:
+        """Nothing is ever due."""
+        return _NOTHING
+
+    def _speech_started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
+        return (SpeechStartedEvent(event.audio_start_ms, **_of(event, now)),)
+
+    def _speech_stopped(self, event: wire.InputAudioBufferSpeechStopped, now: float) -> Sequence[Effect]:
+        return (SpeechStoppedEvent(event.audio_end_ms, **_of(event, now)),)
+
+    def _committed(self, event: wire.InputAudioBufferCommitted, now: float) -> Sequence[Effect]:
+        return (SpeechCommittedEvent(event.previous_item_id, **_of(event, now)),)
+
+    def _piece(self, event: wire.ConversationItemInputAudioTranscriptionDelta, now: float) -> Sequence[Effect]:
+        place = event.item_id, event.content_index or 0
+        text = event.delta or ""
+        so_far = self._so_far[place] = self._so_far.get(place, "") + text
+        if not text:
+            return _NOTHING
+        return (TranscriptEvent(text, False, so_far, logprobs=event.logprobs or (), **_of(event, now)),)
+
+    def _segment(self, event: wire.ConversationItemInputAudioTranscriptionSegment, now: float) -> Sequence[Effect]:
+        told = TranscriptEvent(
+            event.text,
+            is_final=False,
+            transcript=self._so_far.get((event.item_id, event.content_index), event.text),
+            speaker=event.speaker,
+            start_s=event.start,
+            end_s=event.end,
+            **_of(event, now),
+        )
+        return (told,)
+
+    def _completed(self, event: wire.ConversationItemInputAudioTranscriptionCompleted, now: float) -> Sequence[Effect]:
+        self._so_far.pop((event.item_id, event.content_index), None)
+        told = TranscriptEvent(
+            event.transcript,
+            is_final=True,
+            transcript=event.transcript,
+            languages=event.languages or (),
+            logprobs=event.logprobs or (),
+            usage=None if event.usage is None else to_object(event.usage),
+            **_of(event, now),
+        )
+        return (told,)
+
+    def _failed(self, event: wire.ConversationItemInputAudioTranscriptionFailed, now: float) -> Sequence[Effect]:
+        self._so_far.pop((event.item_id, event.content_index), None)
+        details = {"type": event.error.type, "param": event.error.param, "client_event_id": None}
+        return (BidiErrorEvent(reported(event.error), details, **_of(event, now)),)
+
+    def _unknown(self, event: wire.UnknownServerEvent, _: float) -> Sequence[Effect]:
+        self.unknown_events.add(event.type)
+        return _NOTHING
+
+
+def _of(event: Any, now: float) -> dict[str, Any]:
+    """Say where an event comes from."""
+    return {"item_id": event.item_id, "event_id": event.event_id, "received_at": now}

@@ -1,0 +1,136 @@
+"""A translation session: speech goes in without turns, the same in another language comes out, until it is finished."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from engine.config.listening import TranslationConfig
+from engine.counting import NameCounts
+from engine.errors import ConnectionLost, DeadlinePassed, EngineError
+from engine.events.listening import TranslatedAudioEvent, TranslationTextEvent
+from engine.protocol.effects import AudioDone, Effect, End, Rearm, Transmit
+from engine.protocol.life import Handle, Life
+from engine.protocol.states import PhaseSignal
+from engine.wire import translation as wire
+from engine.wire.record import Record
+from engine.wire.server import ErrorReported, UnknownServerEvent
+
+_NOTHING: Final[Sequence[Effect]] = ()
+
+STREAM_ID: Final = "translation"
+"""Stands for the item of all translated speech, as it is one stream without turns."""
+
+FINISH_DEADLINE_S: Final = 30.0
+"""How long the service may be silent after it was asked to finish."""
+
+
+class Translator:
+    """The core of a translation session.
+
+    Args:
+        config: The session's settings.
+        connection_id: Names the session in its first event.
+    """
+
+    def __init__(self, config: TranslationConfig, connection_id: str) -> None:
+        self._config = config
+        self._shape = config.audio.wire_shape
+        self._life = Life(connection_id, config.model)
+        self._finishing_at: float | None = None
+        self._sent = 0
+        self.unknown_events = NameCounts()
+        """Events of unknown type, by type."""
+        self._handlers: Mapping[type, Handle] = {
+            ErrorReported: self._life.reported,
+            wire.TranslationInputTranscriptDelta: self._heard,
+            wire.TranslationOutputTranscriptDelta: self._said,
+            wire.TranslationOutputAudioDelta: self._spoken,
+            wire.TranslationSessionClosed: self._closed,
+            UnknownServerEvent: self._unknown,
+        }
+
+    @property
+    def deadline(self) -> float | None:
+        """When the service has been silent for too long, once it was asked to finish."""
+        if self._finishing_at is None or self._life.end is not None:
+            return None
+        return self._finishing_at + FINISH_DEADLINE_S
+
+    # --- the application's side -------------------------------------------------------------------------------
+
+    def begin(self) -> list[Effect]:
+        """Configure the session."""
+        return self.configure(self._config.to_wire())
+
+    def configure(self, session: wire.TranslationSession) -> list[Effect]:
+        """Change the session."""
+        self._life.check_not_over()
+        self._sent += 1
+        return [Transmit(wire.TranslationSessionUpdate(session=session, event_id=f"client_{self._sent}"))]
+
+    def finish(self, now: float) -> list[Effect]:
+        """Ask for what is still to be translated, and for the end."""
+        self._life.check_not_over()
+        if self._finishing_at is not None:
+            return []
+        self._finishing_at = now
+        return [Transmit(wire.TranslationSessionClose()), Rearm()]
+
+    def sent_by_hand(self, event: Any, _: float) -> list[Effect]:
+        """Send an event of the application's own."""
+        self._life.check_not_over()
+        return [Transmit(event)]
+
+    # --- the service's side -----------------------------------------------------------------------------------
+
+    def receive(self, event: Any, now: float) -> Sequence[Effect]:
+        """Take a server event. Raises nothing, whatever it is and whenever it comes."""
+        if self._finishing_at is not None:
+            self._finishing_at = now
+        return self._life.receive(event, self._handlers.get(type(event)), now)
+
+    def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
+        """Take note of a message that could not be read."""
+        return self._life.violated(error, problem, now)
+
+    def link_ended(self, lost: ConnectionLost) -> Sequence[Effect]:
+        """Tell what the end of the connection means."""
+        return self._life.link_ended(lost)
+
+    def tick(self, now: float) -> Sequence[Effect]:
+        """Wait for the service no longer when it does not finish."""
+        due = self.deadline
+        if due is None or now < due:
+            return _NOTHING
+        error = DeadlinePassed("session.close", FINISH_DEADLINE_S)
+        return self._life.over(PhaseSignal.LINK_ENDED, End("error", error))
+
+    def _heard(self, event: wire.TranslationInputTranscriptDelta, now: float) -> Sequence[Effect]:
+        return (TranslationTextEvent(event.delta, "source", event.elapsed_ms, **_of(event, now)),)
+
+    def _said(self, event: wire.TranslationOutputTranscriptDelta, now: float) -> Sequence[Effect]:
+        return (TranslationTextEvent(event.delta, "translation", event.elapsed_ms, **_of(event, now)),)
+
+    def _spoken(self, event: wire.TranslationOutputAudioDelta, now: float) -> Sequence[Effect]:
+        told = TranslatedAudioEvent(
+            audio=event.delta,
+            format=self._shape.encoding,
+            sample_rate=event.sample_rate or self._shape.rate_hz,
+            channels=event.channels or 1,
+            elapsed_ms=event.elapsed_ms,
+            item_id=STREAM_ID,
+            response_id=STREAM_ID,
+            **_of(event, now),
+        )
+        return (told,)
+
+    def _closed(self, _: wire.TranslationSessionClosed, __: float) -> Sequence[Effect]:
+        return [AudioDone(STREAM_ID), *self._life.over(PhaseSignal.LINK_ENDED, End("complete"))]
+
+    def _unknown(self, event: UnknownServerEvent, _: float) -> Sequence[Effect]:
+        self.unknown_events.add(event.type)
+        return _NOTHING
+
+
+def _of(event: Record, now: float) -> dict[str, Any]:
+    """Say where an event comes from."""
+    return {"event_id": getattr(event, "event_id", None), "received_at": now}

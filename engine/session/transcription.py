@@ -1,0 +1,70 @@
+"""A transcription session: speech in, its words out. Made by `open_transcription`."""
+
+from engine.config.listening import TranscriptionConfig, changed_transcription
+from engine.endpoints import endpoint_of
+from engine.errors import LocalMisuse
+from engine.protocol.transcriber import Transcriber
+from engine.session.base import BaseSession, Dialect, Hooks, new_id
+from engine.transport.base import Connector
+from engine.wire.client import InputAudioBufferClear, InputAudioBufferCommit
+
+
+class TranscriptionSession(BaseSession):
+    """Writes down what is said, turn by turn; nobody answers.
+
+    `receive()` gives a `SpeechStartedEvent`, `SpeechStoppedEvent` and `SpeechCommittedEvent` for each turn and its
+    words as `TranscriptEvent`s, beside the events that begin and end a connection, and errors.
+
+    Args:
+        config: What the session is.
+        connector: How to connect; the network when None.
+    """
+
+    def __init__(self, config: TranscriptionConfig, connector: Connector | None = None) -> None:
+        self.config = config
+        connection_id = new_id()
+        self._transcriber = Transcriber(config, connection_id)
+        super().__init__(
+            self._transcriber,
+            connection_id=connection_id,
+            model=config.model,
+            audio=config.audio,
+            client=config.client,
+            engine=config.engine,
+            endpoint=lambda: endpoint_of(config.client, intent="transcription"),
+            connector=connector,
+            dialect=Dialect(),
+            hooks=Hooks(),
+        )
+
+    async def commit(self) -> None:
+        """End the turn by hand: what was sent since the last one is written down.
+
+        Raises:
+            LocalMisuse: Turns are detected by the service, or there is less audio than the service takes.
+            SessionEnded: The session is over.
+        """
+        self._supervisor.check_live()
+        if self.config.turn_detection is not None:
+            raise LocalMisuse("the service ends turns by itself | commit needs turn_detection=None")
+        self._out.check_committable()
+        await self._supervisor.submit(self._transcriber.commit, InputAudioBufferCommit())
+
+    async def clear(self) -> None:
+        """Take back what was sent since the last turn.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        await self._supervisor.submit(self._transcriber.clear, InputAudioBufferClear())
+
+    async def update(self, **changes: object) -> None:
+        """Change settings while it runs, by the names of `TranscriptionConfig`. A refusal comes as an error event.
+
+        Raises:
+            ConfigError: A setting is not known, not possible, or fixed while the session runs.
+            SessionEnded: The session is over.
+        """
+        config = changed_transcription(self.config, changes)
+        await self._supervisor.submit(lambda _: self._transcriber.configure(config))
+        self.config = config

@@ -1,0 +1,124 @@
+"""A translation session on the simulator: speech and words of another language, and an end that says all."""
+
+import pytest
+import trio
+from rooms import MS, Peer, said
+
+from engine import BidiConnectionCloseEvent, ClientSettings, TranslationConfig, open_translation
+from engine.audio.pcm import bytes_to_ms, silence, tone
+from engine.config import AudioSettings, EngineSettings
+from engine.errors import ConfigError, DeadlinePassed, SessionEnded
+from engine.events.listening import TranslatedAudioEvent, TranslationTextEvent
+from engine.simulator import Script, Translation, serve
+from engine.testing import MemoryConnector, in_memory
+
+SCRIPT = Script(translations=[Translation("Good morning to you.", "Buenos días a usted.")])
+SPEECH = tone(220, 600) + silence(400)
+
+
+def config(**settings):
+    return TranslationConfig(**{"language": "es", "client": ClientSettings(api_key="key"), **settings})
+
+
+def words(events, of):
+    return "".join(event.text for event in events if isinstance(event, TranslationTextEvent) and event.of == of)
+
+
+def audio(events):
+    return b"".join(event.pcm for event in events if isinstance(event, TranslatedAudioEvent))
+
+
+async def test_speech_comes_back_in_another_language(autojump_clock):
+    async with serve(None, SCRIPT.responder, host=None) as simulator:
+        settings = config(transcription={"model": "gpt-realtime-whisper"})
+        async with open_translation(settings, connector=in_memory(simulator)) as session:
+            await session.send_audio(SPEECH)
+            await trio.sleep(3)
+            await session.finish()
+            with trio.fail_after(20):
+                events = [event async for event in session.receive()]
+        assert events[-1] == BidiConnectionCloseEvent(session.connection_id, "complete")
+        assert words(events, "source") == "Good morning to you."
+        assert words(events, "translation") == "Buenos días a usted."
+        assert bytes_to_ms(len(audio(events))) > 500
+        times = [event.elapsed_ms for event in events if isinstance(event, TranslatedAudioEvent)]
+        assert times == sorted(times)
+        (ledger,) = simulator.sessions
+        assert ledger.received.types[0] == "session.update"
+        assert ledger.received.types[-1] == "session.close"
+        assert not ledger.sent.counts["error"]
+
+
+async def test_silence_is_filled_in_until_the_speech_is_over(autojump_clock):
+    async with serve(None, SCRIPT.responder, host=None) as simulator:
+        async with open_translation(config(), connector=in_memory(simulator)) as session:
+            await trio.sleep(4.1)
+            await session.finish()
+            await trio.sleep(4)
+        (ledger,) = simulator.sessions
+        assert ledger.received.counts["session.input_audio_buffer.append"] == pytest.approx(20, abs=1)
+        assert ledger.received.types[-1] == "session.close"
+
+
+async def test_the_translation_can_be_had_in_real_time_and_in_another_rate(autojump_clock):
+    async with serve(None, SCRIPT.responder, host=None) as simulator:
+        settings = config(audio=AudioSettings(input_rate=16_000, output_rate=48_000))
+        async with open_translation(settings, connector=in_memory(simulator)) as session:
+            phone = session.audio_out(20, format="pcmu")
+            await session.send_audio(tone(220, 600, rate_hz=16_000))
+            await trio.sleep(3)
+            await session.finish()
+            frames = [frame async for frame in phone]
+            events = [event async for event in session.receive()]
+        assert {len(frame) for frame in frames} == {160}
+        assert any(set(frame) != {0xFF} for frame in frames)
+        heard = [event for event in events if isinstance(event, TranslatedAudioEvent)]
+        assert {(event.sample_rate, event.format) for event in heard} == {(48_000, "pcm")}
+        on_wire_ms = sum(
+            bytes_to_ms(len(message.event["delta"]) * 3 // 4)
+            for message in simulator.sessions[0].sent
+            if message.type == "session.output_audio.delta"
+        )
+        assert bytes_to_ms(len(audio(events)), 48_000) == pytest.approx(on_wire_ms, abs=1)
+
+
+async def test_the_language_changes_while_it_runs(autojump_clock):
+    async with serve(None, SCRIPT.responder, host=None) as simulator:
+        async with open_translation(config(), connector=in_memory(simulator)) as session:
+            await session.update(language="fr")
+            await trio.sleep(1)
+            assert session.config.language == "fr"
+            with pytest.raises(ConfigError, match="model"):
+                await session.update(model="other")
+        (ledger,) = simulator.sessions
+        assert '"fr"' in [message for message in ledger.sent if message.type == "session.updated"][-1].text
+
+
+async def test_a_service_that_never_finishes_is_not_waited_for(autojump_clock):
+    connector = MemoryConnector()
+    async with trio.open_nursery() as nursery:
+
+        async def serve_by_hand():
+            peer = Peer(await connector.accept())
+            await peer.say(said("session.created", session={"type": "translation", "id": "sess_1"}))
+            await peer.hear("session.close")
+            await trio.sleep(29)
+            await peer.say(said("session.output_transcript.delta", delta="still here"), said("weekly.novelty"))
+
+        nursery.start_soon(serve_by_hand)
+        async with open_translation(config(engine=EngineSettings()), connector=connector) as session:
+            await session.send_audio(MS * 100)
+            began = trio.current_time()
+            await session.finish()
+            await session.finish()
+            with pytest.raises(DeadlinePassed, match=r"session\.close"):
+                [event async for event in session.receive()]
+            assert trio.current_time() - began == pytest.approx(59, abs=0.1)
+            with pytest.raises(SessionEnded):
+                await session.finish()
+
+
+def test_only_pcm_can_be_translated():
+    with pytest.raises(ConfigError, match="wire_format"):
+        config(audio=AudioSettings(format="pcmu"))
+    assert config(audio=AudioSettings(format="pcmu", wire_format="pcm")).audio.output_rate == 8000
