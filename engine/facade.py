@@ -39,7 +39,7 @@ class BidiOpenAIRealtimeModel:
         model_id: Model identifier.
         provider_config: `{"audio": {...}, "inference": {...}}`: see `engine.config.AudioSettings` and
             `SessionConfig`; `"image_input": True` lets images be sent; `"engine": {...}` as `EngineSettings`.
-        client_config: See `engine.config.ClientSettings`; what is missing comes from the environment.
+        client_config: Fields of `engine.ClientSettings`, or one; what is missing comes from the environment.
         connector: How to connect; the network when None.
         **kwargs: Other arguments are accepted and ignored.
 
@@ -59,7 +59,7 @@ class BidiOpenAIRealtimeModel:
         self,
         model_id: str = DEFAULT_MODEL,
         provider_config: Mapping[str, Any] | None = None,
-        client_config: Mapping[str, Any] | None = None,
+        client_config: Mapping[str, Any] | ClientSettings | None = None,
         *,
         connector: Connector | None = None,
         **kwargs: Any,  # noqa: ARG002 - the contract has them
@@ -220,8 +220,10 @@ def _audio_config(given: Mapping[str, Any]) -> dict[str, Any]:
     return defaults | deepcopy(dict(given))
 
 
-def _settings(cls: Any, given: Mapping[str, Any] | None, where: str) -> Any:
-    """Make settings of a mapping, naming a key that is wrong."""
+def _settings(cls: Any, given: Any, where: str) -> Any:
+    """Make settings of a mapping, naming a key that is wrong; or take them as they are."""
+    if isinstance(given, cls):
+        return given
     known = {field.name for field in cls.__attrs_attrs__}
     settings = _mapping(given, where)
     for key in settings.keys() - known:

@@ -19,8 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from engine.metering.turn_log import TurnLog
-from engine.telemetry import Telemetry, open_telemetry
+from engine.telemetry import SessionMeter, Telemetry, open_telemetry
 from engine.telemetry.instruments import Instruments
 from engine.telemetry.spans import SPANS_OPEN_MAX
 from engine.wire.client import ConversationItemCreate, ResponseCreate
@@ -104,6 +103,15 @@ class Program:
         self.session = Telemetry(
             trace, tracer, instruments, model="gpt-realtime", connection_id="connection_1", now=1000.0
         )
+
+    def metered(self) -> SessionMeter:
+        """A session's meter that has begun in this program."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(trace, "get_tracer_provider", lambda: self.tracers)
+            patch.setattr(metrics, "get_meter_provider", lambda: self.meters)
+            meter = SessionMeter("gpt-realtime", "connection_1")
+            meter.started(1000.0)
+        return meter
 
     def begin(self) -> Telemetry:
         self.session.session_started(1000.0)
@@ -411,10 +419,8 @@ def test_durations_errors_and_the_session_are_counted(program: Program):
 
 
 def test_the_turn_logs_latencies_and_interruptions_become_metrics(program: Program):
-    log = TurnLog()
-    telemetry = program.begin()
-    both = telemetry.beside(log)
-    assert log.listener is telemetry
+    both = program.metered()
+    log = both.log
     speech = {"item_id": "a", "audio_start_ms": 0}
     both.observe(server("input_audio_buffer.speech_stopped", item_id="a", audio_end_ms=9), 1001.0)
     both.observe(created(), 1001.2)
@@ -434,6 +440,42 @@ def test_the_turn_logs_latencies_and_interruptions_become_metrics(program: Progr
     assert points["gen_ai.client.operation.duration"][0].count == 1
     assert points["gen_ai.execute_tool.duration"][0].value == pytest.approx(0.5)
     assert log.turns[0].tools[0].duration_ms == pytest.approx(500)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "port"),
+    [
+        ("wss://api.openai.com/v1/realtime?model=m", "api.openai.com", 443),
+        ("ws://127.0.0.1/v1/realtime", "127.0.0.1", 80),
+        ("ws://127.0.0.1:8080/v1/realtime", "127.0.0.1", 8080),
+    ],
+)
+def test_a_sessions_meter_follows_it_from_start_to_end(program: Program, url: str, address: str, port: int):
+    meter = program.metered()
+    meter.link_opened(1001.0, url)
+    meter.observe(created(), 1002.0)
+    meter.link_closed(1003.0, "ConnectionLost")
+    meter.ended(1004.0, "error", "ConnectionLost")
+    spans = program.spans
+
+    link = spans["realtime_link"].attributes
+    assert (link["server.address"], link["server.port"], link["error.type"]) == (address, port, "ConnectionLost")
+    assert meter.log.turns[0].responses[0].status == "lost"
+    assert spans["realtime_session gpt-realtime"].attributes["error.type"] == "ConnectionLost"
+    assert spans["chat gpt-realtime"].attributes["error.type"] == "session_ended"
+
+
+def test_without_opentelemetry_a_sessions_meter_is_its_turn_log():
+    meter = SessionMeter("gpt-realtime", "connection_1")
+    meter.started(1000.0)
+    meter.link_opened(1001.0, "ws://127.0.0.1:8080")
+    assert (meter.observe, meter.sent) == (meter.log.observe, meter.log.sent)
+
+    meter.observe(created(), 1002.0)
+    meter.link_closed(1003.0)
+    meter.ended(1004.0, "complete")
+
+    assert meter.log.turns[0].responses[0].status == "lost"
 
 
 def test_sessions_of_one_provider_share_its_instruments(program: Program):

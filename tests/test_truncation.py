@@ -118,6 +118,9 @@ async def test_what_the_service_is_told_was_heard_is_what_was_handed_out(seed, a
         assert event["audio_end_ms"] == handed[item.mark] * 1000 // RATE_HZ
         assert 0 < event["audio_end_ms"] < item.sent_samples * 1000 / RATE_HZ
     assert [handed[items[event["item_id"]].mark] for event in deleted] == [0] * len(deleted)
+    *before, _ = items  # The last one still plays when the session ends.
+    untold = [items[item_id] for item_id in before if item_id not in ids]
+    assert [item for item in untold if item.sent_samples != handed[item.mark]] == []
 
 
 async def test_with_half_a_minute_queued_an_interruption_silences_the_very_next_frame(autojump_clock):

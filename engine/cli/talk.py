@@ -158,8 +158,9 @@ async def _recorded(path: Path | None, config: SessionConfig, connector: Connect
         async with recorder.recording():
             try:
                 yield tapped(connector, lambda way, message: recorder.observe(way, message, trio.current_time()))
-            except ConnectionLost as lost:
-                recorder.ended("error", trio.current_time(), lost=True, code=lost.code)
+            except BaseException as error:
+                if (lost := _lost_in(error)) is not None:
+                    recorder.ended("error", trio.current_time(), lost=True, code=lost.code)
                 raise
             finally:
                 recorder.ended("client_disconnect", trio.current_time())
@@ -169,6 +170,12 @@ async def _recorded(path: Path | None, config: SessionConfig, connector: Connect
             sys.stdout.write(f"{recorder.error}\n")
         elif figures.written_bytes:
             sys.stdout.write(f"{path}: {figures.messages:,} messages recorded\n")
+
+
+def _lost_in(error: BaseException) -> ConnectionLost | None:
+    while isinstance(error, BaseExceptionGroup):
+        error = (error.subgroup(ConnectionLost) or error).exceptions[0]
+    return error if isinstance(error, ConnectionLost) else None
 
 
 def _config(asked: Talk, client: ClientSettings) -> SessionConfig:

@@ -38,6 +38,10 @@ class Interruptions:
         """Tell the service what was heard, of all responses but those in `kept`."""
         return [self._tell(cut) for cut in self._playback.cut(now, kept)]
 
+    def response_over(self, response_id: str, now: float) -> list[Transmit]:
+        """Tell the service what came of an interrupted response after the interruption, as nobody heard it."""
+        return [self._tell(cut) for cut in self._playback.cut_response(response_id, now)]
+
     def _tell(self, cut: Cut) -> Transmit:
         if cut.heard_ms > 0:
             effect = self._composer.truncate(cut.item_id, cut.content_index, cut.heard_ms)

@@ -172,7 +172,8 @@ class Turns:
         usage = usage_event(response, event_id=event.event_id, received_at=now)
         if usage is not None:
             told.append(usage)
-        return [*told, *self.asking.ended(event, now), *self.settle(now)]
+        late = self.interruptions.response_over(response_id, now) if response_id in self._silenced else _NOTHING
+        return [*told, *late, *self.asking.ended(event, now), *self.settle(now)]
 
     def _finish(self, response_id: str) -> None:
         if response_id not in self._aside:
@@ -184,10 +185,10 @@ class Turns:
     def _audio(self, event: wire.ResponseOutputAudioDelta, now: float) -> Sequence[Effect]:
         if event.response_id in self._silenced:
             self.silenced_audio += 1
+            self._received(event)  # Nobody hears it: when the response is over, the service is told.
             return _NOTHING
         if not self.asking.apart or event.response_id not in self.asking.apart:
-            samples = base64_bytes(event.delta) // self._sample_bytes
-            self.playback.received(event.item_id, event.content_index, samples, event.response_id)
+            self._received(event)
         return (
             BidiAudioStreamEvent(
                 audio=event.delta,
@@ -210,6 +211,10 @@ class Turns:
         speaks = event.part.type == "audio" and event.response_id not in self._aside
         self.has_spoken = self.has_spoken or speaks
         return _NOTHING
+
+    def _received(self, event: wire.ResponseOutputAudioDelta) -> None:
+        samples = base64_bytes(event.delta) // self._sample_bytes
+        self.playback.received(event.item_id, event.content_index, samples, event.response_id)
 
     # --- calls ------------------------------------------------------------------------------------------------
 

@@ -100,10 +100,6 @@ class Batch:
 
     def _text(self, line: Waiting) -> bytes:
         at_s = self._at_s(line)
-        match line:
-            case Message(direction=direction, message=message, thinned=thinned):
-                return message_line(direction, message, at_s, self.reduction, thinned=thinned)
-            case LinkMade(number=number):
-                return link_line(number, at_s)
-            case End():
-                return end_line(line)
+        if isinstance(line, Message):
+            return message_line(line.direction, line.message, at_s, self.reduction, thinned=line.thinned)
+        return link_line(line.number, at_s) if isinstance(line, LinkMade) else end_line(line)

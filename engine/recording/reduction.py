@@ -8,6 +8,7 @@ import attrs
 import pybase64
 
 from engine.errors import ConfigError, shown_url
+from engine.limits import MESSAGE_HARD_MAX_BYTES
 
 AudioKept = Literal["whole", "cut", "none"]
 """All audio and images; the first `CUT_AUDIO_MAX_BYTES` of each message; or only how much there was."""
@@ -165,8 +166,11 @@ def _restored(value: Any, silence: bytes) -> Any:
 def _filled(holder: Mapping[str, Any], silence: bytes) -> Mapping[str, Any]:
     field = audio_field(holder.get("type")) or "audio"
     size, text = holder.get("audio_bytes"), holder.get(field)
-    if not isinstance(size, int) or not isinstance(text, str):
+    if not isinstance(size, int) or not isinstance(text, str) or size > MESSAGE_HARD_MAX_BYTES:
         return holder
-    kept = pybase64.b64decode(text)
+    try:
+        kept = pybase64.b64decode(text)
+    except ValueError:
+        return holder
     whole = pybase64.b64encode_as_string(kept + silence * (size - len(kept)))
     return {key: value for key, value in holder.items() if key != "audio_bytes"} | {field: whole}

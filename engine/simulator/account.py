@@ -1,7 +1,7 @@
 """What outlives a connection: the server's settings, its clock, the calls that can be joined, the keys it made."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -14,6 +14,9 @@ from engine.simulator.responder import ResponderFactory
 from engine.simulator.settings import SimulatorSettings
 
 Json = dict[str, Any]
+
+CALLS_KEPT_MAX: Final = 1000
+"""Calls that the server knows at a time; past it the oldest is ended and forgotten."""
 
 
 class Account:
@@ -63,6 +66,8 @@ class Account:
         session = self.new_session("realtime", self.new_id("sess"), model)
         call = SimulatedCall(self.new_id("rtc"), model, session, conversation, self.unix_time)
         self.calls[call.id] = call
+        if len(self.calls) > CALLS_KEPT_MAX:
+            self.calls.pop(next(iter(self.calls))).hang_up()
         return call
 
     def joinable(self, call_id: str) -> SimulatedCall | None:

@@ -39,10 +39,30 @@ class HttpRequest:
 
 @attrs.frozen
 class HttpAnswer:
-    """What is answered: a status, and a JSON object or nothing."""
+    """What is answered.
+
+    Attributes:
+        status: As in 200.
+        body: A JSON object, text, or nothing.
+        headers: Beside those of the body.
+    """
 
     status: int
-    body: dict[str, Any] | None = None
+    body: dict[str, Any] | str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def parts(self) -> list[h11.Event]:
+        """Give it as h11 sends it; the connection ends with it."""
+        body = self._bytes()
+        headers = [*self.headers, ("content-length", str(len(body))), ("connection", "close")]
+        if isinstance(self.body, dict):
+            headers.append(("content-type", "application/json"))
+        return [h11.Response(status_code=self.status, headers=headers), h11.Data(data=body), h11.EndOfMessage()]
+
+    def _bytes(self) -> bytes:
+        if self.body is None:
+            return b""
+        return self.body.encode() if isinstance(self.body, str) else orjson.dumps(self.body)
 
 
 class ReplayStream(trio.abc.Stream):
@@ -108,12 +128,7 @@ class HttpFront:
             answer = HttpAnswer(400, error_body(refusal))
         except h11.RemoteProtocolError:
             answer = HttpAnswer(400)
-        body = b"" if answer.body is None else orjson.dumps(answer.body)
-        headers = [("content-length", str(len(body))), ("connection", "close")]
-        if body:
-            headers.append(("content-type", "application/json"))
-        parts = [h11.Response(status_code=answer.status, headers=headers), h11.Data(data=body), h11.EndOfMessage()]
-        await self._stream.send_all(b"".join(self._parser.send(part) or b"" for part in parts))
+        await self._stream.send_all(b"".join(self._parser.send(part) or b"" for part in answer.parts()))
 
     async def _next(self) -> Any:
         while True:

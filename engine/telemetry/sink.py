@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, ParamSpec
 
 from engine.metering.tokens import TokenMeter
-from engine.metering.turn_log import TurnLog
 from engine.telemetry.instruments import Instruments
 from engine.telemetry.spans import Spans
 from engine.wire import server as wire
@@ -64,11 +63,6 @@ class Telemetry:
             wire.ResponseMcpCallFailed: self._mcp_answered,
             wire.ErrorReported: self._error,
         }
-
-    def beside(self, log: TurnLog) -> "Metered":
-        """Give what watches the wire for both: the turn log, which tells its latencies here from now on, and this."""
-        log.listener = self
-        return Metered(log, self)
 
     # --- what it is told --------------------------------------------------------------------------------------
 
@@ -239,29 +233,6 @@ class Telemetry:
         error = {"error.type": event.error.code or event.error.type or "unknown"}
         self._instruments.count("realtime.errors", {**self._common(), **error})
         self._spans.mark_root("error", now, error)
-
-
-class Metered:
-    """Watches the wire for a turn log and for telemetry.
-
-    Args:
-        log: The turn log.
-        telemetry: The session's telemetry.
-    """
-
-    def __init__(self, log: TurnLog, telemetry: Telemetry) -> None:
-        self._log = log
-        self._telemetry = telemetry
-
-    def observe(self, event: wire.ServerEvent, now: float) -> None:
-        """Take a server event that arrived at `now`."""
-        self._log.observe(event, now)
-        self._telemetry.observe(event, now)
-
-    def sent(self, event: ClientEvent, now: float) -> None:
-        """Take a client event that was sent at `now`."""
-        self._log.sent(event, now)
-        self._telemetry.sent(event, now)
 
 
 def open_telemetry(model: str, connection_id: str, now: float) -> Telemetry | None:

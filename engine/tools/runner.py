@@ -33,7 +33,7 @@ class _Job:
 
     Attributes:
         interrupted: The user cut in, and the tool was cancelled for it.
-        has_outcome: The model's answer stands, so nothing can interrupt the call any more.
+        has_outcome: The model's answer stands; the call takes no place any more.
     """
 
     call: ToolCall
@@ -46,7 +46,7 @@ class _Job:
 
     @property
     def cancels(self) -> bool:
-        return self.tool is not None and self.tool.settings.cancel_on_interruption and not self.has_outcome
+        return self.tool is not None and self.tool.settings.cancel_on_interruption
 
 
 class ToolRunner:

@@ -112,7 +112,11 @@ TOOL_TURN = [
 
 
 def write(path, messages, *, header=True, end=None, times=True):
-    lines = [header_line(Header(engine="9.9", began="2026-01-02T03:04:05", model="m"), WHOLE)] if header else []
+    lines = (
+        [header_line(Header(engine="9.9", began="2026-01-02T03:04:05", model="m", url="wss://x/v1"), WHOLE)]
+        if header
+        else []
+    )
     for at, way, event in messages:
         text = event if isinstance(event, (str, bytes)) else json.dumps(event)
         line = message_line(way, text, at, WHOLE)
@@ -142,6 +146,7 @@ def test_what_it_is_and_how_it_went(command, tmp_path):
     assert facts(shown) == {
         "recording": "call.jsonl, by engine 9.9",
         "began": "2026-01-02T03:04:05",
+        "service": "wss://x/v1",
         "model": "gpt-realtime",
         "voice": "cedar",
         "length": "3.0 s",

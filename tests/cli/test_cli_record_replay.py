@@ -57,22 +57,15 @@ def test_the_key_is_not_in_the_recording(command, tmp_path, monkeypatch):
     assert b"it is (not shown)" in (tmp_path / "a").read_bytes()
 
 
-def test_a_lost_connection_is_marked_and_lost_again(command, tmp_path):
-    path = tmp_path / "call.jsonl"
+def test_a_lost_connection_is_marked(command, tmp_path, monkeypatch):
     with simulate("--port", 0) as (process, welcome):
         url = re.search(r"ws://127\.0\.0\.1:\d+/v1", welcome).group()
-        text = read_recording(_recorded_until_killed(command, process, url, path))
+        monkeypatch.setattr("engine.cli.talk_text._echo", lambda *_, **__: process.kill())
+        shown = command("talk", "--text", "--base-url", url, "--record", tmp_path / "call.jsonl", typed=LINES)
 
-    assert (text.end.lost, text.end.code) == (True, None)
-
-
-def _recorded_until_killed(command, process, url, path):
-    """Talk with a server that dies when it is asked."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.cli.talk_text._echo", lambda *_, **__: process.kill())
-        shown = command("talk", "--text", "--base-url", url, "--record", path, typed=LINES)
+    end = read_recording(tmp_path / "call.jsonl").end
     assert shown.code == exits.CONNECTION
-    return path
+    assert (end.reason, end.lost, end.code) == ("error", True, 1006)
 
 
 def test_a_talk_whose_recording_fails_goes_on(command, tmp_path):

@@ -30,6 +30,8 @@ FIXED_TEXTS: Final = (
 """What the contract fixes of an error's text."""
 
 APPEND: Final = "input_audio_buffer.append"
+SPEECH_STARTED: Final = "input_audio_buffer.speech_started"
+TAKEN_BACK: Final = ("conversation.item.truncate", "conversation.item.delete")
 CREATE_ITEM: Final = "conversation.item.create"
 ERROR: Final = "error"
 NOT_HEARD: Final = "conversation.item.input_audio_transcription.failed"
@@ -186,6 +188,32 @@ def event_ids(pair: Pair) -> None:
     if None not in ids and len(set(ids)) >= len(ids) / max(1, len(pair.ours.handshakes)):
         for message in control:
             del message["event_id"]
+
+
+def unheard_taken_back(pair: Pair) -> None:
+    """Ours tells the service, once for each spoken item, how much was heard: never more than came, and never 0 ms."""
+    received: dict[str, float] = defaultdict(float)
+    for delta in pair.sent("response.output_audio.delta"):
+        received[delta["item_id"]] += len(base64.b64decode(delta["delta"])) / 48
+    told = [message for message in pair.ours.messages if message["type"] in TAKEN_BACK]
+    items = [message["item_id"] for message in told]
+    lengths = [(message["audio_end_ms"], received[message["item_id"]]) for message in told if "audio_end_ms" in message]
+    in_range = all(0 < heard_ms <= came_ms for heard_ms, came_ms in lengths)
+    interrupted = bool(pair.ours.of_type("bidi_interruption")) and bool(pair.sent(SPEECH_STARTED))
+    if interrupted and in_range and len(set(items)) == len(items) and set(items) <= set(received):
+        pair.ours.messages = [message for message in pair.ours.messages if message not in told]
+        _less_is_read(pair)
+    ended = (done["response"] for done in pair.sent("response.done"))
+    cut_off = {response["id"] for response in ended if response["status"] == "cancelled"}
+    unheard = {delta["item_id"] for delta in pair.sent("response.output_audio.delta") if delta["response_id"] in cut_off}
+    pair.demand(not interrupted or unheard <= set(items), "the service is told what was not heard")
+
+
+def _less_is_read(pair: Pair) -> None:
+    """What was taken back is no input of the next response any more."""
+    for theirs, ours in zip(pair.seed.of_type("bidi_usage"), pair.ours.of_type("bidi_usage"), strict=False):
+        if ours["inputTokens"] < theirs["inputTokens"] and ours["outputTokens"] == theirs["outputTokens"]:
+            ours.update(copy.deepcopy(theirs))
 
 
 def frames_joined(pair: Pair) -> None:

@@ -250,6 +250,27 @@ async def test_when_no_audio_is_left_to_leave_out_the_recording_ends(tmp_path, a
     assert len([record for record in caplog.records if "ends early" in record.message]) == 1
 
 
+async def test_large_messages_without_audio_are_kept_as_they_are(tmp_path, autojump_clock):
+    recorder = Recorder(tmp_path / "call.jsonl", buffer_max_bytes=20_000)
+    async with recorder.recording():
+        note(recorder, event(0, pad="p" * 2000), *[audio()] * 3)
+
+    first, *others = read_recording(recorder.path).entries
+    assert (len(first.event["pad"]), first.thinned) == (2000, False)
+    assert [entry.thinned for entry in others] == [True, True, False]
+
+
+async def test_a_disk_that_fails_after_it_was_too_slow_is_told_once(tmp_path, autojump_clock, caplog):
+    path = tmp_path / "call.jsonl"
+    path.symlink_to("/dev/full")
+    recorder = Recorder(path, buffer_max_bytes=10_000)
+    async with recorder.recording():
+        note(recorder, *[event(number, pad="p" * 900) for number in range(20)])
+
+    assert "too slow" in str(recorder.error)
+    assert len([record for record in caplog.records if "ends early" in record.message]) == 1
+
+
 @pytest.mark.parametrize("name", ["call.jsonl", "call.jsonl.gz"])
 async def test_a_file_never_grows_over_its_bound(tmp_path, name, autojump_clock, caplog):
     recorder = Recorder(tmp_path / name, max_bytes=5000)

@@ -119,6 +119,13 @@ def test_empty_lines_and_several_gzip_members_are_read(tmp_path):
     assert len(read_recording(path).entries) == 2
 
 
+def test_a_mark_of_a_later_version_is_passed_over(tmp_path):
+    path = tmp_path / "call.jsonl"
+    path.write_bytes(LINES[1] + b'{"bookmark":"here"}\n' + LINES[2])
+
+    assert len(read_recording(path).entries) == 2
+
+
 def test_gzip_is_known_by_what_it_holds(tmp_path):
     path = tmp_path / "call.jsonl"
     path.write_bytes(gzip.compress(LINES[1]))

@@ -150,6 +150,24 @@ def test_what_a_tool_on_another_server_is_called_with_is_not_shown(event, reduct
     assert "mcp.example/sse" in text
 
 
+@pytest.mark.parametrize("tool", [{"type": "mcp", "server_label": "x", "server_url": "https://mcp.example/sse"}])
+def test_a_tool_on_another_server_without_secrets_stays(tool):
+    assert WHOLE.reduce({"type": "session.update", "session": {"tools": [tool]}}) is False
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "input_audio_buffer.append", "audio": "", "audio_bytes": 2**40},
+        {"type": "input_audio_buffer.append", "audio": "", "audio_bytes": "many"},
+        {"type": "input_audio_buffer.append", "audio": "A", "audio_bytes": 5},
+        {"type": "input_audio_buffer.append", "audio": None, "audio_bytes": 5},
+    ],
+)
+def test_a_length_that_can_not_be_is_not_filled(event):
+    assert restored(event) == event
+
+
 def test_a_client_secret_is_not_shown():
     event = {"type": "session.created", "session": {"client_secret": {"value": "anything", "expires_at": 1}}}
 

@@ -11,6 +11,7 @@ from openai.types.realtime.client_secret_create_response import ClientSecretCrea
 from sim_client import CONVERSATION, in_memory
 
 from engine.simulator import INSTANT, SimulatorSettings, serve
+from engine.simulator.account import CALLS_KEPT_MAX
 from engine.simulator.client_secrets import KEPT_MAX, ClientSecrets
 from engine.simulator.http_front import BODY_MAX_BYTES, ReplayStream
 from engine.simulator.ids import IdMint
@@ -240,6 +241,7 @@ async def test_openai_python_makes_secrets_and_hangs_up():
                     expires_after={"anchor": "created_at", "seconds": 60}, session={"type": "realtime"}
                 )
                 client.realtime.calls.hangup(call.id)
+                assert "m=audio 0" in client.realtime.calls.create(sdp=OFFER, session={"type": "realtime"}).text
                 with pytest.raises(openai.BadRequestError, match="above maximum"):
                     client.realtime.client_secrets.create(expires_after={"anchor": "created_at", "seconds": 9999})
                 return made
@@ -274,3 +276,69 @@ async def test_bytes_that_were_read_are_read_once_more_in_any_portions():
     await stream.wait_send_all_might_not_block()
     await stream.aclose()
     assert await other.receive_some() == b""
+
+
+OFFER = "v=0\r\no=- 7 7 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=sendrecv\r\n"
+
+
+async def make_call(server, content_type, body, key="sk-test"):
+    head = f"POST /v1/realtime/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+    stream = server.connect_stream()
+    await stream.send_all(f"{head}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    answer = await stream.receive_some()
+    head, _, sdp = answer.decode().partition("\r\n\r\n")
+    return head, sdp
+
+
+def form(**parts):
+    lines = [
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in parts.items()
+    ]
+    return "multipart/form-data; boundary=x", "".join(lines) + "--x--\r\n"
+
+
+async def test_an_offer_makes_a_call_without_media_that_can_be_joined(autojump_clock):
+    async with served() as server:
+        head, sdp = await make_call(server, *form(sdp=OFFER, session=json.dumps(REALTIME)))
+        (call,) = server.calls.values()
+        assert head.startswith("HTTP/1.1 201")
+        assert f"location: /v1/realtime/calls/{call.id}\r\n" in head
+        assert sdp.endswith("m=audio 0 UDP/TLS/RTP/SAVPF 111 0\r\n")
+        assert (call.session["instructions"], call.session["model"]) == ("Be brief.", "gpt-realtime-2")
+        async with in_memory(server, f"/v1/realtime?call_id={call.id}", greeted=False) as client:
+            assert (await client.update())["id"] == call.session["id"]
+
+
+async def test_a_browser_makes_a_call_with_its_secret(autojump_clock):
+    async with served() as server:
+        _, made = await post(server, SECRETS, {"session": REALTIME})
+        head, _ = await make_call(server, "application/sdp", OFFER, made["value"])
+        (call,) = server.calls.values()
+        assert head.startswith("HTTP/1.1 201")
+        assert call.session["instructions"] == "Be brief."
+
+
+async def test_the_oldest_call_ends_past_the_bound(autojump_clock):
+    async with served() as server:
+        calls = [server.create_call() for _ in range(CALLS_KEPT_MAX + 1)]
+        assert calls[0].ended.is_set()
+        assert not calls[1].ended.is_set()
+        assert list(server.calls) == [call.id for call in calls[1:]]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "param"),
+    [
+        ("application/sdp", " ", "sdp"),
+        (*form(session="{}"), "sdp"),
+        ("multipart/form-data", "no parts at all", "sdp"),
+        (*form(sdp=OFFER, session='{"type": "realtime", "voice": "x"}'), "session.voice"),
+        (*form(sdp=OFFER, session="{"), None),
+    ],
+)
+async def test_an_offer_that_is_none_is_refused(content_type, body, param, autojump_clock):
+    async with served() as server:
+        head, text = await make_call(server, content_type, body)
+        assert head.startswith("HTTP/1.1 400")
+        assert json.loads(text)["error"]["param"] == param
+        assert not server.calls

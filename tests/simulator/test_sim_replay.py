@@ -178,6 +178,18 @@ async def test_audio_is_measured_in_each_sides_own_format(autojump_clock):
         await socket.until("input_audio_buffer.speech_started")
 
 
+def test_audio_that_is_none_has_no_length():
+    plan = Plan.of([append(100), client("input_audio_buffer.append", audio=7), client("input_audio_buffer.append")])
+
+    assert plan.audio_ms == 100
+
+
+def test_an_echo_that_nobody_asked_for_names_nothing():
+    plan = Plan.of([client("conversation.item.create", item=user("hi")), server("conversation.item.added", item={})])
+
+    assert plan.created == [None]
+
+
 async def test_a_commit_by_hand_ends_a_shorter_utterance(autojump_clock):
     turn = [
         created(),

@@ -77,9 +77,11 @@ def told(events):
 async def test_the_session_sees_again_what_it_saw(tmp_path, name, pace, autojump_clock):
     before = await recorded(tmp_path / name)
 
-    async with replay(tmp_path / name, pace=pace) as served:
-        async with open_session(config(), connector=served.connector) as session:
-            again = await converse(session)
+    async with (
+        replay(tmp_path / name, pace=pace) as served,
+        open_session(config(), connector=served.connector) as session,
+    ):
+        again = await converse(session)
 
     assert told(again) == told(before)
     assert len(before) > 10
@@ -91,9 +93,11 @@ async def test_without_the_recorded_audio_it_lasts_as_long(tmp_path, autojump_cl
     before = await recorded(tmp_path / "call.jsonl", audio="none")
     heard = sum(len(event.pcm) for event in before if isinstance(event, BidiAudioStreamEvent))
 
-    async with replay(tmp_path / "call.jsonl") as served:
-        async with open_session(config(), connector=served.connector) as session:
-            again = await converse(session, frame_ms=100)
+    async with (
+        replay(tmp_path / "call.jsonl") as served,
+        open_session(config(), connector=served.connector) as session,
+    ):
+        again = await converse(session, frame_ms=100)
 
     pcm = b"".join(event.pcm for event in again if isinstance(event, BidiAudioStreamEvent))
     assert pcm == bytes(heard)
@@ -104,9 +108,11 @@ async def test_without_the_recorded_audio_it_lasts_as_long(tmp_path, autojump_cl
 async def test_what_the_session_does_otherwise_is_told(tmp_path, autojump_clock):
     await recorded(tmp_path / "call.jsonl")
 
-    async with replay(tmp_path / "call.jsonl") as served:
-        async with open_session(config(), connector=served.connector) as session:
-            await converse(session, question="what day is it?")
+    async with (
+        replay(tmp_path / "call.jsonl") as served,
+        open_session(config(), connector=served.connector) as session,
+    ):
+        await converse(session, question="what day is it?")
 
     (difference,) = served.differences
     assert (difference.recorded, difference.actual) == ("what time is it?", "what day is it?")
@@ -128,10 +134,12 @@ async def test_a_connection_that_was_lost_is_lost_again(tmp_path, autojump_clock
         await trio.sleep(5)
         recorder.ended("error", trio.current_time(), lost=True, code=1011)
 
-    async with replay(tmp_path / "call.jsonl") as served:
-        async with open_session(config(), connector=served.connector) as session:
-            with pytest.raises(ConnectionLost) as caught:
-                await rest(session)
+    async with (
+        replay(tmp_path / "call.jsonl") as served,
+        open_session(config(), connector=served.connector) as session,
+    ):
+        with pytest.raises(ConnectionLost) as caught:
+            await rest(session)
 
     assert caught.value.code == 1011
 
