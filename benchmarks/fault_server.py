@@ -8,6 +8,7 @@ prints its port, and a line of JSON with a `LoadReport` for each connection that
 import base64
 import json
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -32,6 +33,7 @@ class Load:
         interval_s: Between two of them; 0 sends them as fast as they are taken.
         ping_interval_s: Between two pings (the service: about 20 s).
         pong_deadline_s: A pong that takes longer ends the connection with code 1011.
+        interrupt_after_s: After the load, this long, the user is heard to speak.
         expire: In place of the load, the end of a session's life: `session_expired` (if `expire_tells`), then a close
             with code 1001.
         expire_tells: False to close without the error.
@@ -42,6 +44,7 @@ class Load:
     interval_s: float = 0.0
     ping_interval_s: float = 20.0
     pong_deadline_s: float = 20.0
+    interrupt_after_s: float | None = None
     expire: bool = False
     expire_tells: bool = True
 
@@ -55,6 +58,7 @@ class LoadReport:
         pings: Sent, and answered or given up.
         pongs: Received in time.
         slowest_pong_s: The longest wait for one.
+        interrupted_at: When the user was heard, on the machine's monotonic clock.
         close_code: Of the end; None while it lasts.
     """
 
@@ -62,6 +66,7 @@ class LoadReport:
     pings: int = 0
     pongs: int = 0
     slowest_pong_s: float = 0.0
+    interrupted_at: float | None = None
     close_code: int | None = None
 
 
@@ -150,6 +155,7 @@ class _Connection:
             await self._send("response.output_item.added", **_item(number, "in_progress"))
             if number == 1:
                 await self._pour(place | {"content_index": 0})
+                await self._interrupt()
             await self._send("response.output_item.done", **_item(number, "completed"))
             await self._send("response.done", response=_response(number, "completed"))
 
@@ -161,6 +167,12 @@ class _Connection:
             self._report.deltas_sent += 1
             if self._load.interval_s:
                 await trio.sleep(self._load.interval_s)
+
+    async def _interrupt(self) -> None:
+        if self._load.interrupt_after_s is not None:
+            await trio.sleep(self._load.interrupt_after_s)
+            self._report.interrupted_at = time.monotonic()
+            await self._send("input_audio_buffer.speech_started", item_id="item_user", audio_start_ms=0)
 
     async def _expire(self) -> None:
         if self._load.expire_tells:

@@ -1,8 +1,10 @@
-"""Three faults that peers show, measured on ours, and on the seed with `--peers`. `python -m benchmarks.faults --help`.
+"""Four faults that peers show, measured on ours, and on the seed with `--peers`. `python -m benchmarks.faults --help`.
 
 - `stop()` after 100 of 20,000 unread audio deltas; wanted: at most 100 ms.
 - A consumer that stalls for 50 s while 20,000 deltas of 100 ms come and the server pings; wanted: the connection is
   kept, and memory grows by no more than the inbox may hold.
+- The user cuts in with 30 s of speech queued, and the listener takes it at the pace at which it is heard; wanted: told
+  within the piece that sounds, and no stale speech after it.
 - `session_expired` followed by a close with code 1001; wanted: `BidiModelTimeoutError`.
 
 The server is a process of its own, and so is each measured run. All is bounded in time.
@@ -20,6 +22,9 @@ from typing import Any, Final
 DRIVERS: Final = Path(__file__).parent / "drivers"
 STOP_BOUND_S: Final = 10.0
 STOP_WANTED_S: Final = 0.1
+BARGE_IN_DELTAS: Final = 300
+BARGE_IN_BOUND_S: Final = 45.0
+BARGE_IN_WANTED_MS: Final = 150.0
 MARGIN_S: Final = 60.0
 """For a run to start, and for reading what waits after a stall."""
 RSS_MARGIN: Final = 2.0
@@ -88,6 +93,16 @@ def tell_stall(figures: dict[str, Any]) -> tuple[str, bool]:
     return told, kept and figures["grown_mib"] <= RSS_MARGIN * bound_mib
 
 
+def tell_barge_in(figures: dict[str, Any]) -> tuple[str, bool]:
+    """Put an interruption in words: a listener that is busy with a piece of 100 ms can't be told before its end."""
+    told_at = figures.get("told_at")
+    if told_at is None:
+        return f"never told in {BARGE_IN_BOUND_S:g} s", False
+    late_ms = 1000 * (told_at - figures["server"]["interrupted_at"])
+    told = f"told after {late_ms:.0f} ms; {figures['audio']} pieces heard, {figures['stale']} of them after it"
+    return told, late_ms <= BARGE_IN_WANTED_MS and not figures["stale"]
+
+
 def tell_expiry(figures: dict[str, Any]) -> tuple[str, bool]:
     """Put the end of a session in words."""
     raised = figures.get("raised")
@@ -99,7 +114,10 @@ def report(name: str, python: str, driver: str, asked: argparse.Namespace) -> bo
     load = {"deltas": asked.deltas}
     stops = [measure(python, driver, "stop", load, STOP_BOUND_S) for _ in range(asked.runs)]
     stall_load = load | {"ping_interval_s": asked.ping_interval_s, "pong_deadline_s": asked.ping_interval_s}
+    queued = {"deltas": BARGE_IN_DELTAS, "interrupt_after_s": 1.0}
+    barge_in = measure(python, driver, "barge_in", queued, BARGE_IN_BOUND_S)
     rows = {
+        "the user cuts in, 30 s of speech queued": tell_barge_in(barge_in),
         f"stop() after 100 of {asked.deltas} deltas": tell_stop(stops),
         f"consumer stalls {asked.stall_s:g} s": tell_stall(measure(python, driver, "stall", stall_load, asked.stall_s)),
         "session_expired, then close 1001": tell_expiry(measure(python, driver, "expiry", {"expire": True}, 10.0)),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,23 @@ async def expiry(url: str, _: float) -> dict[str, Any]:
     return {"raised": raised}
 
 
+async def barge_in(url: str, bound_s: float) -> dict[str, Any]:
+    model = await started(url)
+    audio, stale, told_at = 0, 0, None
+    with trio.move_on_after(bound_s):
+        async for event in model.receive():
+            if isinstance(event, engine.BidiAudioStreamEvent):
+                audio += 1
+                stale += told_at is not None
+                await trio.sleep(0.1)
+            elif isinstance(event, engine.BidiInterruptionEvent):
+                told_at = time.monotonic()
+            elif isinstance(event, engine.BidiResponseCompleteEvent):
+                break
+    await model.stop()
+    return {"told_at": told_at, "audio": audio, "stale": stale}
+
+
 if __name__ == "__main__":
-    fault = {"stop": stop, "stall": stall, "expiry": expiry}[sys.argv[1]]
+    fault = {"stop": stop, "stall": stall, "expiry": expiry, "barge_in": barge_in}[sys.argv[1]]
     print(json.dumps(trio.run(fault, sys.argv[2], float(sys.argv[3]))), flush=True)

@@ -64,6 +64,25 @@ async def expiry(url, _):
     return {"raised": None}
 
 
+async def barge_in(url, bound_s):
+    model = await started(url)
+    audio, stale, told_at = 0, 0, None
+    try:
+        async with asyncio.timeout(bound_s):
+            async for event in model.receive():
+                if event["type"] == "bidi_audio_stream":
+                    audio += 1
+                    stale += told_at is not None
+                    await asyncio.sleep(0.1)
+                elif event["type"] == "bidi_interruption":
+                    told_at = time.monotonic()
+                elif event["type"] == "bidi_response_complete":
+                    break
+    except TimeoutError:
+        pass
+    return {"told_at": told_at, "audio": audio, "stale": stale}
+
+
 if __name__ == "__main__":
-    fault = {"stop": stop, "stall": stall, "expiry": expiry}[sys.argv[1]]
+    fault = {"stop": stop, "stall": stall, "expiry": expiry, "barge_in": barge_in}[sys.argv[1]]
     print(json.dumps(asyncio.run(fault(sys.argv[2], float(sys.argv[3])))), flush=True)

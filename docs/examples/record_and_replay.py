@@ -40,9 +40,8 @@ async def record() -> None:
 
 
 async def play(question: str) -> None:
-    async with replay("call.jsonl") as served:
-        async with open_session(CONFIG, connector=served.connector) as session:
-            print("replayed:", await ask(session, question))
+    async with replay("call.jsonl") as served, open_session(CONFIG, connector=served.connector) as session:
+        print("replayed:", await ask(session, question))
     for difference in served.differences:
         print(f"otherwise: {difference}")
 

@@ -28,7 +28,7 @@ from engine.recording.reduction import AudioKept, Reduction
 logger = logging.getLogger(__name__)
 
 RECORDING_MAX_BYTES: Final = 2**30
-"""Largest file. An hour of audio both ways at 24 kHz is 460 MB of base64; the recording ends with a mark past it."""
+"""Largest file. An hour of audio both ways at 24 kHz is 474 MB; the recording ends with a mark past it."""
 
 RECORDER_BUFFER_MAX_BYTES: Final = 16 * 2**20
 """What may wait for the disk: two minutes of audio both ways. Past it the oldest audio is left out of the recording,
