@@ -4,21 +4,18 @@ Decoding is strict about what is there (a number where text belongs is a violati
 about what is new: unknown events and fields are kept in `extra`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 import attrs
 import cattrs
 import orjson
-from cattrs.cols import list_structure_factory
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from engine.errors import RemoteViolation, UnsupportedContent
 from engine.wire.client import CLIENT_CLASSES, ClientEvent, ClientEventBase
-from engine.wire.items import ITEM_CLASSES, Item, UnknownItem
-from engine.wire.record import Record, known_keys
+from engine.wire.converters import WRONG, Hook, Mismatch, lenient_factory, make_converter
+from engine.wire.record import Record
 from engine.wire.server import SERVER_CLASSES, ServerEvent, ServerEventBase, UnknownServerEvent
-from engine.wire.session import TextOrObject, TokenCount
 from engine.wire.translation import (
     TRANSLATION_CLIENT_CLASSES,
     TRANSLATION_SERVER_CLASSES,
@@ -27,172 +24,15 @@ from engine.wire.translation import (
 )
 
 R = TypeVar("R", bound=Record)
-_Hook = Callable[[Any, Any], Any]
-_Factory = Callable[[Any, cattrs.Converter], _Hook]
-
-_WRONG = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
-"""What a value that does not fit its type raises."""
 
 _TYPE_SHOWN_CHARS = 64
 """What an error shows of a `type` that is not ours; our longest has 53 characters."""
 
+_converter = make_converter(detailed=False)
+_explainer = make_converter(detailed=True)
+_lenient = make_converter(detailed=False, records=lenient_factory)
 
-class _Mismatch(ValueError):
-    """A JSON value of the wrong type. Says which types, never the value: it may be somebody's words."""
-
-    def __init__(self, expected: str, value: Any) -> None:
-        super().__init__(f"expected {expected}, got {type(value).__name__}")
-
-
-def _strict(*accepted: type, name: str) -> _Hook:
-    """Let values of exactly these types through: JSON's true is no number, and text is no integer."""
-
-    def hook(value: Any, _: Any) -> Any:
-        if value.__class__ not in accepted:
-            raise _Mismatch(name, value)
-        return value
-
-    return hook
-
-
-def _token_count(value: Any, _: Any) -> Any:
-    if value is None or value.__class__ is int or value == "inf":
-        return value
-    raise _Mismatch("an integer or 'inf'", value)
-
-
-def _structure_factory(cls: type[R], converter: cattrs.Converter) -> _Hook:
-    base = make_dict_structure_fn(cls, converter, extra=override(omit=True))
-    known = known_keys(cls)
-
-    def structure(value: Any, _: Any) -> R:
-        if value.__class__ is not dict:
-            raise _Mismatch("an object", value)
-        record = base(value, cls)
-        if not value.keys() <= known or None in value.values():
-            extra = {key: item for key, item in value.items() if item is None or key not in known}
-            # The record is frozen for everybody else; here it is still being made.
-            object.__setattr__(record, "extra", extra)
-        return record
-
-    return structure
-
-
-def _lenient_factory(cls: type[R], converter: cattrs.Converter) -> _Hook:
-    """Build the slow way in, for objects that the fast one refuses: what is optional and wrong goes to `extra`."""
-    known = known_keys(cls)
-    fields = [field for field in attrs.fields(cls) if field.name != "extra"]
-
-    def structure(value: Any, _: Any) -> R:
-        if value.__class__ is not dict:
-            raise _Mismatch("an object", value)
-        typed: dict[str, Any] = {}
-        extra = {key: item for key, item in value.items() if key not in known}
-        for field in fields:
-            name, required = field.name, field.default is attrs.NOTHING
-            if name not in value:
-                if required:
-                    raise KeyError(name)
-                continue
-            try:
-                typed[name] = converter.structure(value[name], field.type)
-            except _WRONG:
-                if required:
-                    raise
-                extra[name] = value[name]
-        nulls = {name: None for name, item in typed.items() if item is None}
-        return cls(**typed, extra=extra | nulls)
-
-    return structure
-
-
-def _unstructure_factory(cls: type[R], converter: cattrs.Converter) -> Callable[[R], dict[str, Any]]:
-    base = make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, extra=override(omit=True))
-    tag = cls.tag
-
-    def unstructure(record: R) -> dict[str, Any]:
-        fields = base(record)
-        if tag is not None:
-            fields = {"type": tag, **fields}
-        if record.extra:
-            fields |= record.extra
-        return fields
-
-    return unstructure
-
-
-def _item_hook(converter: cattrs.Converter) -> _Hook:
-    def structure(value: Any, _: Any) -> Any:
-        if value.__class__ is not dict:
-            raise _Mismatch("an object", value)
-        kind = value.get("type")
-        cls = ITEM_CLASSES.get(kind, UnknownItem) if isinstance(kind, str) else UnknownItem
-        return converter.structure(value, cls)
-
-    return structure
-
-
-def _list_factory(cls: Any, converter: cattrs.Converter) -> _Hook:
-    base = list_structure_factory(cls, converter)
-
-    def structure(value: Any, _: Any) -> Any:
-        if value.__class__ not in (list, tuple):  # any iterable would do for cattrs: text, and an object's keys
-            raise _Mismatch("a list", value)
-        return tuple(base(value, cls))
-
-    return structure
-
-
-def _mapping_factory(cls: Any, converter: cattrs.Converter) -> _Hook:
-    # Not cattrs' own: that one names the key in its errors, and keys are the sender's words.
-    hooks = [(converter.get_structure_hook(part), part) for part in get_args(cls)]
-    (key_hook, key_type), (value_hook, value_type) = hooks
-
-    def structure(value: Any, _: Any) -> Any:
-        if value.__class__ is not dict:
-            raise _Mismatch("an object", value)
-        return {key_hook(key, key_type): value_hook(item, value_type) for key, item in value.items()}
-
-    return structure
-
-
-def _is_record(cls: Any) -> bool:
-    return isinstance(cls, type) and issubclass(cls, Record)
-
-
-def _is_list(cls: Any) -> bool:
-    return get_origin(cls) is tuple
-
-
-def _is_mapping(cls: Any) -> bool:
-    return get_origin(cls) is Mapping
-
-
-def _make_converter(*, detailed: bool, records: _Factory = _structure_factory) -> cattrs.Converter:
-    converter = cattrs.Converter(detailed_validation=detailed)
-    text_or_object = _strict(str, dict, type(None), name="text or an object")
-    converter.register_structure_hook(str, _strict(str, name="text"))
-    converter.register_structure_hook(int, _strict(int, name="an integer"))
-    converter.register_structure_hook(float, _strict(float, int, name="a number"))
-    converter.register_structure_hook(bool, _strict(bool, name="true or false"))
-    for union in (TextOrObject, TextOrObject | None):
-        converter.register_structure_hook(union, text_or_object)
-    for union in (TokenCount, TokenCount | None):
-        converter.register_structure_hook(union, _token_count)
-    converter.register_structure_hook(Item, _item_hook(converter))
-    converter.register_unstructure_hook(Item, converter.unstructure)
-    converter.register_structure_hook_factory(_is_list, _list_factory)
-    converter.register_structure_hook_factory(_is_mapping, _mapping_factory)
-    converter.register_structure_hook_factory(_is_record, records)
-    converter.register_unstructure_hook_factory(_is_record, _unstructure_factory)
-    return converter
-
-
-_converter = _make_converter(detailed=False)
-_explainer = _make_converter(detailed=True)
-_lenient = _make_converter(detailed=False, records=_lenient_factory)
-
-_Hooks = dict[str, tuple[type[Record], _Hook]]
+_Hooks = dict[str, tuple[type[Record], Hook]]
 
 
 def _hooks(classes: Mapping[str, type[Record]]) -> _Hooks:
@@ -286,17 +126,17 @@ def _decode_client(text: str | bytes, hooks: _Hooks) -> Record:
     return _structure(value, kind, *entry)
 
 
-def _structure(value: dict[str, Any], kind: str, cls: type[Record], hook: _Hook) -> Record:
+def _structure(value: dict[str, Any], kind: str, cls: type[Record], hook: Hook) -> Record:
     record = _try(hook, value, cls)
     if record is None:
         raise _violation(value, kind, cls)
     return record
 
 
-def _try(hook: _Hook, value: dict[str, Any], cls: type[Record]) -> Record | None:
+def _try(hook: Hook, value: dict[str, Any], cls: type[Record]) -> Record | None:
     try:
         return cast("Record", hook(value, cls))
-    except _WRONG:
+    except WRONG:
         return None
 
 
@@ -319,7 +159,7 @@ def _explain(value: dict[str, Any], cls: type[Record]) -> tuple[str | None, str]
 def _describe(error: BaseException, _: type | None) -> str:
     if isinstance(error, KeyError):
         return f"missing field {error.args[0]!r}"
-    return str(error) if isinstance(error, _Mismatch) else f"the message does not fit ({type(error).__name__})"
+    return str(error) if isinstance(error, Mismatch) else f"the message does not fit ({type(error).__name__})"
 
 
 def _shown(kind: str) -> str:
