@@ -68,27 +68,6 @@ def check_audio(data: bytes, audio: AudioSettings, shape: AudioShape | None = No
         )
 
 
-def audio_bytes(content: BidiAudioInputEvent, audio: AudioSettings) -> bytes:
-    """Give the bytes of an audio event of the session's own shape.
-
-    Raises:
-        UnsupportedContent: It has another shape, or can't be sent.
-    """
-    data, shape = audio_input(content, audio)
-    if shape is not None:
-        raise UnsupportedContent(f"audio of {shape} | content not supported; this session takes {audio.input_shape}")
-    return data
-
-
-def check_whole_samples(audio: bytes, settings: AudioSettings) -> None:
-    """Make sure that audio does not end inside a sample.
-
-    Raises:
-        UnsupportedContent: It does.
-    """
-    check_audio(audio, settings)
-
-
 def _check_size(data: bytes) -> int:
     size_bytes = len(data)
     if size_bytes > APPEND_MAX_BYTES:

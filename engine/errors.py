@@ -12,6 +12,7 @@ EngineError
 |- ServerReported                     the service answered with an `error` event
 |- ConnectionLost                     the connection broke, or could not be made
 |  `- HandshakeRejected               the upgrade was refused with an HTTP status
+|- DeviceLost                         a sound device went away; the session lives
 |- DeadlinePassed                     a named wait took too long
 |  `- BidiModelTimeoutError           the session's lifetime is over: start again
 `- LimitExceeded                      a named bound of `engine.limits` was passed
@@ -174,6 +175,22 @@ class HandshakeRejected(ConnectionLost):
         super().__init__(f"the server refused the WebSocket upgrade with HTTP status {status}", reason=body or None)
         self.status = status
         self.body = body
+
+
+class DeviceLost(EngineError):
+    """A microphone or a loudspeaker gives or takes no more audio, as when it was unplugged. The session lives.
+
+    Open another device and go on with that, or end the session.
+
+    Attributes:
+        device: Its name.
+        reason: What was seen, in words.
+    """
+
+    def __init__(self, device: str, reason: str) -> None:
+        super().__init__(f"the sound device {device!r} {reason} | plug it in again, or choose another one")
+        self.device = device
+        self.reason = reason
 
 
 class DeadlinePassed(EngineError):

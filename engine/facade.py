@@ -17,6 +17,7 @@ from engine.config import (
     EngineSettings,
     SessionConfig,
 )
+from engine.config.settings import SETTINGS
 from engine.errors import AlreadyStarted, ConfigError, NotStarted
 from engine.event_stream import EventStream
 from engine.events import BidiOutputEvent, SessionInput
@@ -27,7 +28,9 @@ from engine.transport.base import Connector
 logger = logging.getLogger(__name__)
 
 _INFERENCE_KEYS: Final = ("max_output_tokens", "output_modalities", "tool_choice")
-_PROVIDER_KEYS: Final = ("audio", "inference", "image_input", "engine")
+_PROVIDER_KEYS: Final = ("audio", "inference", "session", "image_input", "engine")
+_SESSION_KEYS: Final = tuple(name for name in SETTINGS if name not in {"instructions", "tools", *_INFERENCE_KEYS})
+"""Settings that have no other place: `start` takes instructions and tools, and the contract has the inference's."""
 
 
 class BidiOpenAIRealtimeModel:
@@ -38,7 +41,8 @@ class BidiOpenAIRealtimeModel:
     Args:
         model_id: Model identifier.
         provider_config: `{"audio": {...}, "inference": {...}}`: see `engine.config.AudioSettings` and
-            `SessionConfig`; `"image_input": True` lets images be sent; `"engine": {...}` as `EngineSettings`.
+            `SessionConfig`; `"session": {...}` has the other settings of `SessionConfig`, as `turn_detection` or
+            `noise_reduction`; `"image_input": True` lets images be sent; `"engine": {...}` as `EngineSettings`.
         client_config: Fields of `engine.ClientSettings`, or one; what is missing comes from the environment.
         connector: How to connect; the network when None.
         **kwargs: Other arguments are accepted and ignored.
@@ -72,6 +76,7 @@ class BidiOpenAIRealtimeModel:
             "audio": _audio_config(_mapping(provider.get("audio"), "audio")),
             "inference": deepcopy(_mapping(provider.get("inference"), "inference")),
         }
+        self._settings = _session_config(_mapping(provider.get("session"), "session"))
         self._image_input: bool = provider.get("image_input", False)
         self._engine: EngineSettings = _settings(EngineSettings, provider.get("engine"), "engine")
         self._client: ClientSettings = _settings(ClientSettings, client_config, "client_config")
@@ -207,6 +212,7 @@ class BidiOpenAIRealtimeModel:
             tools=tools,
             history=messages or (),
             image_input=self._image_input,
+            **self._settings,
             client=self._client,
             engine=self._engine,
             **supported,
@@ -218,6 +224,12 @@ def _audio_config(given: Mapping[str, Any]) -> dict[str, Any]:
     rate = WIRE_FORMATS.get(str(given.get("format", "pcm")), WIRE_FORMATS["pcm"])[1]
     defaults = {"input_rate": rate, "output_rate": rate, "channels": 1, "format": "pcm", "voice": "alloy"}
     return defaults | deepcopy(dict(given))
+
+
+def _session_config(given: Mapping[str, Any]) -> dict[str, Any]:
+    for key in given.keys() - set(_SESSION_KEYS):
+        raise ConfigError(f"session.{key}", "(not shown)", "the keys " + ", ".join(_SESSION_KEYS))
+    return deepcopy(dict(given))
 
 
 def _settings(cls: Any, given: Any, where: str) -> Any:

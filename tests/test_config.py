@@ -25,7 +25,7 @@ from engine.config import (
 from engine.errors import ConfigError
 from engine.transport.base import Endpoint
 from engine.wire.client import SessionUpdate
-from engine.wire.codec import encode, load_object, to_object
+from engine.wire.codec import encode, load_object
 from engine.wire.session import Tool, Transcription, TurnDetection
 
 CANARY = "sk-canary-0123456789"
@@ -49,15 +49,6 @@ def session(**given) -> SessionConfig:
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 WRONG = [
-    (AudioSettings, {"input_rate": 16000}, "audio.input_rate", "24000 with format 'pcm'"),
-    (AudioSettings, {"output_rate": 48000}, "audio.output_rate", "24000 with format 'pcm'"),
-    (
-        AudioSettings,
-        {"format": "pcmu", "input_rate": 24000, "output_rate": 8000},
-        "audio.input_rate",
-        "8000 with format 'pcmu'",
-    ),
-    (AudioSettings, {"channels": 2}, "audio.channels", "1"),
     (AudioSettings, {"format": "mp3"}, "audio.format", "'pcm', 'pcmu', 'pcma'"),
     (AudioSettings, {"voice": ""}, "audio.voice", "a voice's name"),
     (AudioSettings, {"voice": None}, "audio.voice", "{'id': ...}"),
@@ -540,19 +531,6 @@ def test_off_is_said_with_an_explicit_null():
     assert sent["turn_detection"] is None
 
 
-@pytest.mark.parametrize(
-    ("audio", "wire", "bytes_per_ms"),
-    [
-        (AudioSettings(), {"type": "audio/pcm", "rate": 24000}, 48),
-        (AudioSettings(format="pcmu", input_rate=8000, output_rate=8000), {"type": "audio/pcmu"}, 8),
-        (AudioSettings(format="pcma", input_rate=8000, output_rate=8000), {"type": "audio/pcma"}, 8),
-    ],
-)
-def test_each_format_has_its_name_and_size(audio, wire, bytes_per_ms):
-    assert to_object(audio.wire_format) == wire
-    assert audio.bytes_per_ms == bytes_per_ms
-
-
 # Whatever a caller without a type checker gives.
 odd_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.integers())
 
@@ -584,15 +562,3 @@ def test_this_file_covers_all_settings():
         SessionConfig,
         Tracing,
     }
-
-
-@pytest.mark.parametrize(("name", "rate"), [("pcm", 24000), ("pcmu", 8000), ("pcma", 8000)])
-def test_rates_follow_the_format_when_they_are_not_given(name, rate):
-    audio = AudioSettings(format=name)
-
-    assert (audio.input_rate, audio.output_rate) == (rate, rate)
-
-
-def test_a_format_of_any_type_is_refused_by_name():
-    with pytest.raises(ConfigError, match=r"audio\.format"):
-        AudioSettings(format=["pcm"])

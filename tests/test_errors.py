@@ -15,6 +15,7 @@ from engine.errors import (
     ConfigError,
     ConnectionLost,
     DeadlinePassed,
+    DeviceLost,
     EngineError,
     HandshakeRejected,
     LimitExceeded,
@@ -43,6 +44,7 @@ CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type) a
         (ServerReported, {EngineError}),
         (ConnectionLost, {EngineError}),
         (HandshakeRejected, {ConnectionLost}),
+        (DeviceLost, {EngineError}),
         (DeadlinePassed, {EngineError}),
         (BidiModelTimeoutError, {DeadlinePassed}),
         (LimitExceeded, {EngineError}),
@@ -115,6 +117,13 @@ def test_a_rejected_handshake_carries_status_and_body():
     assert HandshakeRejected(404, "").reason is None
 
 
+def test_a_lost_device_is_named_with_what_was_seen():
+    error = DeviceLost("USB microphone", "has stopped")
+
+    assert str(error) == "the sound device 'USB microphone' has stopped | plug it in again, or choose another one"
+    assert (error.device, error.reason) == ("USB microphone", "has stopped")
+
+
 def test_a_deadline_names_itself_and_its_length():
     error = DeadlinePassed("connect", 15.0)
 
@@ -160,6 +169,7 @@ MADE = [
     ServerReported("no", code="bad", error_type="invalid_request_error", param="x", client_event_id="e", fatal=True),
     ConnectionLost("gone", code=1011, reason="server error"),
     HandshakeRejected(401, "no key"),
+    DeviceLost("USB microphone", "has stopped"),
     DeadlinePassed("connect", 15.0),
     BidiModelTimeoutError("time is over", system_prompt="Be brief.", tools=[{"name": "add"}]),
     LimitExceeded("inbox_max_bytes", 100, 150, "read faster"),

@@ -106,7 +106,11 @@ async def test_a_wrong_setting_fails_when_the_model_is_made(provider, client):
         ({"provider_config": {"audio": "pcm"}}, "audio"),
         ({"provider_config": {"audio": []}}, "audio"),
         ({"provider_config": {"inference": ["tool_choice"]}}, "inference"),
-        ({"provider_config": {"engine": EngineSettings()}}, "engine"),
+        ({"provider_config": {"engine": ["input_frame_ms"]}}, "engine"),
+        ({"provider_config": {"session": ["speed"]}}, "session"),
+        ({"provider_config": {"session": {"speed": 9}}}, "speed"),
+        ({"provider_config": {"session": {"temperature": 1}}}, "session.temperature"),
+        ({"provider_config": {"session": {"tool_choice": "auto"}}}, "session.tool_choice"),
         ({"provider_config": {"image_input": "yes"}}, "image_input"),
         ({"provider_config": "audio"}, "provider_config"),
         ({"client_config": KEY}, "client_config"),
@@ -125,6 +129,23 @@ async def test_what_is_given_as_none_is_not_given():
     made = BidiOpenAIRealtimeModel(provider_config=given, client_config={"api_key": KEY})
     assert made.config["audio"]["voice"] == "alloy"
     assert made.config["inference"] == {}
+
+
+async def test_other_settings_of_the_session_have_a_place_of_their_own():
+    given = {"turn_detection": {"type": "semantic_vad"}, "noise_reduction": "near_field", "speed": 1.1}
+    async with simulated() as (simulator, _, connector):
+        subject = BidiOpenAIRealtimeModel(
+            provider_config={"session": given}, client_config={"api_key": KEY}, connector=connector
+        )
+        await subject.start()
+        await subject.stop()
+
+    (update,) = [message.event for message in simulator.sessions[0].received]
+    audio = update["session"]["audio"]
+    assert audio["input"]["turn_detection"] == {"type": "semantic_vad"}
+    assert audio["input"]["noise_reduction"] == {"type": "near_field"}
+    assert audio["output"]["speed"] == 1.1
+    assert subject.config.keys() == {"audio", "inference"}, "the contract's own"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def rooms(names: str) -> frozenset[str]:
 L0 = rooms("errors limits counting blocks")
 L1 = rooms("events contract config wire audio")
 L2 = rooms("protocol transport inbox lane raw event_stream content metering recording")
-L3 = rooms("actors traffic outgoing endpoints telemetry")
+L3 = rooms("actors traffic outgoing endpoints telemetry devices")
 L4 = rooms("session")
 L5 = rooms("facade hosts tools http_api")
 L6 = rooms("integrations farm")
@@ -68,6 +68,7 @@ ROOMS = {
     "raw": Room(2, WORDS),
     "metering": Room(2, WORDS, pure=True),
     "recording": Room(2, WORDS),
+    "devices": Room(3, WORDS),
     "endpoints": Room(3, WORDS | rooms("transport")),
     "telemetry": Room(3, WORDS | rooms("metering")),
     "traffic": Room(3, WORDS | rooms("protocol raw")),

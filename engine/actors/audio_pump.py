@@ -29,7 +29,6 @@ _BLOCK_S: Final = 0.04
 """How much later a rest is due where audio is resampled: soxr gives it in blocks of some 30 to 40 ms, so that the next
 piece may have nothing to complete the rest with."""
 
-_HEAD = '{"type":"input_audio_buffer.append","audio":"'
 _TAIL = '"}'
 
 

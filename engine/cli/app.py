@@ -70,17 +70,26 @@ def _talk(
     text: Switch = False,
     base_url: str | None = None,
     record: Path | None = None,
+    mic: Switch = False,
+    input_device: str | None = None,
+    output_device: str | None = None,
+    half_duplex: Switch = False,
+    seconds: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
+    list_devices: Switch = False,
 ) -> None:
-    """Talk with a model: type lines, or let it hear a recording.
+    """Talk with a model: type lines, let it hear a recording, or speak.
 
     Each line of the standard input is a turn. With --in, the recording is sent as a microphone would send it, and the
-    turns in it are answered. Ends after the last answer. The service takes its key from OPENAI_API_KEY.
+    turns in it are answered. Both end after the last answer. With --mic, speak: what you say may cut in on the answer;
+    in a terminal, m mutes the microphone, space interrupts the answer, and q ends. The service takes its key from
+    OPENAI_API_KEY.
 
     For example:
 
     - `echo "What is a fermata?" | realtime-engine talk --out answer.wav`
     - `realtime-engine talk --simulator` needs no key: it repeats what you type.
     - `realtime-engine talk --simulator local --in question.wav --out answer.wav`
+    - `realtime-engine talk --mic --half-duplex` speaks with you, through the microphone and loudspeakers of a laptop.
 
     Parameters
     ----------
@@ -104,9 +113,29 @@ def _talk(
     record:
         File for every message both ways, for `realtime-engine inspect` and `simulate --replay`; compressed when its
         name ends in .gz. It holds what was said, but no key.
+    mic:
+        Hear the microphone, and answer through the loudspeaker (with --text on the screen). Needs the extra audio.
+    input_device:
+        With --mic: the microphone, by its number or a part of its name.
+    output_device:
+        With --mic: the loudspeaker, in the same way.
+    half_duplex:
+        With --mic: hear nothing while the agent speaks, so that it can't hear itself. Then only the space key
+        interrupts it.
+    seconds:
+        With --mic: end after so long.
+    list_devices:
+        Print the sound devices, and do nothing else.
     """
     from engine.cli.talk import Talk, talk  # noqa: PLC0415
+    from engine.cli.talk_devices import asked_for, print_devices  # noqa: PLC0415
 
+    if list_devices:
+        print_devices()
+        return
+    devices = asked_for(
+        mic=mic, input_device=input_device, output_device=output_device, half_duplex=half_duplex, seconds=seconds
+    )
     settings = Talk(
         wav=wav,
         out=out,
@@ -117,6 +146,7 @@ def _talk(
         text=text,
         base_url=base_url,
         record=record,
+        mic=devices,
     )
     talk(settings)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, EngineError, LocalMisuse
+from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, DeviceLost, EngineError, LocalMisuse
 
 OK: Final = 0
 FAILED: Final = 1
@@ -16,6 +16,7 @@ USAGE: Final = 2
 CONNECTION: Final = 3
 SERVICE: Final = 4
 TIME_OUT: Final = 5
+DEVICE: Final = 6
 STOPPED: Final = 130
 NOT_READ: Final = 141
 
@@ -26,6 +27,7 @@ MEANINGS: Final = {
     CONNECTION: "no connection, or it broke",
     SERVICE: "the service reported an error",
     TIME_OUT: "it took too long",
+    DEVICE: "a microphone or a loudspeaker went away",
     STOPPED: "demo or talk was ended by Ctrl-C; the files are written",
     NOT_READ: "nobody reads what is printed, as when it is piped to head",
 }
@@ -35,6 +37,7 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (LocalMisuse, USAGE),
     (ConnectionLost, CONNECTION),
     (DeadlinePassed, TIME_OUT),
+    (DeviceLost, DEVICE),
     (EngineError, SERVICE),
     (BrokenPipeError, NOT_READ),
     (OSError, USAGE),

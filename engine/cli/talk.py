@@ -1,4 +1,4 @@
-"""`realtime-engine talk`: one session from the terminal, by typed lines or a recording."""
+"""`realtime-engine talk`: one session from the terminal, by typed lines, a recording or a microphone."""
 
 import os
 import sys
@@ -13,12 +13,19 @@ import trio
 
 from engine.audio.files import read_pcm16, write_wav
 from engine.audio.pcm import bytes_to_ms
-from engine.cli import talk_text, talk_wav
+from engine.cli import talk_devices, talk_mic, talk_text, talk_wav
 from engine.cli.heard import Heard
 from engine.cli.naming import as_typed
 from engine.cli.outputs import check_writable
 from engine.cli.running import run
-from engine.config import DEFAULT_INSTRUCTIONS, AudioSettings, ClientSettings, SessionConfig, is_loopback
+from engine.config import (
+    DEFAULT_INSTRUCTIONS,
+    AudioSettings,
+    ClientSettings,
+    EngineSettings,
+    SessionConfig,
+    is_loopback,
+)
 from engine.demo.service import ANY_KEY, Service, local_voice, simulated
 from engine.demo.wire_tap import tapped
 from engine.errors import ConfigError, ConnectionLost
@@ -45,6 +52,7 @@ class Talk:
     text: bool
     base_url: str | None
     record: Path | None = None
+    mic: talk_devices.Devices | None = None
 
 
 def talk(asked: Talk) -> None:
@@ -62,14 +70,16 @@ def talk(asked: Talk) -> None:
     heard = Heard()
 
     async def command() -> None:
-        async with _service(asked, client) as service:
+        async with _service(asked, client) as service, _sound_card(asked) as card:
             with as_typed():
-                config = _config(asked, service.client)
+                config = _config(asked, service.client, card)
             async with (
                 _recorded(asked.record, config, service.connector) as connector,
                 open_session(config, connector=connector) as session,
             ):
-                if pcm is None:
+                if card is not None and asked.mic is not None:
+                    await talk_mic.hold(session, card, asked.mic, heard)
+                elif pcm is None:
                     await talk_text.hold(session, heard)
                 else:
                     await talk_wav.hold(session, pcm, heard)
@@ -95,7 +105,7 @@ def _save(out: Path, heard: Heard, *, in_step: bool) -> None:
 
 def _check(asked: Talk) -> None:
     _check_combination(asked)
-    if asked.wav is None and sys.stdin is None:
+    if asked.wav is None and asked.mic is None and sys.stdin is None:
         message = "the standard input is closed, so there is nothing to say | type lines, pipe them in, or give --in"
         raise ConfigError("standard input", None, "lines, or --in", message=message)
     if asked.out is not None:
@@ -118,6 +128,9 @@ def _check_out(out: Path, wav: Path | None) -> None:
 
 
 def _check_combination(asked: Talk) -> None:
+    if asked.mic is not None and asked.wav is not None:
+        message = "--mic and --in both say what is heard | leave out one of them"
+        raise ConfigError("--in", str(asked.wav), "nothing with --mic", message=message)
     if asked.text and asked.out is not None:
         message = "--text answers in writing, so there is nothing for --out | leave out one of them"
         raise ConfigError("--out", str(asked.out), "nothing with --text", message=message)
@@ -178,11 +191,26 @@ def _lost_in(error: BaseException) -> ConnectionLost | None:
     return error if isinstance(error, ConnectionLost) else None
 
 
-def _config(asked: Talk, client: ClientSettings) -> SessionConfig:
+@asynccontextmanager
+async def _sound_card(asked: Talk) -> AsyncIterator[talk_devices.SoundCard | None]:
+    if asked.mic is None:
+        yield None
+        return
+    async with talk_devices.opened(asked.mic, loudspeaker=not asked.text) as card:
+        yield card
+
+
+def _config(asked: Talk, client: ClientSettings, card: talk_devices.SoundCard | None) -> SessionConfig:
+    audio, engine = AudioSettings(voice=asked.voice), EngineSettings()
+    if card is not None:
+        # A microphone's audio that is late is worth nothing; a recording's is not to be lost.
+        audio = AudioSettings(voice=asked.voice, input_rate=card.microphone.shape.rate_hz)
+        engine = EngineSettings(input_overflow="drop_oldest")
     return SessionConfig(
         model=asked.model,
         instructions=asked.instructions or DEFAULT_INSTRUCTIONS,
-        audio=AudioSettings(voice=asked.voice),
+        audio=audio,
+        engine=engine,
         output_modalities=("text",) if asked.text else ("audio",),
         client=client,
     )

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any, Final, Self
 
 import attrs
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -36,10 +36,14 @@ class Screen:
 
     Args:
         console: Where to.
+
+    Attributes:
+        foot: Shown below what goes on, on a terminal.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.foot: RenderableType | None = None
         self._open: deque[Entry] = deque()
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
@@ -82,7 +86,8 @@ class Screen:
             over.append(self._open.popleft())
         if self._live is not None:
             # First, so that what is printed above does not stand below as well.
-            self._live.update(Group(*map(_row, self._open)), refresh=not over)
+            below = () if self.foot is None else (self.foot,)
+            self._live.update(Group(*map(_row, self._open), *below), refresh=not over)
         for entry in over:
             self._print(entry)
 

@@ -12,6 +12,7 @@ from engine.config.asked import METADATA_ID_KEY
 from engine.events import BidiOutputEvent
 from engine.protocol.composer import Composer
 from engine.protocol.effects import Apart, AudioDone, Effect, Rearm, ResponseEnded, Transmit
+from engine.protocol.history import PLACED_FIRST
 from engine.protocol.requests import Requests, is_out_of_band
 from engine.protocol.response_gate import ResponseGate
 from engine.wire import server as wire
@@ -97,6 +98,11 @@ class Asking:
         """Take an event that may be an answer."""
         answers = self._requests.answered(event)
         return [*answers, *self.due(now)] if answers else []
+
+    def put_first(self, item_id: str | None) -> bool:
+        """Tell whether an item was asked for that stands before all others; the service says so by a null."""
+        found = self._requests.create_of(item_id)
+        return found is not None and found.previous_item_id == PLACED_FIRST
 
     def began(self, response: Response) -> list[Effect]:
         """Take a response that began; nothing when it is not one of these."""

@@ -37,7 +37,7 @@ from engine.protocol.call_ids import CallIds
 from engine.protocol.composer import Composer
 from engine.protocol.effective import Effective
 from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
-from engine.protocol.history import History
+from engine.protocol.history import PLACED_FIRST, History
 from engine.protocol.life import Life
 from engine.protocol.mcp import Mcp
 from engine.protocol.mcp_listener import MCP_ITEMS, McpListener
@@ -192,7 +192,7 @@ class Conversation:
         for _ in items:
             self._turns.gate.item_sent()
         configure = self._composer.configure(self._config.to_wire())
-        self._configured = cast("SessionUpdate", configure.event)
+        self._configured = cast("ClientEvent", configure.event)
         return [configure, *items]
 
     def submit(self, content: BidiTextInputEvent | BidiImageInputEvent | ToolResultEvent, now: float) -> list[Effect]:
@@ -414,6 +414,7 @@ class Conversation:
     def _speech_started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
         self._hear(SpeechSignal.STARTED)
         self._turns.gate.turn_began()
+        self._turns.cuts = self.effective.interrupts
         told = BidiInterruptionEvent("user_speech", item_id=event.item_id, event_id=event.event_id, received_at=now)
         return self._turns.interrupt(now, told) if self.effective.interrupts else [told]
 
@@ -428,7 +429,8 @@ class Conversation:
         return self._turns.settle(now)
 
     def _item(self, event: wire.PlacedItemEvent, now: float) -> Sequence[Effect]:
-        self.history.put(event.item, event.previous_item_id)
+        first = self._asking.put_first(event.item.id)
+        self.history.put(event.item, PLACED_FIRST if first else event.previous_item_id)
         if not isinstance(event, wire.ConversationItemDone) and _is_the_clients(event.item):
             self._turns.gate.item_seen()
         return [*self._asking.answered(event, now), *self._mcp.item(event, event.item, None, now, done=False)]

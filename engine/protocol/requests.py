@@ -267,6 +267,12 @@ class Requests:
         """Give a request that has no answer yet."""
         return next((each.event for each in self._pending if each.ticket == ticket), None)
 
+    def create_of(self, item_id: str | None) -> client.ConversationItemCreate | None:
+        """Give the request that adds an item, until it is answered."""
+        events = (each.event for each in self._pending)
+        creates = (event for event in events if isinstance(event, client.ConversationItemCreate))
+        return next((event for event in creates if event.item.id == item_id), None)
+
     def is_abandoned(self, event_id: str | None) -> bool:
         """Tell whether nobody waits any more for the answer to a client event."""
         pending = self._find(event_id)

@@ -191,6 +191,21 @@ class ResponseGate:
         self._asked_at = now
         self._move(GateSignal.SENT)
 
+    @property
+    def talks_over(self) -> bool:
+        """Tell whether a response that begins now is ours, and begins under the user's speech.
+
+        The request crossed the beginning of the turn on its way. The service does not interrupt what begins after it,
+        and refuses its own answer to the turn as long as it lasts.
+        """
+        speaking = self._user_speaks and self._turn_ended_at is None
+        return speaking and self._state is Gate.REQUESTED and self._repeat
+
+    def talked_over(self) -> None:
+        """Note that such a response is cancelled: the turn goes on, and what was asked for is owed still."""
+        self._user_speaks = True
+        self._owed = True
+
     def created(self, response_id: str | None, *, asked: bool = False) -> None:
         """Note that a response of the conversation began.
 

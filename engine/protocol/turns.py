@@ -72,6 +72,8 @@ class Turns:
         """How it does."""
         self.has_spoken = False
         """The conversation holds speech of the model's."""
+        self.cuts = True
+        """Does the user's speech interrupt?"""
         self.silenced_audio = 0
         """Audio events of interrupted responses that were not handed on."""
         self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
@@ -154,9 +156,14 @@ class Turns:
         answers = self.asking.began(event.response)
         if is_aside(event.response):
             _remember(self._aside, response_id)
-        else:
-            self.gate.created(response_id, asked=bool(answers))
-        return (*answers, BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now))
+            return (*answers, BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now))
+        talks_over = self.gate.talks_over and self.cuts
+        self.gate.created(response_id, asked=bool(answers))
+        if talks_over:
+            self.gate.talked_over()
+            _remember(self._silenced, response_id)
+        cut = self.cancel() if talks_over else []
+        return (*answers, BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now), *cut)
 
     def _done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
         response = event.response

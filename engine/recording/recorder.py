@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -227,7 +226,7 @@ class Recorder:
         self._began = trio.current_time()
         self._over = False
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
-        header = attrs.evolve(self._header, engine=version("realtime-engine"), began=began)
+        header = attrs.evolve(self._header, engine=_engine_version(), began=began)
         async with block_nursery() as nursery:
             nursery.start_soon(self._run, self._file, header_line(header, self._reduction), name="engine recorder")
             try:
@@ -298,6 +297,15 @@ class Recorder:
         if self.error is None:
             self.error = RecordingFailed(str(self.path), reason)
             logger.warning("%s", self.error)
+
+
+def _engine_version() -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - only who records needs it
+
+    try:
+        return version("realtime-engine")
+    except PackageNotFoundError:  # it runs from a folder
+        return None
 
 
 def _check_bounds(max_bytes: int, buffer_max_bytes: int) -> None:

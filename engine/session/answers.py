@@ -69,7 +69,8 @@ class Answers:
 
         try:
             await self._supervisor.submit(take)
-            await slot.filled.wait()
+            if not slot.filled.is_set():  # Else its checkpoint could be cancelled, and the answer lost.
+                await slot.filled.wait()
         finally:
             for ticket in tickets:
                 self._leave(ticket)

@@ -22,7 +22,7 @@ from engine.recording import AudioKept, Recorder
 from engine.recording.recorder import RECORDING_MAX_BYTES
 from engine.session.recording import recorded
 from engine.session.supervisor import Core, Plan, Spawn, Supervisor
-from engine.traffic import Meter
+from engine.telemetry import SessionMeter
 from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint
 from engine.wire.codec import decode_client, decode_server, encode
@@ -60,7 +60,7 @@ class Hooks:
     carry: Mapping[type, Callable[[Any], None]] = attrs.field(factory=dict)
     taken: Mapping[type, Callable[[Any], None]] = attrs.field(factory=dict)
     lost: Callable[[BidiAudioStreamEvent], None] | None = None
-    meter: Meter | None = None
+    meter: SessionMeter | None = None
 
 
 class BaseSession:

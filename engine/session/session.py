@@ -27,7 +27,8 @@ from engine.events import (
     ToolResultEvent,
     ToolUseStreamEvent,
 )
-from engine.metering.turn_log import TurnLog
+from engine.metering.cost import Cost, session_cost
+from engine.metering.prices import Prices
 from engine.protocol.conversation import Conversation
 from engine.protocol.effects import Apart, AudioDone, PurgeAudio, ResponseEnded
 from engine.protocol.history import History
@@ -43,6 +44,7 @@ from engine.session.settings import update
 from engine.session.speaker import Speaker
 from engine.session.statistics import SessionStatistics
 from engine.session.tools import SessionTools, Toolbox
+from engine.telemetry import SessionMeter
 from engine.transport.base import Connector
 from engine.wire.session import Session as WireSession
 
@@ -60,8 +62,8 @@ class Session(BaseSession):
         connection_id = new_id()
         self._conversation = Conversation(config, connection_id)
         self._speaker = Speaker(config.audio, self._conversation.playback)
-        self._log = TurnLog()
-        self._conversation.playback.first_heard = self._log.heard
+        self._meter = SessionMeter(config.model, connection_id)
+        self._conversation.playback.first_heard = self._meter.log.heard
         carry: dict[type, Callable[..., None]] = {
             PurgeAudio: self._purge,
             AudioDone: self._speaker.done,
@@ -87,7 +89,7 @@ class Session(BaseSession):
                 carry=carry,
                 taken={BidiAudioStreamEvent: self._speaker.taken, BidiInterruptionEvent: self._interruption_taken},
                 lost=self._speaker.lost,
-                meter=self._log,
+                meter=self._meter,
             ),
         )
         self._tools = SessionTools(self, self._conversation, self._supervisor)
@@ -250,7 +252,7 @@ class Session(BaseSession):
         self._tools.response_done(event)
 
     def _interruption_taken(self, event: BidiInterruptionEvent) -> None:
-        self._log.interruption_delivered(event.received_at, trio.current_time())
+        self._meter.log.interruption_delivered(event.received_at, trio.current_time())
 
     def _over(self) -> None:
         # Who is told that the session broke hears what came before it; who has stopped it wants no more.
@@ -274,4 +276,26 @@ class Session(BaseSession):
             audio_lane=self._out.audio.statistics(),
             conversation=self._conversation.statistics(),
             transport=self._supervisor.transport_statistics(),
+            turns=self._meter.log.turns,
+            asides=self._meter.log.aside,
+            totals=self._meter.log.totals,
+            cost=self.cost(),
+        )
+
+    def cost(self, prices: Prices | None = None) -> Cost | None:
+        """Tell what the session cost so far.
+
+        Args:
+            prices: Your own table; ours when None.
+
+        Returns:
+            The cost, or None where the table does not know the session's model.
+        """
+        totals, heard = self._meter.log.totals, self.config.transcription
+        return session_cost(
+            totals.tokens,
+            totals.transcribed,
+            prices or Prices.builtin(),
+            model=self.config.model,
+            transcription_model=heard.model if heard is not None else None,
         )

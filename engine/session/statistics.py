@@ -6,6 +6,8 @@ import attrs
 
 from engine.inbox import InboxStatistics
 from engine.lane import LaneStatistics
+from engine.metering.cost import Cost
+from engine.metering.records import ResponseRecord, TurnRecord, TurnTotals
 from engine.protocol.conversation import ConversationStatistics
 from engine.transport.base import TransportStatistics
 
@@ -27,6 +29,10 @@ class SessionStatistics:
         audio_lane: Audio that waits for the socket; weights are ms.
         conversation: The conversation's own figures.
         transport: Bytes, once connected.
+        turns: The newest turns with their times, oldest first.
+        asides: The newest responses outside the conversation, oldest first.
+        totals: Sums over all turns: tokens, latencies, interruptions, responses by status, errors by code.
+        cost: By our price table; None where that does not know the model.
     """
 
     connection_id: str
@@ -41,3 +47,7 @@ class SessionStatistics:
     audio_lane: LaneStatistics
     conversation: ConversationStatistics
     transport: TransportStatistics | None
+    turns: tuple[TurnRecord, ...]
+    asides: tuple[ResponseRecord, ...]
+    totals: TurnTotals
+    cost: Cost | None

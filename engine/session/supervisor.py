@@ -23,7 +23,8 @@ from engine.inbox import Inbox
 from engine.outgoing import Outgoing
 from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
 from engine.raw import Raw
-from engine.traffic import Meter, Traffic
+from engine.telemetry import SessionMeter
+from engine.traffic import Traffic
 from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
 from engine.wire.client import ClientEvent
 from engine.wire.codec import decode_client, decode_server, encode
@@ -115,7 +116,7 @@ class Supervisor:
         out: Outgoing,
         raw: Raw,
         carry: Mapping[type, Callable[[Any], None]],
-        meter: Meter | None = None,
+        meter: SessionMeter | None = None,
     ) -> None:
         self._meter = meter
         self._plan = plan
@@ -262,6 +263,8 @@ class Supervisor:
         self._begin = [encode(event) for event in begin]
         self.state = "connecting"
         self._started_at = trio.current_time()
+        if self._meter is not None:
+            self._meter.started(self._started_at)
         spawn(self._supervise)
         try:
             await self._settled.wait()
@@ -322,6 +325,10 @@ class Supervisor:
             self.finish(End("client_disconnect"))
             self.state = "closed"
             self._closed_at = trio.current_time()
+            if self._meter is not None:
+                error = None if self._error is None else type(self._error).__name__
+                self._meter.link_closed(self._closed_at, error)
+                self._meter.ended(self._closed_at, self.reason, error)
             self._raw.close()
             self._ended.set()
             logger.info("session %s closed: %s", self._plan.connection_id, self.reason)
@@ -355,6 +362,8 @@ class Supervisor:
             with deadline("connect", self._plan.engine.connect_deadline_s):
                 endpoint = await self._plan.endpoint()
                 self._transport = await self._plan.connector(nursery, endpoint)
+                if self._meter is not None:
+                    self._meter.link_opened(trio.current_time(), endpoint.url)
                 self._start_actors(nursery, self._transport)
                 await self._settled.wait()
         except EngineError as error:

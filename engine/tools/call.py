@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import attrs
 
+from engine.errors import ConfigError
 from engine.events import ToolUseStreamEvent
 
 Ending = Literal["done", "failed", "timed_out", "interrupted", "refused"]
@@ -55,6 +56,16 @@ class ToolContext:
     response_id: str | None = None
 
 
+def _function(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
+    if not callable(value):
+        raise ConfigError("Deferred.work", type(value).__name__, "a function without arguments, not what it gives")
+
+
+def _seconds(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is not None and not value > 0:
+        raise ConfigError("Deferred.deadline_s", value, "a number above 0, or None")
+
+
 @attrs.frozen
 class Deferred:
     """What a tool returns to answer later: the model goes on talking, and is told the result when it is there.
@@ -65,9 +76,9 @@ class Deferred:
         deadline_s: How long the work may take; the tool's own when None.
     """
 
-    work: Callable[[], Awaitable[Any] | Any]
+    work: Callable[[], Awaitable[Any] | Any] = attrs.field(validator=_function)
     note: str = attrs.field(default="", repr=False)
-    deadline_s: float | None = None
+    deadline_s: float | None = attrs.field(default=None, validator=_seconds)
 
 
 @attrs.frozen

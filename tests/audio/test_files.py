@@ -91,3 +91,9 @@ def test_half_a_sample_is_not_written(tmp_path):
     with pytest.raises(UnsupportedContent):
         write_wav(tmp_path / "a.wav", b"abc")
     assert not (tmp_path / "a.wav").exists()
+
+
+def test_samples_that_are_no_numbers_are_told(tmp_path):
+    soundfile.write(tmp_path / "a.wav", [0.0, float("nan")], 24_000, subtype="FLOAT")
+    with pytest.raises(UnsupportedContent, match="no numbers"):
+        read_pcm16(tmp_path / "a.wav")

@@ -702,3 +702,47 @@ def test_results_in_any_order_around_the_end_of_the_response_ask_exactly_once(nu
     ]
 
     assert asked == [len(lines) - 1]
+
+
+def test_an_answer_that_begins_under_the_users_speech_is_taken_back_and_owed_still():
+    """The request crossed the turn's beginning on the wire; the service would refuse its own answer to the turn."""
+    Talk().plays("""
+        >> app text hello
+        << send conversation.item.create user input_text hello
+        << send response.create
+        >> item_added item_1 hello
+        >> speech_started item_2
+        << PurgeAudio
+        << Interruption user_speech
+        >> created resp_1
+        << ResponseStart resp_1
+        << send response.cancel resp_1
+        >> audio resp_1
+        >> done resp_1 status=cancelled reason=client_cancelled
+        << Complete resp_1 interrupted because client_cancelled
+        << send conversation.item.delete item_1
+        >> speech_stopped item_2
+        >> created resp_2
+        << ResponseStart resp_2
+        >> audio resp_2
+        << AudioStream resp_2 AAAA
+        >> done resp_2
+        << Complete resp_2 complete
+    """)
+
+
+def test_where_speech_does_not_interrupt_an_answer_may_begin_under_it():
+    Talk(opening=True).plays("""
+        >> session_created interrupt=no
+        << Opened
+        << ConnectionStart connection_1 gpt-realtime
+        >> app text hello
+        << send conversation.item.create user input_text hello
+        << send response.create
+        >> speech_started item_2
+        << Interruption user_speech
+        >> created resp_1
+        << ResponseStart resp_1
+        >> audio resp_1
+        << AudioStream resp_1 AAAA
+    """)

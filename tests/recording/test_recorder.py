@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from functools import partial
+from importlib.metadata import PackageNotFoundError
 
 import pybase64
 import pytest
@@ -107,6 +108,17 @@ async def test_audio_is_kept_as_asked(tmp_path, kept, size, autojump_clock):
     assert recording.header.audio == kept
     assert len(recording.entries[0].event["delta"]) == size
     assert recording.entries[0].event.get("audio_bytes") == (None if kept == "whole" else 6000)
+
+
+async def test_an_engine_that_is_not_installed_records_too(tmp_path, monkeypatch, autojump_clock):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    async with Recorder(tmp_path / "call.jsonl").recording():
+        pass
+
+    assert read_recording(tmp_path / "call.jsonl").header.engine is None
 
 
 async def test_before_and_after_nothing_is_recorded_but_counted(tmp_path, autojump_clock):

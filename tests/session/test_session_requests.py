@@ -38,9 +38,11 @@ SUMMARY = {"type": "message", "role": "user", "content": [{"type": "input_text",
 @pytest.fixture
 async def served():
     """A session with the simulator, and the simulator."""
-    async with simulated(Say("one"), Say("two"), Say("three")) as (simulator, _, connector):
-        async with open_session(config(), connector=connector) as session:
-            yield session, simulator
+    async with (
+        simulated(Say("one"), Say("two"), Say("three")) as (simulator, _, connector),
+        open_session(config(), connector=connector) as session,
+    ):
+        yield session, simulator
 
 
 async def collected(session):
@@ -311,11 +313,13 @@ async def test_speech_out_of_band_comes_in_the_applications_shape():
 
 
 async def test_calls_of_a_response_out_of_band_are_told_there_alone():
-    async with simulated(Call("add", {"a": 1})) as (_, __, connector):
-        async with open_session(config(), connector=connector) as session:
-            stream = await session.responses.create(conversation="none")
-            told = [event async for event in stream]
-            events = await collected(session)
+    async with (
+        simulated(Call("add", {"a": 1})) as (_, __, connector),
+        open_session(config(), connector=connector) as session,
+    ):
+        stream = await session.responses.create(conversation="none")
+        told = [event async for event in stream]
+        events = await collected(session)
 
     assert [event.current_tool_use["name"] for event in told if isinstance(event, ToolUseStreamEvent)] == ["add"]
     assert ToolUseStreamEvent not in map(type, events)
@@ -340,14 +344,16 @@ async def test_responses_of_the_conversation_come_one_by_one_while_text_wants_ot
 
 
 async def test_a_response_that_runs_is_stopped(autojump_clock):
-    async with simulated(Say("a long answer " * 50), settings=SimulatorSettings()) as (_, __, connector):
-        async with open_session(config(), connector=connector) as session:
-            stream = await session.responses.create()
-            assert await stream.cancel() is True
-            assert (await stream.done()).status == "cancelled"
-            assert await stream.cancel() is False
-            assert await session.responses.cancel() is False
-            assert await session.responses.cancel(stream.id) is False
+    async with (
+        simulated(Say("a long answer " * 50), settings=SimulatorSettings()) as (_, __, connector),
+        open_session(config(), connector=connector) as session,
+    ):
+        stream = await session.responses.create()
+        assert await stream.cancel() is True
+        assert (await stream.done()).status == "cancelled"
+        assert await stream.cancel() is False
+        assert await session.responses.cancel() is False
+        assert await session.responses.cancel(stream.id) is False
 
 
 async def test_a_reader_that_is_too_slow_loses_that_response_alone():
@@ -461,9 +467,9 @@ async def test_one_that_begins_as_its_caller_is_cancelled_is_stopped_too():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask)
             event = await peer.hear("response.create")
-            # Both before the caller runs again: the answer is there, and nobody takes it.
-            session._supervisor.apply(session._conversation.receive(decode_server(begun(event)), trio.current_time()))
             scope.cancel()
+            # Before the caller runs again: the answer is there, and nobody takes it.
+            session._supervisor.apply(session._conversation.receive(decode_server(begun(event)), trio.current_time()))
 
         assert (await peer.hear("response.cancel"))["response_id"] == "resp_1"
 
@@ -504,7 +510,7 @@ async def test_at_the_end_of_the_session_every_wait_ends(how):
             else:
                 peer.transport.hang_up(1006, None)
         assert len(ends) == 9
-        assert len({id(end) for end in ends[:6]}) == 6
+        assert len({id(end) for end in ends}) == 8, "an error each, but for both that follow one stream"
         if how == "drop":
             assert {type(end.__cause__) for end in ends} == {ConnectionLost}
         assert len(session._requests) == 0
@@ -515,6 +521,7 @@ async def test_at_the_end_of_the_session_every_wait_ends(how):
             await session.mcp.approve("mcpr_1")
 
 
+@pytest.mark.sends_anything  # openai's client events know of no item references, which its responses' types have
 async def test_the_wire_carries_what_was_asked_for(served):
     session, simulator = served
     item = await session.items.create(text="x")
@@ -531,8 +538,8 @@ async def test_the_wire_carries_what_was_asked_for(served):
             metadata={"k": "v"},
         )
     ).done()
-    asked = [message.event for message in simulator.sessions[0].received if message.type == "response.create"]
-    (response,) = [event["response"] for event in (each() if callable(each) else each for each in asked)]
+    (event,) = [message.event for message in simulator.sessions[0].received if message.type == "response.create"]
+    response = event["response"]
 
     assert response.pop("metadata").keys() == {"k", "client_event_id"}
     assert response["input"][1] == {"type": "item_reference", "id": item.id}

@@ -133,6 +133,15 @@ async def test_a_tool_that_is_added_later_can_be_called(autojump_clock):
         assert it.runner.statistics().by_tool["(unknown)"] == {"refused": 1}
 
 
+def test_deferred_work_is_a_function_and_not_what_it_gives():
+    coroutine = second(1)
+    with pytest.raises(ConfigError, match=r"'coroutine'.*not what it gives"):
+        Deferred(coroutine)
+    coroutine.close()
+    with pytest.raises(ConfigError, match=r"Deferred.deadline_s=0 "):
+        Deferred(first, deadline_s=0)
+
+
 def test_what_is_said_in_a_call_does_not_show_in_a_repr():
     secret = "4111-1111"
     call = ToolCall("c1", "pay", {"card": secret}, "r1")

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import trio
-from rooms import config, simulated
+from rooms import cancel_everywhere, config, simulated, until
 from tool_sessions import Talk, running, talk
 
 from engine.audio.pcm import silence, tone
@@ -12,12 +12,14 @@ from engine.events import (
     BidiAudioInputEvent,
     BidiConnectionCloseEvent,
     BidiErrorEvent,
+    BidiResponseCompleteEvent,
     BidiTextInputEvent,
     BidiTranscriptStreamEvent,
     ToolResultEvent,
 )
 from engine.session import open_session
-from engine.simulator import Call, Say
+from engine.simulator import INSTANT, Call, Say, Script, SimulatorSettings, Turn, serve
+from engine.testing import in_memory
 from engine.tools import Deferred, Tools
 
 
@@ -331,3 +333,24 @@ async def test_the_seeds_tool_dictionaries_run_as_they_are(spec, autojump_clock)
 
         assert it.outputs[0][1] == '[{"json": 8}]'
         assert "a: '4' is not of type 'integer'" in it.outputs[1][1]
+
+
+@pytest.mark.parametrize("who", ["engine", "application"])
+async def test_cancelled_at_any_step_nothing_is_left(who, tools, autojump_clock):
+    calls = Turn([Call("wait", {"seconds": 0.1}), Call("breaks")], when="go", repeat=None)
+    turns = [calls, Turn([Say("fine")], repeat=None)]
+    async with serve(
+        SimulatorSettings(pace=INSTANT, ledger_max_sessions=3), Script(turns).responder, host=None
+    ) as simulator:
+
+        async def run():
+            wanted = config(tools=tools.specs)
+            async with open_session(wanted, connector=in_memory(simulator)) as session:
+                events = session.run(tools)
+                await session.send(BidiTextInputEvent("go"))
+                while (await until(events, BidiResponseCompleteEvent)).stop_reason != "complete":
+                    pass
+                await session.stop()
+
+        stride, least = (3, 100) if who == "engine" else (1, 10)
+        assert await cancel_everywhere(simulator, who, run, stride=stride) > least

@@ -5,7 +5,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 
-from engine_docs import actors, commands, docstrings, events, layers, limits, names, states
+from engine_docs import actors, api_table, commands, docstrings, events, layers, limits, names, states
 
 
 def setup(app: Sphinx) -> dict[str, int]:
@@ -19,6 +19,7 @@ def setup(app: Sphinx) -> dict[str, int]:
     app.add_directive("layer-diagram", layers.LayerDiagram)
     app.add_directive("layer-table", layers.LayerTable)
     app.add_directive("event-table", events.EventTable)
+    app.add_directive("api-table", api_table.ApiTable)
     app.add_directive("limit-table", limits.LimitTable)
     app.add_directive("command-help", commands.CommandHelp)
     app.add_directive("exit-codes", commands.ExitCodes)
