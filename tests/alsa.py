@@ -146,3 +146,29 @@ def run_python(environment: dict[str, str], *arguments: str, deadline_s: float =
         stdin=subprocess.DEVNULL,
         check=False,
     )
+
+
+class Running(subprocess.Popen):
+    """A program that waits for lines."""
+
+    def answer(self) -> None:
+        self.stdin.write("\n")
+        self.stdin.flush()
+
+
+@contextmanager
+def running(environment: dict[str, str], *arguments: str):
+    """Run Python beside the block, and end it with that."""
+    program = Running(
+        [sys.executable, "-u", *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with program:
+        try:
+            yield program
+        finally:
+            program.kill()

@@ -3,6 +3,7 @@
 Opening waits for the sound system, and closing one whose device hangs may never return: neither may hold up Trio.
 """
 
+import atexit
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -51,7 +52,7 @@ class Stream:
         self._stopped = stopped
         self._token = trio.lowlevel.current_trio_token()
         self._stream: Any = None
-        self._abort: type[Exception] = Exception
+        self._library: Any = None
         self._closing = False
         self._ended = False
         self._lock = Lock()
@@ -71,8 +72,7 @@ class Stream:
         Raises:
             ConfigError: The device can't be opened so.
         """
-        library = portaudio()
-        self._abort = library.CallbackAbort
+        library = self._library = portaudio()
         kind = library.RawInputStream if direction == "input" else library.RawOutputStream
         try:
             stream = kind(dtype="int16", callback=self._call, finished_callback=self._finished, **settings)
@@ -110,11 +110,16 @@ class Stream:
             time.sleep(_LAST_CALL_S)
         stream.close()
 
+    def leave_alone(self) -> None:
+        """Let the program end although the device does not: what PortAudio does at its end would wait for it."""
+        if self._library is not None:
+            atexit.unregister(self._library._exit_handler)
+
     # --- in the sound card's thread -----------------------------------------------------------------------------
 
     def _call(self, memory: Any, _frames: int, _time: Any, flags: Any) -> None:
         if self._closing:
-            raise self._abort
+            raise self._library.CallbackAbort
         self._block(memory, flags)
 
     def _finished(self) -> None:
@@ -152,4 +157,5 @@ async def opened(stream: Stream, direction: Direction, settings: dict[str, Any])
         with trio.move_on_after(CLOSE_DEADLINE_S, shield=True) as scope:
             await trio.to_thread.run_sync(stream.close, abandon_on_cancel=True)
         if scope.cancelled_caught:
+            stream.leave_alone()
             logger.warning("a sound device did not stop within %s s and is left alone", CLOSE_DEADLINE_S)

@@ -61,7 +61,14 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(among, wanted, d
 
 @pytest.mark.parametrize(
     ("own_hz", "used_hz"),
-    [(44_100.0, 44_100), (8_000.0, 8_000), (48_000.0, 48_000), (96_000.0, 48_000), (4_000.0, 48_000), (11_025.0, 48_000)],
+    [
+        (44_100.0, 44_100),
+        (8_000.0, 8_000),
+        (48_000.0, 48_000),
+        (96_000.0, 48_000),
+        (4_000.0, 48_000),
+        (11_025.0, 48_000),
+    ],
 )
 def test_a_device_keeps_its_rate_where_the_engine_converts_it(own_hz, used_hz):
     assert Device(0, "any", "ALSA", 1, 1, own_hz).usable_rate_hz == used_hz

@@ -149,6 +149,8 @@ def test_each_byte_is_played_waits_or_is_counted(steps):
     assert gone + queue.waiting_bytes == given_bytes
 
 
-@pytest.mark.parametrize(("pcm", "silent"), [(b"", True), (bytes(8), True), (bytes(7) + b"\1", False), (b"\1\0", False)])
+@pytest.mark.parametrize(
+    ("pcm", "silent"), [(b"", True), (bytes(8), True), (bytes(7) + b"\1", False), (b"\1\0", False)]
+)
 def test_only_digital_silence_is_silence(pcm, silent):
     assert is_silent(pcm) is silent

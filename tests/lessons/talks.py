@@ -56,7 +56,7 @@ class Talk:
         """Wait until the conversation rests and nothing more comes."""
         with trio.fail_after(300):
             await trio.sleep(wait_s)
-            while not self.rests:
+            while not self.rests:  # noqa: ASYNC110 - a snapshot sets no event
                 await trio.sleep(wait_s)
 
     @property

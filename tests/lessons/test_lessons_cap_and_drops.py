@@ -1,8 +1,8 @@
-"""The end of a session's time, and lines that hang or break: a typed end for whoever waits, and a model to start again."""
+"""The end of a session's time, and lines that hang or break: whoever waits is told, and can start again."""
 
 import socket
 import struct
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
@@ -74,11 +74,13 @@ async def test_the_cap_is_a_timeout_although_the_close_is_a_clean_1001(distort, 
 
 async def test_over_sockets_the_cap_is_a_timeout_too():
     """pipecat #3170: the bot ran on, deaf."""
-    async with serve(SimulatorSettings(session_max_s=0.2, pace=INSTANT)) as simulator:
-        async with open_session(config(client={"base_url": simulator.base_url})) as session:
-            talk = Talk(simulator, session)
-            with trio.fail_after(10):
-                await talk.listen(session.receive())
+    async with (
+        serve(SimulatorSettings(session_max_s=0.2, pace=INSTANT)) as simulator,
+        open_session(config(client={"base_url": simulator.base_url})) as session,
+    ):
+        talk = Talk(simulator, session)
+        with trio.fail_after(10):
+            await talk.listen(session.receive())
     assert isinstance(talk.end, BidiModelTimeoutError)
     assert simulator.sessions[0].close_code == 1001
 
@@ -151,12 +153,14 @@ class Frail:
 async def frail(*treatments, answers=(), pace=INSTANT):
     """Serve on a socket that is bad at first; give the door and its address."""
     script = Script.of(*answers)
-    async with serve(SimulatorSettings(pace=pace), script.responder, host=None) as simulator:
-        async with trio.open_nursery() as nursery:
-            door = Frail(simulator, *treatments)
-            listeners = await nursery.start(trio.serve_tcp, door.serve, 0)
-            yield door, f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/v1"
-            nursery.cancel_scope.cancel()
+    async with (
+        serve(SimulatorSettings(pace=pace), script.responder, host=None) as simulator,
+        trio.open_nursery() as nursery,
+    ):
+        door = Frail(simulator, *treatments)
+        listeners = await nursery.start(trio.serve_tcp, door.serve, 0)
+        yield door, f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/v1"
+        nursery.cancel_scope.cancel()
 
 
 FIRST = {"hangs": DeadlinePassed, "refuses": ConnectionLost, "hangs up": ConnectionLost}
@@ -208,7 +212,7 @@ async def test_a_drop_in_mid_answer_ends_everything_that_waits():
 
     @tools.add
     async def think():
-        await ended(ends, "tool", trio.sleep_forever())
+        await ended(ends, "tool", trio.Event().wait())
 
     answers = [Call("think"), Say(LONG), Say(LONG)]
     slow = Pace(think_ms=0, first_delta_ms=0, text_delta_ms=0, audio_speed=1, audio_delta_ms=50)

@@ -3,9 +3,8 @@
 import sys
 
 import attrs
-import pytest
 import trio
-from rooms import audio_delta, live, rest, response_created, response_done, said, text_delta
+from rooms import audio_delta, live, response_created, response_done, rest, said, text_delta
 from talks import LONG, over, talking
 
 from engine import (
@@ -194,5 +193,8 @@ async def test_cached_tokens_are_among_the_inputs_and_not_beside_them(autojump_c
         assert tokens.total == sum(bill["total_tokens"] for bill in bills)
         assert tokens.input == sum(bill["input_tokens"] for bill in bills)
         assert tokens.cached == sum(bill["input_token_details"]["cached_tokens"] for bill in bills) > 0
-        paid, undiscounted = cost(tokens, CHEAP_CACHE), cost(attrs.evolve(tokens, cached_text=0, cached_audio=0), CHEAP_CACHE)
+        paid, undiscounted = (
+            cost(tokens, CHEAP_CACHE),
+            cost(attrs.evolve(tokens, cached_text=0, cached_audio=0), CHEAP_CACHE),
+        )
         assert paid.total < undiscounted.total, "a cached token costs its own price instead of the full one"

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 import trio
+import trio.testing
 from rooms import config, open_sockets, tasks
 from talks import LONG
 
@@ -150,12 +151,13 @@ async def many_requests(session):
 async def test_a_session_that_has_asked_much_holds_no_more_waiters_than_before(autojump_clock):
     """openai-agents-js PR #955: promises of requests that were over stayed in a map."""
     async with (
-        serve(SimulatorSettings(ping_interval_s=1e6), Script(echo="yes").responder, host=None) as simulator,
+        serve(SimulatorSettings(), Script(echo="yes").responder, host=None) as simulator,
         open_session(config(), connector=in_memory(simulator)) as session,
     ):
         await many_requests(session)
         before, running = waiters(), tasks()
         await many_requests(session)
-        assert waiters() == before
+        more = waiters() - before
+        assert sum(more.values()) < 5, "each round makes 20 of a kind at least"
         assert tasks() == running
         assert before["_Slot"] == before["ResponseStream"] == 0

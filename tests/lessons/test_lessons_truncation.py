@@ -1,4 +1,4 @@
-"""Answers that were cut off: the service is told what was heard, never more, never 0, and our own copy keeps its words."""
+"""Answers that were cut off: the service is told what was heard, and our own copy keeps the words of it."""
 
 import pybase64
 import pytest
@@ -12,8 +12,8 @@ from engine import (
     BidiResponseStartEvent,
     ServerReported,
 )
-from engine.simulator.formats import PCM_BYTES_PER_MS
 from engine.simulator import Pace, Say, Script, ScriptedResponder
+from engine.simulator.formats import PCM_BYTES_PER_MS
 
 STORY = " ".join(f"word{number}" for number in range(40))
 TRUNCATE, DELETE = "conversation.item.truncate", "conversation.item.delete"
