@@ -20,6 +20,8 @@ from engine.config import (
     RetentionRatio,
     SessionConfig,
     Tracing,
+    TranscriptionConfig,
+    TranslationConfig,
     is_loopback,
 )
 from engine.errors import ConfigError
@@ -535,14 +537,19 @@ def test_off_is_said_with_an_explicit_null():
 odd_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.integers())
 
 
+SESSIONS = [SessionConfig, TranscriptionConfig, TranslationConfig]
+
+
 @given(
-    st.sampled_from([AudioSettings, EngineSettings, ClientSettings, SessionConfig]).flatmap(
+    st.sampled_from([AudioSettings, EngineSettings, ClientSettings, *SESSIONS]).flatmap(
         lambda cls: st.tuples(st.just(cls), st.sampled_from([field.name for field in attrs.fields(cls)]), odd_values)
     )
 )
 def test_any_value_is_taken_or_refused_as_a_setting(case):
     cls, name, value = case
-    key = {"api_key": CANARY} if cls is ClientSettings else {"client": client()} if cls is SessionConfig else {}
+    key = {"api_key": CANARY} if cls is ClientSettings else {"client": client()} if cls in SESSIONS else {}
+    if cls is TranslationConfig:
+        key["language"] = "es"
     try:
         shown = repr(cls(**{**key, name: value}))
     except ConfigError as error:
@@ -561,4 +568,6 @@ def test_this_file_covers_all_settings():
         RetentionRatio,
         SessionConfig,
         Tracing,
+        TranscriptionConfig,
+        TranslationConfig,
     }
