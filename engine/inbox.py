@@ -16,10 +16,13 @@ from engine.events import (
     BidiOutputEvent,
     BidiResponseCompleteEvent,
     BidiTranscriptStreamEvent,
+    ListeningEvent,
     McpApprovalRequestEvent,
     McpCallEvent,
     McpToolsEvent,
     ToolUseStreamEvent,
+    TranscriptEvent,
+    TranslationTextEvent,
 )
 
 Overflow = Literal["drop_oldest_audio", "wait", "fail"]
@@ -53,17 +56,20 @@ _EMPTY_CELLS = 64
 """So many empty cells may stand between events however few those are: sorting them out costs a pass over all."""
 
 
-def weight(event: BidiOutputEvent) -> int:
+def weight(event: BidiOutputEvent | ListeningEvent) -> int:
     """What an event counts for: its audio or text, and a fixed share for the rest."""
     if isinstance(event, BidiAudioStreamEvent):
         return len(event.audio) + limits.INBOX_EVENT_BYTES
     return _words_bytes(event) + limits.INBOX_EVENT_BYTES
 
 
-def _words_bytes(event: BidiOutputEvent) -> int:
+def _words_bytes(event: BidiOutputEvent | ListeningEvent) -> int:
     match event:
-        case BidiTranscriptStreamEvent():
+        case BidiTranscriptStreamEvent() | TranslationTextEvent():
             return _text_bytes(event.text)
+        case TranscriptEvent():
+            more = (event.languages, event.logprobs, event.usage)
+            return _text_bytes(event.text) + sum(_text_bytes(str(part)) for part in more if part)
         case ToolUseStreamEvent():
             return _text_bytes(str(event.current_tool_use))
         case McpToolsEvent() | McpCallEvent() | McpApprovalRequestEvent():

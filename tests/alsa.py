@@ -29,7 +29,7 @@ PIPE_BYTES = 4096
 
 needs_portaudio = pytest.mark.skipif(
     not sys.platform.startswith("linux") or ctypes.util.find_library("portaudio") is None,
-    reason="needs PortAudio with ALSA: apt install libportaudio2 libasound2-plugins",
+    reason="needs PortAudio with ALSA: apt install libportaudio2",
 )
 
 CONFIGURATION = """

@@ -31,6 +31,9 @@ from engine.events import (
     BidiTextInputEvent,
     BidiTranscriptStreamEvent,
     BidiUsageEvent,
+    McpApprovalRequestEvent,
+    McpCallEvent,
+    McpToolsEvent,
     SessionInput,
     TextSoFar,
     ToolResultEvent,
@@ -121,6 +124,33 @@ OUTPUTS = [
     (
         BidiErrorEvent(error=ServerReported("no", code="bad"), details={"param": "x"}),
         {"type": "bidi_error", "message": "no", "code": "bad", "details": {"param": "x"}},
+    ),
+    (
+        McpToolsEvent(server_label="docs", tools=({"name": "search"},), status="ready"),
+        {"type": "mcp_tools", "server_label": "docs", "tools": [{"name": "search"}], "status": "ready"},
+    ),
+    (
+        McpCallEvent(call_id="m", server_label="docs", name="search", arguments="{}", status="completed", output="x"),
+        {
+            "type": "mcp_call",
+            "call_id": "m",
+            "server_label": "docs",
+            "name": "search",
+            "arguments": "{}",
+            "status": "completed",
+            "output": "x",
+            "error": None,
+        },
+    ),
+    (
+        McpApprovalRequestEvent(request_id="m", server_label="docs", name="search", arguments="{}"),
+        {
+            "type": "mcp_approval_request",
+            "request_id": "m",
+            "server_label": "docs",
+            "name": "search",
+            "arguments": "{}",
+        },
     ),
 ]
 ALL = INPUTS + OUTPUTS

@@ -24,7 +24,7 @@ async def main() -> None:
             transcription=None,  # off
         )
         print("in effect:", settings.instructions)
-        print("heard:", settings.audio.input if settings.audio else None)
+        print("so far:", settings.output_modalities, settings.tool_choice)
 
         await session.send(BidiTextInputEvent("Hello"))
         async for event in session.receive():

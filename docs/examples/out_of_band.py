@@ -6,8 +6,13 @@ import trio.testing
 from engine import BidiTranscriptStreamEvent, ClientSettings, ServerReported, SessionConfig, open_session
 from engine.simulator import Say, Script, serve
 from engine.testing import in_memory
+from engine.wire.items import Content, Item, MessageItem
 
-SCRIPT = Script.of(Say("Oslo, I think."), Say("travel"), Say("Norwegian"))
+SCRIPT = Script.of(Say("Oslo, I think."), Say("travel"), Say("English"))
+
+
+def said(item: Item) -> tuple[Content, ...]:
+    return item.content if isinstance(item, MessageItem) else ()
 
 
 async def main() -> None:
@@ -25,19 +30,21 @@ async def main() -> None:
         answer = await session.responses.create(instructions="Guess.", metadata={"purpose": "guess"})
         print(answer.metadata, (await answer.done()).status)
 
-        # Two out of band, at once: they leave no trace in the conversation.
+        # Out of band: it leaves no trace in the conversation, and its events come here alone.
         topic = await session.responses.create(
             conversation="none", instructions="Name the topic in one word.", metadata={"purpose": "topic"}
         )
+        async for event in topic:
+            if isinstance(event, BidiTranscriptStreamEvent) and event.is_final:
+                print("beside:", event.text)
+
+        # It may see other items than the conversation's.
         language = await session.responses.create(
             conversation="none",
             instructions="Name the language in one word.",
             input=[{"type": "item_reference", "id": question.id}],
         )
-        for stream in (topic, language):
-            async for event in stream:
-                if isinstance(event, BidiTranscriptStreamEvent) and event.is_final:
-                    print("beside:", event.text)
+        print("beside:", [part.text for item in (await language.done()).output or () for part in said(item)])
 
         await session.items.delete("question")
         try:

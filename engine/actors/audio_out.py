@@ -10,6 +10,7 @@ import trio
 from engine import limits
 from engine.audio.frame_maker import FrameMaker, held_back_ms
 from engine.audio.jitter_buffer import JitterBuffer, Piece
+from engine.audio.pcm import base64_bytes
 from engine.audio.playback import Playback
 from engine.audio.shape import AudioShape
 from engine.errors import ConfigError, LocalMisuse
@@ -164,6 +165,7 @@ class AudioOut:
                 audio = pybase64.b64decode(audio, validate=True)
             except ValueError:
                 self._unreadable += 1
+                self._pass_over(item_id, base64_bytes(audio))
                 return
         for piece in self._buffer.put(item_id, response_id, audio):
             self._drop(piece)
@@ -171,6 +173,10 @@ class AudioOut:
     def item_done(self, item_id: str) -> None:
         """No more of this item will come."""
         self._buffer.item_done(item_id)
+
+    def response_done(self, response_id: str) -> None:
+        """No more of any item of this response will come."""
+        self._buffer.response_done(response_id)
 
     def flush(self, kept: frozenset[str] = _NOTHING) -> int:
         """The user cut in: the next frame holds nothing of what waits, but for the responses in `kept`.
@@ -220,8 +226,11 @@ class AudioOut:
 
     def _drop(self, piece: Piece) -> None:
         self._dropped_bytes += len(piece.audio)
+        self._pass_over(piece.item_id, len(piece.audio))
+
+    def _pass_over(self, item_id: str, size_bytes: int) -> None:
         if self._playback is not None:
-            self._playback.unplayed(piece.item_id, len(piece.audio) // self._wire.frame_bytes)
+            self._playback.unplayed(item_id, size_bytes // self._wire.frame_bytes)
 
 
 def _check(frame_ms: int, prebuffer_ms: int, rate_hz: int) -> None:

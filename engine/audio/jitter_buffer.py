@@ -78,6 +78,8 @@ class JitterBuffer:
         Returns:
             What was dropped at the bound: the oldest.
         """
+        if not audio:
+            return []
         item = self._items.get(item_id) or self._begin(item_id, response_id)
         whole = self._whole(item, audio)
         if not whole:
@@ -112,6 +114,11 @@ class JitterBuffer:
         if item is not None:
             item.done = True
 
+    def response_done(self, response_id: str) -> None:
+        """No more of any item of this response will come."""
+        for item in self._items.values():
+            item.done |= item.response_id == response_id
+
     def end(self) -> None:
         """No more of any item will come."""
         self._ended = True
@@ -143,9 +150,8 @@ class JitterBuffer:
     def _begin(self, item_id: str, response_id: str) -> _Item:
         if not self._items:
             self._silent_bytes = 0
-        for item in self._items.values():
-            # The service sends a response's items one after the other, and says late that they are done.
-            item.done |= item.response_id == response_id
+        # The service sends a response's items one after the other, and says late that they are done.
+        self.response_done(response_id)
         item = self._items[item_id] = _Item(item_id, response_id, done=self._ended)
         return item
 

@@ -127,12 +127,13 @@ def _talk(
     list_devices:
         Print the sound devices, and do nothing else.
     """
-    from engine.cli.talk import Talk, talk  # noqa: PLC0415
     from engine.cli.talk_devices import asked_for, print_devices  # noqa: PLC0415
 
     if list_devices:
         print_devices()
         return
+    from engine.cli.talk import Talk, talk  # noqa: PLC0415
+
     devices = asked_for(
         mic=mic, input_device=input_device, output_device=output_device, half_duplex=half_duplex, seconds=seconds
     )

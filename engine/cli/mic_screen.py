@@ -85,7 +85,8 @@ class MicScreen(Screen):
             self._refresh()
         elif meter.state != self._state or meter.at_s >= self._line_due_s:
             self._line_due_s = meter.at_s + LINE_EVERY_S
-            self._say(f"{meter.at_s:6.1f} s  level   {_level(meter.level_dbfs)}, {meter.state}")
+            # As an entry, so that times stay in order.
+            self.end(self.begin(meter.at_s, "level", f"{_level(meter.level_dbfs)}, {meter.state}"))
         self._state = meter.state
 
     def figures(self, card: SoundCard, loudest_dbfs: float) -> None:

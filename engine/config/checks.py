@@ -67,11 +67,6 @@ def text(prefix: str, *, empty: bool = True) -> Check:
     return check
 
 
-def or_none(prefix: str, cls: type) -> Check:
-    """Allow None, and instances of a record of `engine.wire.session`."""
-    return attrs.validators.optional(instance_of(prefix, cls, f"a {cls.__name__} of engine.wire.session, or None"))
-
-
 def word(*allowed: str) -> tuple[Callable[[Any], bool], str]:
     """Give a check of one of these words, and what is allowed, in words."""
     return lambda value: isinstance(value, str) and value in allowed, ", ".join(map(repr, allowed))

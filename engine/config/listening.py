@@ -124,25 +124,9 @@ class TranslationConfig:
 
     def to_wire(self) -> TranslationSession:
         """Give the settings as `session.update` carries them."""
-        return translation_settings(
-            language=self.language, transcription=self.transcription, noise_reduction=self.noise_reduction
-        )
-
-
-def translation_settings(
-    *,
-    language: str | None = None,
-    transcription: Transcription | None = None,
-    noise_reduction: NoiseReduction | None = None,
-) -> TranslationSession:
-    """Say settings of a translation; what is None is left as it is."""
-    heard = TranslationAudioInput(transcription=transcription, noise_reduction=noise_reduction)
-    return TranslationSession(
-        audio=TranslationAudio(
-            input=heard if heard != TranslationAudioInput() else None,
-            output=None if language is None else TranslationAudioOutput(language=language),
-        )
-    )
+        heard = {"transcription": self.transcription, "noise_reduction": self.noise_reduction}
+        told = {name: value for name, value in heard.items() if value is not None}
+        return _translation({**told, "language": self.language})
 
 
 _CHANGEABLE: Final = {
@@ -152,33 +136,55 @@ _CHANGEABLE: Final = {
 
 
 def _check_names(cls: type, changes: Mapping[str, Any]) -> None:
+    allowed = ", ".join(_CHANGEABLE[cls])
+    if not changes:
+        raise ConfigError("changes", "(none)", f"at least one of {allowed}")
     for name in changes:
         if name not in _CHANGEABLE[cls]:
-            allowed = "the settings " + ", ".join(_CHANGEABLE[cls])
-            raise ConfigError(name, "(not changeable while the session runs)", allowed)
+            raise ConfigError(name, "(not changeable while the session runs)", f"the settings {allowed}")
 
 
-def changed_transcription(config: TranscriptionConfig, changes: Mapping[str, Any]) -> TranscriptionConfig:
-    """Change settings of a transcription that runs.
-
-    Raises:
-        ConfigError: A setting is not known, not possible, or fixed while the session runs.
-    """
-    _check_names(TranscriptionConfig, changes)
-    return attrs.evolve(config, **changes)
-
-
-def changed_translation(
-    config: TranslationConfig, changes: Mapping[str, Any]
-) -> tuple[TranslationConfig, TranslationSession]:
-    """Change settings of a translation that runs.
+def changed_transcription(
+    config: TranscriptionConfig, changes: Mapping[str, Any]
+) -> tuple[TranscriptionConfig, Session]:
+    """Change settings of a transcription that runs. None turns off what it can turn off.
 
     Returns:
         All settings, and what to say of the changes.
 
     Raises:
-        ConfigError: A setting is not known, not possible, or fixed while the session runs.
+        ConfigError: There is none, or a setting is not known, not possible, or fixed while the session runs.
+    """
+    _check_names(TranscriptionConfig, changes)
+    config = attrs.evolve(config, **changes)
+    values = {name: getattr(config, name) for name in changes}
+    said = {name: values.pop(name) for name in ("include",) if name in values}
+    if values:
+        said["audio"] = Audio(input=with_nulls(AudioInput, values))
+    return config, with_nulls(Session, {"type": "transcription", **said})
+
+
+def changed_translation(
+    config: TranslationConfig, changes: Mapping[str, Any]
+) -> tuple[TranslationConfig, TranslationSession]:
+    """Change settings of a translation that runs. None turns off what it can turn off.
+
+    Returns:
+        All settings, and what to say of the changes.
+
+    Raises:
+        ConfigError: There is none, or a setting is not known, not possible, or fixed while the session runs.
     """
     _check_names(TranslationConfig, changes)
     config = attrs.evolve(config, **changes)
-    return config, translation_settings(**{name: getattr(config, name) for name in changes})
+    return config, _translation({name: getattr(config, name) for name in changes})
+
+
+def _translation(values: Mapping[str, Any]) -> TranslationSession:
+    heard = {name: value for name, value in values.items() if name != "language"}
+    return TranslationSession(
+        audio=TranslationAudio(
+            input=with_nulls(TranslationAudioInput, heard) if heard else None,
+            output=TranslationAudioOutput(language=values["language"]) if "language" in values else None,
+        )
+    )

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from engine.events.outputs import BidiAudioStreamEvent
+from engine.events.outputs import BidiAudioStreamEvent, TextSoFar
 from engine.events.view import OfResponse
 
 
@@ -60,8 +60,7 @@ class TranscriptEvent(OfResponse):
 
     Attributes:
         text: The new words; all of the turn's when `is_final`.
-        is_final: True once for each turn.
-        transcript: The turn's words so far.
+        is_final: True once for each turn that could be written down; one that could not ends in an error event.
         speaker: Who said it, from a model that tells speakers apart.
         start_s: Where a speaker's part begins, in seconds.
         end_s: Where it ends.
@@ -73,13 +72,18 @@ class TranscriptEvent(OfResponse):
     type: ClassVar[str] = "transcript"
     text: str = attrs.field(repr=False)
     is_final: bool
-    transcript: str = attrs.field(repr=False)
+    _so_far: str | TextSoFar = attrs.field(alias="transcript", eq=str, repr=False)
     speaker: str | None = None
     start_s: float | None = None
     end_s: float | None = None
     languages: Sequence[Any] = ()
     logprobs: Sequence[Any] = attrs.field(default=(), repr=False)
     usage: Mapping[str, Any] | None = None
+
+    @property
+    def transcript(self) -> str:
+        """The turn's words so far. A speaker's part from a model that tells no other pieces has its own words only."""
+        return str(self._so_far)
 
     def _fields(self) -> dict[str, Any]:
         fields: dict[str, Any] = {

@@ -21,7 +21,7 @@ from engine.wire.items import FunctionCallOutputItem
 from engine.wire.response import ErrorDetails, Response
 from engine.wire.session import ResponseSettings
 
-_REMEMBERED: Final = 256
+REMEMBERED: Final = 256
 """Responses that are followed at once; the oldest is forgotten past it."""
 
 _TOLD_APART: Final = (BidiOutputEvent, AudioDone)
@@ -161,7 +161,7 @@ def _signed(settings: ResponseSettings, event_id: str) -> ResponseSettings:
 
 def _remember(ids: dict[str, None], response_id: str) -> None:
     ids[response_id] = None
-    if len(ids) > _REMEMBERED:
+    if len(ids) > REMEMBERED:
         del ids[next(iter(ids))]
 
 

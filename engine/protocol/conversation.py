@@ -112,6 +112,7 @@ class Conversation:
         self._ids = CallIds()
         self._turns = Turns(config, self._composer, self._ids, self._life.out_of_order)
         self._asking = self._turns.asking
+        self._apart = self._asking.apart
         self._mcp = McpListener(self._turns.gate, self._turns.settle)
         self._handlers: Mapping[type, _Handler] = {
             wire.SessionCreated: self._session,
@@ -246,7 +247,7 @@ class Conversation:
         """
         self._life.check_not_over()
         told = BidiInterruptionEvent("user_speech", received_at=now)
-        return [*self._turns.cancel(), *self._turns.interrupt(now, told)]
+        return [*self._turns.cancel(now), *self._turns.interrupt(now, told)]
 
     def commit(self, now: float, *, answered: bool) -> list[Effect]:
         """Make a turn of the audio that was sent; `answered` asks for a response to it.
@@ -283,7 +284,8 @@ class Conversation:
     @property
     def at_rest(self) -> bool:
         """Tell whether no response is active, asked for or owed."""
-        return self._turns.gate.state is Gate.FREE and not self._turns.gate.statistics().owed
+        gate = self._turns.gate.statistics()
+        return self._turns.gate.state is Gate.FREE and not gate.owed and not gate.in_line
 
     def tick(self, now: float) -> list[Effect]:
         """Do what time has made due."""
@@ -330,7 +332,7 @@ class Conversation:
             for path in misfit_keys(event):
                 self._misfit_fields.add(f"{cls.tag}:{path}")
         effects = self._life.receive(event, self._handlers.get(cls), now)
-        return self._asking.set_apart(event, effects) if self._asking.apart else effects
+        return self._asking.set_apart(event, effects) if self._apart else effects
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
         """Take note of a message that could not be read, tell of it, and go on as if it had been."""
@@ -370,7 +372,9 @@ class Conversation:
         """A response to be stopped was not there. Unless another one was meant, none of the conversation is active."""
         about = self._turns.requests.about(details)
         meant = about.response_id if isinstance(about, ResponseCancel) else None
-        if meant in {None, self._turns.gate.active_id}:
+        # An error can be late: what it is about may be over, and another response active since.
+        active = self._turns.gate.active_id
+        if meant in {None, active} and not self._turns.requests.is_stopped(active, about):
             self._turns.gate.none_active()
         return [*self._asking.refused(details, now), *self._turns.settle(now)]
 

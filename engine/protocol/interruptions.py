@@ -16,6 +16,10 @@ _CODES: Final = frozenset({"item_truncate_invalid_item_id", "item_delete_invalid
 _WORDS: Final = ("Only model output audio messages can be truncated", "Audio content of ")
 """How the service refuses a truncation or deletion; it often leaves out which event the error answers."""
 
+_OUT_MAX: Final = 64
+"""Truncations that wait for an answer. Past it the server gives none, as some compatible ones: the oldest is forgotten,
+and a refusal of it would be told as any error."""
+
 
 class Interruptions:
     """Truncates what was cut off.
@@ -48,6 +52,8 @@ class Interruptions:
         else:
             effect = self._composer.delete(cut.item_id)
         self._out[cut.item_id] = effect.event.event_id
+        if len(self._out) > _OUT_MAX:
+            del self._out[next(iter(self._out))]
         self.truncated += 1
         return effect
 

@@ -287,7 +287,18 @@ class Requests:
             return []
         kind, matches, value = row
         found = [each for each in self._sent(kind) if matches(each.event, event)]
-        return self._over(found if kind in _SHARED else found[:1], lambda _: (value(event), None))
+        going = found if kind in _SHARED else found[:1]
+        answers = self._over(going, lambda _: (value(event), None))
+        if isinstance(event, server.ResponseDone):
+            self._stopped(going, event.response.id)
+        return answers
+
+    def _stopped(self, cancels: list[_Pending], response_id: str | None) -> None:
+        """Keep in mind what was to be stopped: who came too late still gets an error, which is about that one only."""
+        for each in cancels:
+            each.ticket = None
+            each.event = client.ResponseCancel(response_id=response_id, event_id=each.event.event_id)
+            self._pending.append(each)
 
     def about(self, details: ErrorDetails) -> ClientEvent | None:
         """Tell which request an error is about, if any."""
@@ -304,11 +315,16 @@ class Requests:
         answers = self._over([pending], lambda _: outcome)
         return [] if pending.abandoned else answers
 
+    def is_stopped(self, response_id: str | None, but: ClientEvent | None) -> bool:
+        """Tell whether a response is being stopped by another request than this one: its end is still to come."""
+        cancels = (each.event for each in self._sent(client.ResponseCancel) if each.event is not but)
+        return any(isinstance(each, client.ResponseCancel) and each.response_id in {None, response_id} for each in cancels)
+
     def _about(self, details: ErrorDetails) -> _Pending | None:
         if details.event_id is not None:
             return self._find(details.event_id)
         kind = guess(details)
-        found = list(self._sent(kind)) if kind is not None else []
+        found = sorted(self._sent(kind), key=lambda each: each.ticket is None) if kind is not None else []
         named = [each for each in found if _is_named(each.event, details.message or "")]
         return next(iter(named or found), None)
 

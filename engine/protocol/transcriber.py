@@ -6,7 +6,7 @@ from typing import Any, Final
 from engine.config.listening import TranscriptionConfig
 from engine.counting import NameCounts
 from engine.errors import ConnectionLost, EngineError
-from engine.events import BidiErrorEvent
+from engine.events import BidiErrorEvent, TextSoFar
 from engine.events.listening import SpeechCommittedEvent, SpeechStartedEvent, SpeechStoppedEvent, TranscriptEvent
 from engine.protocol.composer import Composer
 from engine.protocol.effects import Effect, Transmit
@@ -15,8 +15,13 @@ from engine.protocol.server_errors import reported
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent
 from engine.wire.codec import to_object
+from engine.wire.session import Session
 
 _NOTHING: Final[Sequence[Effect]] = ()
+
+OPEN_TURNS_MAX: Final = 64
+"""Turns whose words are still coming. The service writes several at once down, in any order, but never so many: past it
+the words so far of the oldest are forgotten, and counted."""
 
 
 class Transcriber:
@@ -31,7 +36,9 @@ class Transcriber:
         self._config = config
         self._life = Life(connection_id, config.model)
         self._composer = Composer()
-        self._so_far: dict[tuple[str, int], str] = {}
+        self._so_far: dict[tuple[str, int], list[str]] = {}
+        self.forgotten_turns = 0
+        """Turns forgotten at `OPEN_TURNS_MAX`."""
         self.unknown_events = NameCounts()
         """Events of unknown type, by type."""
         self.deadline: float | None = None
@@ -54,11 +61,14 @@ class Transcriber:
         """Configure the session."""
         return [self._composer.configure(self._config.to_wire())]
 
-    def configure(self, config: TranscriptionConfig) -> list[Effect]:
-        """Change the session."""
+    def configure(self, session: Session) -> list[Effect]:
+        """Change the session.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
         self._life.check_not_over()
-        self._config = config
-        return self.begin()
+        return [self._composer.configure(session)]
 
     def commit(self, _: float) -> list[Effect]:
         """End the turn by hand."""
@@ -103,18 +113,26 @@ class Transcriber:
         return (SpeechCommittedEvent(event.previous_item_id, **_of(event, now)),)
 
     def _piece(self, event: wire.ConversationItemInputAudioTranscriptionDelta, now: float) -> Sequence[Effect]:
-        place = event.item_id, event.content_index or 0
-        text = event.delta or ""
-        so_far = self._so_far[place] = self._so_far.get(place, "") + text
-        if not text:
+        if not event.delta:
             return _NOTHING
-        return (TranscriptEvent(text, False, so_far, logprobs=event.logprobs or (), **_of(event, now)),)
+        so_far = self._grow((event.item_id, event.content_index or 0), event.delta)
+        logprobs = event.logprobs or ()
+        return (TranscriptEvent(event.delta, False, transcript=so_far, logprobs=logprobs, **_of(event, now)),)
+
+    def _grow(self, place: tuple[str, int], text: str) -> TextSoFar:
+        if place not in self._so_far and len(self._so_far) >= OPEN_TURNS_MAX:
+            del self._so_far[next(iter(self._so_far))]
+            self.forgotten_turns += 1
+        pieces = self._so_far.setdefault(place, [])
+        pieces.append(text)
+        return TextSoFar(pieces)
 
     def _segment(self, event: wire.ConversationItemInputAudioTranscriptionSegment, now: float) -> Sequence[Effect]:
+        pieces = self._so_far.get((event.item_id, event.content_index))
         told = TranscriptEvent(
             event.text,
             is_final=False,
-            transcript=self._so_far.get((event.item_id, event.content_index), event.text),
+            transcript=event.text if pieces is None else TextSoFar(pieces),
             speaker=event.speaker,
             start_s=event.start,
             end_s=event.end,

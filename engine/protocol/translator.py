@@ -62,23 +62,40 @@ class Translator:
         return self.configure(self._config.to_wire())
 
     def configure(self, session: wire.TranslationSession) -> list[Effect]:
-        """Change the session."""
+        """Change the session.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
         self._life.check_not_over()
         self._sent += 1
         return [Transmit(wire.TranslationSessionUpdate(session=session, event_id=f"client_{self._sent}"))]
 
-    def finish(self, now: float) -> list[Effect]:
-        """Ask for what is still to be translated, and for the end."""
-        self._life.check_not_over()
-        if self._finishing_at is not None:
-            return []
-        self._finishing_at = now
-        return [Transmit(wire.TranslationSessionClose()), Rearm()]
+    @property
+    def finishing(self) -> bool:
+        """Tell whether the service was asked to finish."""
+        return self._finishing_at is not None
 
-    def sent_by_hand(self, event: Any, _: float) -> list[Effect]:
-        """Send an event of the application's own."""
+    def finish(self, now: float) -> list[Effect]:
+        """Ask for what is still to be translated, and for the end; once.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
         self._life.check_not_over()
-        return [Transmit(event)]
+        return [] if self.finishing else self.sent_by_hand(wire.TranslationSessionClose(), now)
+
+    def sent_by_hand(self, event: Any, now: float) -> list[Effect]:
+        """Send an event of the application's own.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        self._life.check_not_over()
+        if not isinstance(event, wire.TranslationSessionClose):
+            return [Transmit(event)]
+        self._finishing_at = now
+        return [Transmit(event), Rearm()]
 
     # --- the service's side -----------------------------------------------------------------------------------
 
@@ -86,7 +103,8 @@ class Translator:
         """Take a server event. Raises nothing, whatever it is and whenever it comes."""
         if self._finishing_at is not None:
             self._finishing_at = now
-        return self._life.receive(event, self._handlers.get(type(event)), now)
+        effects = self._life.receive(event, self._handlers.get(type(event)), now)
+        return effects if self._life.end is None else _with_the_last_audio(effects)
 
     def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
         """Take note of a message that could not be read."""
@@ -94,7 +112,7 @@ class Translator:
 
     def link_ended(self, lost: ConnectionLost) -> Sequence[Effect]:
         """Tell what the end of the connection means."""
-        return self._life.link_ended(lost)
+        return _with_the_last_audio(self._life.link_ended(lost))
 
     def tick(self, now: float) -> Sequence[Effect]:
         """Wait for the service no longer when it does not finish."""
@@ -102,7 +120,7 @@ class Translator:
         if due is None or now < due:
             return _NOTHING
         error = DeadlinePassed("session.close", FINISH_DEADLINE_S)
-        return self._life.over(PhaseSignal.LINK_ENDED, End("error", error))
+        return _with_the_last_audio(self._life.over(PhaseSignal.LINK_ENDED, End("error", error)))
 
     def _heard(self, event: wire.TranslationInputTranscriptDelta, now: float) -> Sequence[Effect]:
         return (TranslationTextEvent(event.delta, "source", event.elapsed_ms, **_of(event, now)),)
@@ -124,11 +142,16 @@ class Translator:
         return (told,)
 
     def _closed(self, _: wire.TranslationSessionClosed, __: float) -> Sequence[Effect]:
-        return [AudioDone(STREAM_ID), *self._life.over(PhaseSignal.LINK_ENDED, End("complete"))]
+        return self._life.over(PhaseSignal.LINK_ENDED, End("complete"))
 
     def _unknown(self, event: UnknownServerEvent, _: float) -> Sequence[Effect]:
         self.unknown_events.add(event.type)
         return _NOTHING
+
+
+def _with_the_last_audio(effects: Sequence[Effect]) -> Sequence[Effect]:
+    """Let out what a conversion holds back before the session ends, however it does."""
+    return [AudioDone(STREAM_ID), *effects] if effects else _NOTHING
 
 
 def _of(event: Record, now: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The model's turns: responses from begin to end, their audio and calls, and when the next one is asked for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from engine.audio.pcm import base64_bytes
 from engine.audio.playback import Playback
@@ -70,6 +70,7 @@ class Turns:
         """What the application has asked for by itself."""
         self.asking = Asking(composer, self.gate, self.requests)
         """How it does."""
+        self._apart = self.asking.apart
         self.has_spoken = False
         """The conversation holds speech of the model's."""
         self.cuts = True
@@ -140,10 +141,14 @@ class Turns:
         kept = frozenset(self._aside)
         return [PurgeAudio(kept), told, *self.interruptions.cut_in(now, kept)]
 
-    def cancel(self) -> list[Effect]:
+    def cancel(self, now: float) -> list[Effect]:
         """Stop the active response, if there is one."""
         active = self.gate.active_id
-        return [] if active is None else [self._composer.cancel(active if active != _NO_ID else None)]
+        if active is None:
+            return []
+        effect = self._composer.cancel(active if active != _NO_ID else None)
+        self.requests.note(cast("ClientEvent", effect.event), now)
+        return [effect]
 
     # --- the service's side -----------------------------------------------------------------------------------
 
@@ -162,7 +167,7 @@ class Turns:
         if talks_over:
             self.gate.talked_over()
             _remember(self._silenced, response_id)
-        cut = self.cancel() if talks_over else []
+        cut = self.cancel(now) if talks_over else []
         return (*answers, BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now), *cut)
 
     def _done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
@@ -194,7 +199,7 @@ class Turns:
             self.silenced_audio += 1
             self._received(event)  # Nobody hears it: when the response is over, the service is told.
             return _NOTHING
-        if not self.asking.apart or event.response_id not in self.asking.apart:
+        if not self._apart or event.response_id not in self._apart:
             self._received(event)
         return (
             BidiAudioStreamEvent(

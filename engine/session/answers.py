@@ -79,8 +79,8 @@ class Answers:
         return slot.value
 
     def tell(self, event: ClientEvent) -> None:
-        """Send a request at once whose answer nobody waits for; nothing once the session is over."""
-        if not self._supervisor.ended:
+        """Send a request at once whose answer nobody waits for; nothing once the session is over or closing."""
+        if self._supervisor.state == "live" and not self._supervisor.ended:
             asked = self._conversation.ask(event, trio.current_time())
             self._conversation.withdraw(asked.ticket)
             self._supervisor.apply(asked.effects)

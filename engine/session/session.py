@@ -5,10 +5,6 @@ from typing import Unpack
 
 import trio
 
-from engine import limits
-from engine.actors.audio_out import AudioOut
-from engine.audio.pcm import G711_RATE_HZ
-from engine.audio.shape import AudioShape, Encoding
 from engine.config import SessionConfig
 from engine.config.changes import Changes
 from engine.content import check_text
@@ -34,7 +30,7 @@ from engine.protocol.effects import Apart, AudioDone, PurgeAudio, ResponseEnded
 from engine.protocol.history import History
 from engine.protocol.requests import Answered
 from engine.session.answers import Answers
-from engine.session.base import BaseSession, Dialect, Hooks, new_id
+from engine.session.base import Dialect, Hooks, new_id
 from engine.session.input import SpokenInput
 from engine.session.items import Items
 from engine.session.mcp import McpServers
@@ -42,6 +38,7 @@ from engine.session.playback import SessionPlayback
 from engine.session.responses import Responses
 from engine.session.settings import update
 from engine.session.speaker import Speaker
+from engine.session.speaking import SpeakingSession
 from engine.session.statistics import SessionStatistics
 from engine.session.tools import SessionTools, Toolbox
 from engine.telemetry import SessionMeter
@@ -49,7 +46,7 @@ from engine.transport.base import Connector
 from engine.wire.session import Session as WireSession
 
 
-class Session(BaseSession):
+class Session(SpeakingSession):
     """One conversation over one connection. Made by `open_session`.
 
     Args:
@@ -93,8 +90,7 @@ class Session(BaseSession):
             ),
         )
         self._tools = SessionTools(self, self._conversation, self._supervisor)
-        self._speaker.put = self._supervisor.deliver
-        self._supervisor.when_over(self._over)
+        self._begin_to_speak()
         self.input = SpokenInput(self._conversation, self._out, self._supervisor)
         """Turns by hand."""
         self.playback = SessionPlayback(self._conversation.playback)
@@ -106,7 +102,6 @@ class Session(BaseSession):
         """Responses that are asked for by themselves."""
         self.mcp = McpServers(self._conversation.mcp, self._requests, self._supervisor)
         """Tools that the service calls by itself."""
-        self._stopping = False
 
     @property
     def settings(self) -> WireSession | None:
@@ -138,15 +133,6 @@ class Session(BaseSession):
         """The server's items, mirrored."""
         return self._conversation.history
 
-    async def stop(self) -> None:
-        """End the session: flush, close, leave nothing behind. Takes at most `close_deadline_s`; may be repeated.
-
-        Audio that was not received yet is dropped and counted; other events can still be read.
-        """
-        self._stopping = True
-        self._speaker.end(at_once=True)
-        await super().stop()
-
     # --- talking ----------------------------------------------------------------------------------------------
 
     async def send(self, content: SessionInput) -> None:
@@ -168,36 +154,6 @@ class Session(BaseSession):
             # Callers without a type checker come here.
             ways = "BidiTextInputEvent, BidiAudioInputEvent, BidiImageInputEvent or ToolResultEvent"  # type: ignore[unreachable]
             raise UnsupportedContent(f"content_type={type(content).__name__} | content not supported; send {ways}")
-
-    def audio_out(
-        self,
-        frame_ms: int = 20,
-        *,
-        rate: int | None = None,
-        channels: int = 1,
-        format: Encoding = "pcm",
-        prebuffer_ms: int = limits.AUDIO_OUT_PREBUFFER_MS,
-    ) -> AudioOut:
-        """Hear the model in real time: frames of one length, each when it is due, silence where there is no speech.
-
-        An interruption empties it at once. It is beside `receive()`, which goes on to give the same audio as it comes.
-        The first that is open tells `playback` what was heard, to the sample.
-
-        Args:
-            frame_ms: Length of a frame.
-            rate: Samples a second, 8000 to 48000; the format's own when None.
-            channels: 1, or 2 with their samples in turn.
-            format: `pcm` (PCM16), `pcmu` or `pcma` (G.711).
-            prebuffer_ms: Speech that must be there before an answer begins to sound.
-
-        Returns:
-            An asynchronous iterator of frames, as bytes. Close it when you leave it before the session's end.
-
-        Raises:
-            ConfigError: A setting is not possible, or needs the extra `audio`.
-        """
-        own_hz = limits.WIRE_RATE_HZ if format == "pcm" else G711_RATE_HZ
-        return self._speaker.open(AudioShape(format, rate or own_hz, channels), frame_ms, prebuffer_ms)
 
     def run(self, tools: Toolbox) -> EventStream:
         """Receive events while tools run: each call is taken the moment it arrives, and answered by its tool.
@@ -249,14 +205,11 @@ class Session(BaseSession):
         self._tools.call(event)
 
     def _response_done(self, event: BidiResponseCompleteEvent) -> None:
+        self._speaker.response_done(event.response_id)
         self._tools.response_done(event)
 
     def _interruption_taken(self, event: BidiInterruptionEvent) -> None:
         self._meter.log.interruption_delivered(event.received_at, trio.current_time())
-
-    def _over(self) -> None:
-        # Who is told that the session broke hears what came before it; who has stopped it wants no more.
-        self._speaker.end(at_once=self._stopping)
 
     # --- figures ----------------------------------------------------------------------------------------------
 

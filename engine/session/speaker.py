@@ -7,12 +7,13 @@ import pybase64
 import trio
 
 from engine.actors.audio_out import AudioOut
-from engine.audio.output import OutputConverter
+from engine.audio.output import OPEN_ITEMS_MAX, OutputConverter
 from engine.audio.pcm import base64_bytes
 from engine.audio.playback import Playback
 from engine.audio.shape import AudioShape
 from engine.config import AudioSettings
-from engine.events import BidiAudioStreamEvent
+from engine.errors import RemoteViolation
+from engine.events import BidiAudioStreamEvent, BidiErrorEvent
 from engine.protocol.effects import AudioDone, PurgeAudio
 
 
@@ -34,18 +35,20 @@ class Speaker:
         self._converter = OutputConverter(audio.wire_shape, audio.output_shape)
         self._last: dict[str, BidiAudioStreamEvent] = {}
         self._outs: list[AudioOut] = []
+        self._counts: AudioOut | None = None
         self._ended = False
-        self.put: Callable[[BidiAudioStreamEvent], None] = lambda _: None
-        self.unreadable = 0
-        """Pieces that were no base64, and so not converted."""
+        self.put: Callable[[BidiAudioStreamEvent | BidiErrorEvent], None] = lambda _: None
 
     # --- for the application ----------------------------------------------------------------------------------
 
     def open(self, target: AudioShape, frame_ms: int, prebuffer_ms: int) -> AudioOut:
-        """Begin a paced output. Only the first of those that are open tells what was heard."""
+        """Begin a paced output. It tells what was heard, unless another that is open does."""
         self._outs = [out for out in self._outs if not out.closed]
-        clock = None if self._outs else self._clock
+        counts = self._counts is None or self._counts.closed
+        clock = self._clock if counts else None
         out = AudioOut(self._wire, target, clock, frame_ms=frame_ms, prebuffer_ms=prebuffer_ms)
+        if counts:
+            self._counts = out
         if self._ended:
             out.end()
         self._outs.append(out)
@@ -67,11 +70,16 @@ class Speaker:
         if self._converter.passes:
             self.put(event)
             return
-        self._last[item_id] = event
         try:
-            self._hand(event, self._converter.push(item_id, event.audio))
-        except ValueError:
-            self.unreadable += 1
+            audio = self._converter.push(item_id, event.audio)
+        except ValueError as error:
+            self._refuse(event, error)
+            return
+        self._last[item_id] = event
+        if len(self._last) > OPEN_ITEMS_MAX:
+            open_items = self._converter.open_items
+            self._last = {each: last for each, last in self._last.items() if each in open_items}
+        self._hand(event, audio)
 
     def done(self, effect: AudioDone) -> None:
         """No more audio of an item comes."""
@@ -81,6 +89,13 @@ class Speaker:
         if last is not None:
             self._hand(last, self._converter.item_done(effect.item_id))
 
+    def response_done(self, response_id: str) -> None:
+        """A response is over, and with it the audio of its items, of which that may not have been said."""
+        for out in self._outs:
+            out.response_done(response_id)
+        for item_id in [item_id for item_id, last in self._last.items() if last.response_id == response_id]:
+            self.done(AudioDone(item_id))
+
     def purge(self, effect: PurgeAudio) -> None:
         """The user cut in."""
         for out in self._outs:
@@ -88,6 +103,21 @@ class Speaker:
         for item_id in [item_id for item_id, last in self._last.items() if last.response_id not in effect.kept]:
             del self._last[item_id]
             self._converter.dropped(item_id)
+
+    def _refuse(self, event: BidiAudioStreamEvent, why: ValueError) -> None:
+        """Tell that a piece is no base64 and left out, as its bytes would have told who asks for them."""
+        self._clock.undelivered(event.item_id or "", base64_bytes(event.audio) // self._wire.frame_bytes)
+        error = RemoteViolation("invalid_field", "audio is not base64 text", field="delta")
+        error.__cause__ = why
+        told = BidiErrorEvent(
+            error,
+            {"problem": "invalid_field"},
+            response_id=event.response_id,
+            item_id=event.item_id,
+            event_id=event.event_id,
+            received_at=event.received_at,
+        )
+        self.put(told)
 
     def _hand(self, event: BidiAudioStreamEvent, audio: bytes) -> None:
         if audio:

@@ -1,8 +1,12 @@
 """A transcription session: speech in, its words out. Made by `open_transcription`."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from engine.config.listening import TranscriptionConfig, changed_transcription
 from engine.endpoints import endpoint_of
 from engine.errors import LocalMisuse
+from engine.protocol.effects import Effect
 from engine.protocol.transcriber import Transcriber
 from engine.session.base import BaseSession, Dialect, Hooks, new_id
 from engine.transport.base import Connector
@@ -58,13 +62,21 @@ class TranscriptionSession(BaseSession):
         """
         await self._supervisor.submit(self._transcriber.clear, InputAudioBufferClear())
 
-    async def update(self, **changes: object) -> None:
-        """Change settings while it runs, by the names of `TranscriptionConfig`. A refusal comes as an error event.
+    async def update(self, **changes: Any) -> None:
+        """Change settings while it runs, by the names of `TranscriptionConfig`; None turns off what it can turn off.
+
+        A refusal comes as an error event; `config` says what was asked for.
 
         Raises:
             ConfigError: A setting is not known, not possible, or fixed while the session runs.
+            NotStarted: The session is not open yet.
             SessionEnded: The session is over.
         """
-        config = changed_transcription(self.config, changes)
-        await self._supervisor.submit(lambda _: self._transcriber.configure(config))
+        await self._supervisor.submit(lambda _: self._change(changes))
+
+    def _change(self, changes: Mapping[str, Any]) -> Sequence[Effect]:
+        # In one step, so that of two changes at once neither undoes the other.
+        config, session = changed_transcription(self.config, changes)
+        effects = self._transcriber.configure(session)
         self.config = config
+        return effects

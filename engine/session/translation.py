@@ -1,19 +1,19 @@
 """A translation session: speech in, the same in another language out. Made by `open_translation`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from engine import limits
-from engine.actors.audio_out import AudioOut
-from engine.audio.pcm import G711_RATE_HZ
 from engine.audio.playback import Playback
-from engine.audio.shape import AudioShape, Encoding
+from engine.audio.shape import AudioShape
 from engine.config.listening import TranslationConfig, changed_translation
 from engine.endpoints import endpoint_of
+from engine.errors import LocalMisuse
 from engine.events.listening import TranslatedAudioEvent
-from engine.protocol.effects import AudioDone
+from engine.protocol.effects import AudioDone, Effect
 from engine.protocol.translator import Translator
-from engine.session.base import BaseSession, Dialect, Hooks, new_id
+from engine.session.base import Dialect, Hooks, new_id
 from engine.session.speaker import Speaker
+from engine.session.speaking import SpeakingSession
 from engine.transport.base import Connector
 from engine.wire.codec import decode_translation_client, decode_translation_server
 from engine.wire.translation import TranslationInputAudioBufferAppend, TranslationSessionClose
@@ -25,7 +25,7 @@ _DIALECT = Dialect(
 )
 
 
-class TranslationSession(BaseSession):
+class TranslationSession(SpeakingSession):
     """Says in another language what it hears, without turns.
 
     `receive()` gives `TranslatedAudioEvent`s and `TranslationTextEvent`s, beside the events that begin and end a
@@ -57,37 +57,37 @@ class TranslationSession(BaseSession):
             dialect=_DIALECT,
             hooks=Hooks(carry=carry),
         )
-        self._speaker.put = self._supervisor.deliver
-        self._supervisor.when_over(lambda: self._speaker.end(at_once=False))
-
-    def audio_out(
-        self,
-        frame_ms: int = 20,
-        *,
-        rate: int | None = None,
-        channels: int = 1,
-        format: Encoding = "pcm",
-        prebuffer_ms: int = limits.AUDIO_OUT_PREBUFFER_MS,
-    ) -> AudioOut:
-        """Hear the translation in real time; see `Session.audio_out`."""
-        own_hz = limits.WIRE_RATE_HZ if format == "pcm" else G711_RATE_HZ
-        return self._speaker.open(AudioShape(format, rate or own_hz, channels), frame_ms, prebuffer_ms)
+        self._begin_to_speak()
 
     async def finish(self) -> None:
         """Say that the speech is over. What is still to be translated comes, then the close event `complete`.
 
         Raises:
+            NotStarted: The session is not open yet.
             SessionEnded: The session is over.
         """
         await self._supervisor.submit(self._translator.finish, TranslationSessionClose())
 
-    async def update(self, **changes: object) -> None:
-        """Change `language`, `transcription` or `noise_reduction` while it runs. A refusal comes as an error event.
+    async def update(self, **changes: Any) -> None:
+        """Change `language`, `transcription` or `noise_reduction` while it runs; None turns the last two off.
+
+        A refusal comes as an error event; `config` says what was asked for.
 
         Raises:
             ConfigError: A setting is not known, not possible, or fixed while the session runs.
+            NotStarted: The session is not open yet.
             SessionEnded: The session is over.
         """
+        await self._supervisor.submit(lambda _: self._change(changes))
+
+    def _change(self, changes: Mapping[str, Any]) -> Sequence[Effect]:
+        # In one step, so that of two changes at once neither undoes the other.
         config, session = changed_translation(self.config, changes)
-        await self._supervisor.submit(lambda _: self._translator.configure(session))
+        effects = self._translator.configure(session)
         self.config = config
+        return effects
+
+    async def _feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
+        if self._translator.finishing:
+            raise LocalMisuse("audio was sent after finish() | the service takes none; open another session for it")
+        await super()._feed(audio, shape)

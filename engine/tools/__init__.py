@@ -3,11 +3,11 @@
 Needs the extra `tools`, which brings pydantic, jsonschema and docstring-parser; they are loaded with the first tool.
 """
 
+from engine.counting import ToolStatistics
 from engine.tools.call import CallReport, Deferred, ToolCall, ToolContext
 from engine.tools.host import ToolHost
 from engine.tools.registry import Tools
 from engine.tools.runner import ToolRunner
-from engine.tools.statistics import ToolStatistics
 from engine.tools.tool import Tool, ToolSettings
 
 __all__ = [

@@ -15,7 +15,11 @@ class ToolHost(Protocol):
         ...
 
     def spawn(self, task: Callable[[], Awaitable[None]], name: str) -> None:
-        """Start a task in the session's nursery. What it raises is a crash of the session."""
+        """Start a task in the session's nursery. What it raises is a crash of the session.
+
+        Raises:
+            LocalMisuse: The session is over.
+        """
         ...
 
     async def send(self, result: ToolResultEvent) -> None:

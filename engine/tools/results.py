@@ -112,8 +112,15 @@ def raised(name: str, error: BaseException) -> Blocks:
     """The tool raised: class and text of what it raised, or of the first thing in a group."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    said = _cut(str(error))
+    said = _cut(_words_of(error))
     return _error(f"{name} failed with {type(error).__name__}" + (f": {said}" if said else "."))
+
+
+def _words_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the application's class may do anything
+        return ""
 
 
 def timed_out(name: str, limit_s: float) -> Blocks:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from engine.counting import ToolStatistics
 from engine.errors import LocalMisuse
 from engine.events import ToolResultEvent, ToolUseStreamEvent
 from engine.tools import bounds, results
 from engine.tools.batches import Batch, Batches
 from engine.tools.call import CallReport, Deferred, Outcome, ToolCall, ToolContext
 from engine.tools.host import ToolHost
-from engine.tools.running import Workers, run_call, run_work
-from engine.tools.statistics import Tally, ToolStatistics
+from engine.tools.running import Workers, contained, run_call, run_work
+from engine.tools.statistics import Tally
 from engine.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -162,13 +163,15 @@ class ToolRunner:
         if is_one_too_many:
             return Outcome("refused", results.too_many(tool.name, self._tools.waiting_limit))
         context = ToolContext(self._host.session, call.call_id, tool.name, call.response_id)
-        with job.scope:
+        raised: list[Exception] = []
+        with job.scope, contained(raised):
             async with self._places:
                 outcome = await run_call(tool, call, context, self._workers)
             return self._checked(tool, outcome)
+        error = raised[0] if raised else None
         if job.interrupted:
-            return Outcome("interrupted", results.interrupted(tool.name))
-        return Outcome("timed_out", results.timed_out(tool.name, tool.settings.answer_s))
+            return Outcome("interrupted", results.interrupted(tool.name), error)
+        return Outcome("timed_out", results.timed_out(tool.name, tool.settings.answer_s), error)
 
     def _checked(self, tool: Tool, outcome: Outcome) -> Outcome:
         """Take deferred work on, if there is room for it."""
@@ -186,7 +189,10 @@ class ToolRunner:
         result = {"toolUseId": job.call.call_id, "status": status, "content": outcome.content}
         job.batch.results[job.call.call_id] = ToolResultEvent(result, outcome.exception)
         if job.batch.is_whole:
-            self._host.spawn(partial(self._send_all, job.batch), "engine tool results")
+            try:
+                self._host.spawn(partial(self._send_all, job.batch), "engine tool results")
+            except LocalMisuse as error:  # The session is over, but for what it still sends.
+                self._drop(error, len(self._batches.take(job.batch)))
 
     async def _send_all(self, batch: Batch) -> None:
         """Send a response's results, once it is over. A later call of it makes the batch wait again."""
@@ -201,21 +207,24 @@ class ToolRunner:
         if answers:
             batch.sent.set()
 
-    def _drop(self, error: LocalMisuse) -> None:
-        self._tally.dropped += 1
-        logger.info("the result of a tool was dropped: %s", type(error).__name__)
+    def _drop(self, error: LocalMisuse, count: int = 1) -> None:
+        self._tally.dropped += count
+        logger.info("results of tools were dropped: %d (%s)", count, type(error).__name__)
 
     # --- afterwards --------------------------------------------------------------------------------------------
 
     async def _work_on(self, job: _Job, tool: Tool, later: Deferred) -> Outcome:
         """Do deferred work and tell the model its result."""
         limit_s = later.deadline_s or tool.settings.work_s
-        outcome = Outcome("timed_out", results.timed_out(tool.name, limit_s))
+        raised: list[Exception] = []
+        outcome: Outcome | None = None
         try:
-            with trio.move_on_after(limit_s):
+            with trio.move_on_after(limit_s), contained(raised):
                 outcome = await run_work(tool, partial(self._workers.run, later.work))
         finally:
             self._deferred -= 1
+        if outcome is None:
+            outcome = Outcome("timed_out", results.timed_out(tool.name, limit_s), raised[0] if raised else None)
         await job.batch.sent.wait()
         try:
             await self._host.tell(

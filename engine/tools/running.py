@@ -1,7 +1,9 @@
 """Runs one call: arguments checked, approval asked, the function called, its result made readable."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -10,6 +12,9 @@ import trio
 from engine.tools import bounds, results
 from engine.tools.call import Deferred, Outcome, ToolCall, ToolContext
 from engine.tools.tool import Misfit, Tool, is_async
+
+
+logger = logging.getLogger(__name__)
 
 
 class Workers:
@@ -69,9 +74,33 @@ async def run_work(tool: Tool, work: Callable[[], Any]) -> Outcome:
     """Wait for a tool's result."""
     try:
         value = await work()
+        return _later(tool, value) if isinstance(value, Deferred) else _outcome_of(tool, value)
     except Exception as error:  # noqa: BLE001 - the application's code may raise anything
         return Outcome("failed", results.raised(tool.name, error), error)
-    return _later(tool, value) if isinstance(value, Deferred) else _outcome_of(tool, value)
+
+
+@contextmanager
+def contained(raised: list[Exception]) -> Iterator[None]:
+    """Let a cancellation pass, without what a tool raised beside it, as from a nursery of its own.
+
+    Args:
+        raised: Takes that.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        faults, rest = group.split(Exception)
+        if faults is not None:
+            logger.info("a tool raised %s when it was cancelled", type(_first(faults)).__name__)
+            raised.append(faults)
+        if rest is not None:
+            raise rest from None
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _later(tool: Tool, work: Deferred) -> Outcome:

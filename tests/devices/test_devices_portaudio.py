@@ -1,9 +1,14 @@
 """Real PortAudio on ALSA's file and null plugins: each test is a program of its own, as PortAudio looks once."""
 
+import signal
+from pathlib import Path
+
 import alsa
+import trio
 from alsa import file_card, needs_portaudio, run_python
 
 from engine.audio.pcm import tone
+from engine.simulator import Say, Script, serve
 
 pytestmark = needs_portaudio
 
@@ -150,3 +155,23 @@ def test_a_device_that_can_not_be_opened_is_told_with_the_way_out(tmp_path):
 
     assert ran.stdout.startswith("input_device the sound device 'filemic' can't be opened: "), ran.stderr
     assert ran.stdout.endswith("| another program may hold it; choose another device or rate\n")
+
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "devices.py"
+
+
+async def test_the_program_of_the_docs_talks_through_the_devices(tmp_path):
+    said = bytes(alsa.RATE_HZ) + tone(300, 1000, rate_hz=alsa.RATE_HZ)
+    script = Script.of(Say("One, two."))
+    with file_card(tmp_path, said) as card:
+        environment = card.environment | {"OPENAI_API_KEY": "any-text"}
+        async with serve(responder_factory=script.responder) as simulator:
+            arguments = (str(EXAMPLE), simulator.base_url, "filemic", "filespeaker")
+            with alsa.running(environment, *arguments) as program, trio.fail_after(30):
+                line = await trio.to_thread.run_sync(program.stdout.readline)
+                assert line == "assistant: One, two.\n"
+                await trio.sleep(1)
+                program.send_signal(signal.SIGINT)
+                await trio.to_thread.run_sync(program.wait)
+
+    assert any(card.played)

@@ -13,7 +13,7 @@ from engine.simulator import serve
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = DOCS / "examples"
-TESTED_OTHERWISE = {"openai_client", "agents_client", "greeter", "test_greeter"}
+TESTED_OTHERWISE = {"openai_client", "agents_client", "devices", "greeter", "test_greeter"}
 PROGRAMS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in TESTED_OTHERWISE)
 NO_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
 

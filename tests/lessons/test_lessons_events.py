@@ -15,8 +15,7 @@ from engine import (
 )
 from engine.limits import COUNTED_NAMES
 from engine.metering.cost import cost
-from engine.metering.prices import ModelPrices
-from engine.metering.turn_log import TurnLog
+from engine.metering.prices import Prices
 from engine.simulator import Fail, Say
 from engine.wire.client import ConversationItemDelete, ResponseCancel
 from engine.wire.codec import decode_server
@@ -168,7 +167,18 @@ def test_an_unknown_event_costs_less_to_read_than_the_smallest_known_one():
 # --- livekit PR #5121 -------------------------------------------------------------------------------------------
 
 
-CHEAP_CACHE = ModelPrices(text_in=4, cached_text_in=1, audio_in=32, cached_audio_in=1, text_out=16, audio_out=64)
+CHEAP_CACHE = Prices.builtin().with_models(
+    {
+        "gpt-realtime": {
+            "text_in": 4,
+            "cached_text_in": 1,
+            "audio_in": 32,
+            "cached_audio_in": 1,
+            "text_out": 16,
+            "audio_out": 64,
+        }
+    }
+)
 
 
 async def test_cached_tokens_are_among_the_inputs_and_not_beside_them(autojump_clock):
@@ -186,15 +196,12 @@ async def test_cached_tokens_are_among_the_inputs_and_not_beside_them(autojump_c
             assert (event.cache_read_input_tokens or 0) == bill["input_token_details"]["cached_tokens"]
         assert 0 < talk.of(BidiUsageEvent)[-1].cache_read_input_tokens < talk.of(BidiUsageEvent)[-1].input_tokens
 
-        log = TurnLog()
-        for message in talk.ledger.sent:
-            log.observe(decode_server(message.text), message.at_s)
-        tokens = log.totals.tokens
+        totals = talk.session.statistics().totals
+        tokens = totals.tokens
         assert tokens.total == sum(bill["total_tokens"] for bill in bills)
         assert tokens.input == sum(bill["input_tokens"] for bill in bills)
         assert tokens.cached == sum(bill["input_token_details"]["cached_tokens"] for bill in bills) > 0
-        paid, undiscounted = (
-            cost(tokens, CHEAP_CACHE),
-            cost(attrs.evolve(tokens, cached_text=0, cached_audio=0), CHEAP_CACHE),
-        )
-        assert paid.total < undiscounted.total, "a cached token costs its own price instead of the full one"
+        paid = talk.session.cost(CHEAP_CACHE)
+        full = cost(attrs.evolve(tokens, cached_text=0, cached_audio=0), CHEAP_CACHE.of("gpt-realtime"))
+        assert paid.cached > 0
+        assert paid.total < full.total, "a cached token costs its own price instead of the full one"

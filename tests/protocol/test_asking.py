@@ -17,6 +17,7 @@ from engine.events import (
     McpCallEvent,
     McpToolsEvent,
 )
+from engine.protocol.asking import REMEMBERED
 from engine.protocol.conversation import Conversation
 from engine.protocol.effects import Apart, AudioDone, End, Rearm, ResponseEnded, Transmit
 from engine.protocol.requests import Answered
@@ -277,6 +278,15 @@ def test_one_out_of_band_that_nobody_waits_for_is_stopped_as_it_begins(talk):
     assert only(effects, BidiResponseStartEvent) == [], "it is told to nobody"
 
 
+def test_only_so_many_are_followed_at_once_and_the_oldest_is_forgotten(talk):
+    for number in range(REMEMBERED + 1):
+        (event,) = sent(talk.asks(create("none"))[1])
+        talk.response("created", f"resp_{number}", event=event, aside=True)
+
+    assert isinstance(speaks(talk, "resp_0")[0], BidiAudioStreamEvent), "it is told to all, and lost to nobody"
+    assert isinstance(speaks(talk, "resp_1")[0], Apart)
+
+
 # --- stopping ----------------------------------------------------------------------------------------------------
 
 
@@ -303,6 +313,32 @@ def test_that_another_response_is_over_does_not_free_the_way(talk):
     assert sent(talk.fails("response_cancel_not_active")) == []
     talk.asks(client.ResponseCancel(response_id="resp_1"))
     assert len(sent(talk.fails("response_cancel_not_active"))) == 1
+
+
+def test_a_second_wish_to_stop_does_not_free_the_way_before_the_end(talk):
+    talk.response("created", "resp_1")
+    talk.asks(create())
+    first, effects = talk.asks(client.ResponseCancel())
+    second, effects = talk.asks(client.ResponseCancel())
+    (event,) = sent(effects)
+
+    assert talk.fails("response_cancel_not_active", event_id=event.event_id) == [Answered(second, value=False)]
+    ended = talk.response("done", "resp_1", status="cancelled")
+    assert Answered(first, value=True) in ended
+    assert len(sent(ended)) == 1, "the one in line goes now"
+
+
+def test_that_a_wish_to_stop_came_too_late_does_not_free_the_way_of_the_next_response(talk):
+    talk.response("created", "resp_1")
+    tickets, events = zip(*(talk.asks(client.ResponseCancel()) for _ in range(2)), strict=True)
+    ended = talk.response("done", "resp_1", status="cancelled")
+    assert [each.ticket for each in only(ended, Answered)] == list(tickets)
+    talk.response("created", "resp_2")
+    talk.asks(create())
+    (late,) = sent(events[1])
+
+    assert talk.fails("response_cancel_not_active", event_id=late.event_id) == []
+    assert len(sent(talk.response("done", "resp_2", status="completed"))) == 1
 
 
 # --- settings and items -----------------------------------------------------------------------------------------------
