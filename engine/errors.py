@@ -213,7 +213,8 @@ class BidiModelTimeoutError(DeadlinePassed):
     Attributes:
         limit_s: 0.0 where the lifetime is not known, as with the service's own cap. The contract's arguments have no
             place for it: who raises the error and knows it sets it.
-        restart_config: Keyword arguments for the next `start`.
+        restart_config: Keyword arguments for the facade's next `start`. Of a session that was open they hold its
+            `history`, as messages, so that the next one goes on with the talk; `SessionConfig(history=...)` takes it.
     """
 
     def __init__(self, message: str, **restart_config: Any) -> None:

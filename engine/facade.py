@@ -125,6 +125,7 @@ class BidiOpenAIRealtimeModel:
         tools: Sequence[Mapping[str, Any]] | None = None,
         messages: Sequence[Mapping[str, Any]] | None = None,
         *,
+        history: Sequence[Mapping[str, Any]] | None = None,
         nursery: trio.Nursery | None = None,
         **kwargs: Any,  # noqa: ARG002 - the contract has them
     ) -> None:
@@ -134,6 +135,8 @@ class BidiOpenAIRealtimeModel:
             system_prompt: Instructions for the model.
             tools: `{"name", "description", "inputSchema"}` each.
             messages: What was said before.
+            history: The same, where `messages` is None or empty: `BidiModelTimeoutError.restart_config` holds it, so
+                that `start(..., **error.restart_config)` goes on with the talk.
             nursery: Where the session's tasks run; a system task of the Trio run when None.
             **kwargs: Other arguments are accepted and ignored.
 
@@ -146,7 +149,7 @@ class BidiOpenAIRealtimeModel:
         """
         if self._session is not None:
             raise AlreadyStarted("model already started | call stop before starting again")
-        session = Session(self._configure(system_prompt, tools, messages), self._connector)
+        session = Session(self._configure(system_prompt, tools, messages or history), self._connector)
         self._session = session
         try:
             await session.start(spawner(nursery))

@@ -65,11 +65,8 @@ def weight(event: BidiOutputEvent | ListeningEvent) -> int:
 
 def _words_bytes(event: BidiOutputEvent | ListeningEvent) -> int:
     match event:
-        case BidiTranscriptStreamEvent() | TranslationTextEvent():
-            return _text_bytes(event.text)
-        case TranscriptEvent():
-            more = (event.languages, event.logprobs, event.usage)
-            return _text_bytes(event.text) + sum(_text_bytes(str(part)) for part in more if part)
+        case BidiTranscriptStreamEvent() | TranslationTextEvent() | TranscriptEvent():
+            return _text_bytes(event.text) + (_details_bytes(event) if isinstance(event, TranscriptEvent) else 0)
         case ToolUseStreamEvent():
             return _text_bytes(str(event.current_tool_use))
         case McpToolsEvent() | McpCallEvent() | McpApprovalRequestEvent():
@@ -80,6 +77,10 @@ def _words_bytes(event: BidiOutputEvent | ListeningEvent) -> int:
             return _text_bytes(str(event.details or ""))
         case _:
             return 0
+
+
+def _details_bytes(event: TranscriptEvent) -> int:
+    return sum(_text_bytes(str(part)) for part in (event.languages, event.logprobs, event.usage) if part)
 
 
 def _text_bytes(text: str) -> int:

@@ -77,6 +77,11 @@ class Lane:
         """True while a message that is never dropped waits or is being sent."""
         return self._kept > 0
 
+    @property
+    def kept(self) -> int:
+        """How many such messages those are."""
+        return self._kept
+
     def has_room(self) -> bool:
         """Tell whether the bound is not reached."""
         return self._waiting < self.bound

@@ -37,8 +37,8 @@ _BEHIND_AUDIO: Final = (
     TranslationSessionClose,
 )
 
-_MARKER_MS: Final = 1
-"""What a control message weighs in the audio lane, so that they can't pile up there either."""
+_MARKER_MS: Final = limits.AUDIO_LANE_S * 1000 / limits.CONTROL_LANE_MESSAGES
+"""What a control message weighs in the audio lane: as many fill it as fill the lane that they have to themselves."""
 
 
 class Outgoing:
@@ -96,10 +96,14 @@ class Outgoing:
         self._begun = len(texts)
 
     async def room(self, event: ClientEvent | TranslationClientEvent | None = None) -> None:
-        """Wait until a control message may be put; for one that goes behind audio, until that may."""
+        """Wait until a control message may be put; for one that goes behind audio, until that may.
+
+        Whatever is sent while a turn's end is on its way goes behind audio too.
+        """
         await self.control.room()
-        if isinstance(event, _BEHIND_AUDIO):
+        while self._goes_behind_audio(event) and not self.audio.has_room():
             await self.audio.room()
+            await self.control.room()
 
     def put(self, event: ClientEvent | TranslationClientEvent) -> None:
         """Add a message. Never waits.
@@ -120,13 +124,19 @@ class Outgoing:
                 self.audio.follow()
                 self.audio.put(text, _MARKER_MS, keep=True)
             case _ if self.audio.keeps:
+                self._check_stuck(self.audio.kept)
                 self.audio.put(text, _MARKER_MS, keep=True)
             case _:
-                self._check_stuck()
+                self._check_stuck(int(self.control.statistics().waiting) - self._begun)
                 self.control.put(text, 1)
 
     async def drain(self, limit_s: float) -> None:
-        """Flush the pump and wait until everything is on the socket, at most `limit_s`."""
+        """Flush the pump, which fills in no more silence, and wait until everything is on the socket.
+
+        Args:
+            limit_s: How long to wait at most.
+        """
+        self.pump.end_silence()
         self.pump.flush()
         with trio.move_on_after(limit_s):
             await self.audio.emptied()
@@ -137,9 +147,12 @@ class Outgoing:
         self.audio.close()
         self.control.close()
 
-    def _check_stuck(self) -> None:
+    def _goes_behind_audio(self, event: ClientEvent | TranslationClientEvent | None) -> bool:
+        return self.audio.keeps or isinstance(event, _BEHIND_AUDIO)
+
+    def _check_stuck(self, waiting: int) -> None:
         """Whoever sends waits for room; what the server's own events call for does not, and must not pile up."""
-        waiting, bound = self.control.statistics().waiting, limits.CONTROL_LANE_MESSAGES
-        if waiting >= 2 * bound + self._begun:
+        bound = limits.CONTROL_LANE_MESSAGES
+        if waiting >= 2 * bound:
             way_out = "the server does not read what it is sent; open a new session"
             raise LimitExceeded("CONTROL_LANE_MESSAGES", bound, waiting, way_out)

@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 
 import pytest
 
@@ -157,8 +157,8 @@ class Running(subprocess.Popen):
 
 
 @contextmanager
-def running(environment: dict[str, str], *arguments: str):
-    """Run Python beside the block, and end it with that."""
+def running(environment: dict[str, str], *arguments: str, deadline_s: float = 60):
+    """Run Python beside the block, and end it with that; who waits for its lines waits no longer than the deadline."""
     program = Running(
         [sys.executable, "-u", *arguments],
         env={**os.environ, **environment},
@@ -167,8 +167,11 @@ def running(environment: dict[str, str], *arguments: str):
         stderr=subprocess.STDOUT,
         text=True,
     )
+    deadline = Timer(deadline_s, program.kill)
+    deadline.start()
     with program:
         try:
             yield program
         finally:
+            deadline.cancel()
             program.kill()

@@ -27,7 +27,6 @@ from rooms import (
 )
 
 from engine import limits
-from engine.config import EngineSettings
 from engine.errors import (
     AlreadyStarted,
     BidiModelTimeoutError,

@@ -160,14 +160,13 @@ class AudioOut:
         """Add speech of an item: base64 text or bytes, in the wire's shape. Text that is no base64 is counted."""
         if self._ended or (self._playback is not None and self._playback.is_cut(item_id)):
             return
-        if isinstance(audio, str):
-            try:
-                audio = pybase64.b64decode(audio, validate=True)
-            except ValueError:
-                self._unreadable += 1
-                self._pass_over(item_id, base64_bytes(audio))
-                return
-        for piece in self._buffer.put(item_id, response_id, audio):
+        try:
+            speech = pybase64.b64decode(audio, validate=True) if isinstance(audio, str) else audio
+        except ValueError:
+            self._unreadable += 1
+            self._pass_over(item_id, base64_bytes(str(audio)))
+            return
+        for piece in self._buffer.put(item_id, response_id, speech):
             self._drop(piece)
 
     def item_done(self, item_id: str) -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from engine.cli.talk_devices import SoundCard
 from engine.demo.screen import Screen
+from engine.devices import Loudspeaker, Microphone
 
 FLOOR_DBFS: Final = -60.0
 """What is shown as an empty bar: a quiet room."""
@@ -54,7 +55,7 @@ class Meter:
         """What the microphone does, in a word or two."""
         if self.muted:
             return "muted"
-        return "waits for the agent" if self.waits else "heard"
+        return "waits for the agent" if self.waits else "open"
 
 
 class MicScreen(Screen):
@@ -67,15 +68,14 @@ class MicScreen(Screen):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._line_due_s = LINE_EVERY_S
-        self._state = "heard"
+        self._state = "open"
 
     def introduce(self, card: SoundCard, *, can_mute: bool) -> None:
         """Say which devices are in use, and the keys."""
         microphone, loudspeaker = card.microphone, card.loudspeaker
-        self._say(f"microphone   {microphone.device.name}, {microphone.shape.rate_hz:,} Hz")
+        self._say(f"microphone   {_in_words(microphone)}")
         if loudspeaker is not None:
-            delay = f"{loudspeaker.delay_ms:.0f} ms delay"
-            self._say(f"loudspeaker  {loudspeaker.device.name}, {loudspeaker.shape.rate_hz:,} Hz, {delay}")
+            self._say(f"loudspeaker  {_in_words(loudspeaker)}")
         self._say(f"{KEYS} | {ECHO}" if can_mute else f"Ctrl-C ends | {ECHO}")
 
     def show(self, meter: Meter) -> None:
@@ -104,12 +104,16 @@ class MicScreen(Screen):
         self.console.print(Text(words, style="dim"), soft_wrap=True)
 
 
+def _in_words(device: Microphone | Loudspeaker) -> str:
+    return f"{device.device.name}, {device.shape.rate_hz:,} Hz, {device.latency_ms:.0f} ms latency"
+
+
 def _level(level_dbfs: float) -> str:
     return "digital silence" if level_dbfs == -math.inf else f"{level_dbfs:.0f} dBFS"
 
 
 def _row(meter: Meter) -> Text:
-    colour = "dim" if meter.state != "heard" else "red" if meter.level_dbfs >= LOUD_DBFS else "cyan"
+    colour = "dim" if meter.state != "open" else "red" if meter.level_dbfs >= LOUD_DBFS else "cyan"
     row = Text(f"{meter.at_s:8.1f} s  ", style="dim")
     row.append("█" * meter.cells, style=colour)
     row.append("·" * (BAR_CELLS - meter.cells), style="dim")

@@ -64,6 +64,11 @@ class Loudspeaker:
         self._stalled_since = trio.current_time()
 
     @property
+    def latency_ms(self) -> float:
+        """How much later than it takes it the device sounds, as it tells."""
+        return self._stream.latency_ms
+
+    @property
     def delay_ms(self) -> float:
         """How long from now what is given now begins to be heard, as far as the device tells."""
         return self._queue.waiting_bytes / self.shape.bytes_per_ms + self._stream.latency_ms

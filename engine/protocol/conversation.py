@@ -74,6 +74,10 @@ class ConversationStatistics:
         out_of_order: Events that came where the protocol has no place for them, by type.
         violations: Messages that could not be read, by problem.
         silenced_audio: Audio events of interrupted responses that were not handed on.
+        truncated: Items that the service was told to cut or delete, as they were not heard to their end.
+        truncations_refused: Those that it did not.
+        history_forgotten: Items that the mirror dropped at its bounds.
+        playback_forgotten: Items of which it is not known any more what was heard.
     """
 
     phase: str
@@ -86,6 +90,10 @@ class ConversationStatistics:
     out_of_order: Mapping[str, int]
     violations: Mapping[str, int]
     silenced_audio: int
+    truncated: int
+    truncations_refused: int
+    history_forgotten: int
+    playback_forgotten: int
 
 
 class Conversation:
@@ -179,6 +187,10 @@ class Conversation:
             out_of_order=self._life.out_of_order.snapshot(),
             violations=self._life.violations.snapshot(),
             silenced_audio=self._turns.silenced_audio,
+            truncated=self._turns.interruptions.truncated,
+            truncations_refused=self._turns.interruptions.refused_by_service,
+            history_forgotten=self.history.forgotten,
+            playback_forgotten=self.playback.forgotten,
         )
 
     # --- the application's side -------------------------------------------------------------------------------
@@ -440,6 +452,9 @@ class Conversation:
         return [*self._asking.answered(event, now), *self._mcp.item(event, event.item, None, now, done=False)]
 
     def _item_truncated(self, event: wire.ConversationItemTruncated, now: float) -> Sequence[Effect]:
+        received_ms = self.playback.received_ms(event.item_id)
+        if received_ms > 0:
+            self.history.received(event.item_id, received_ms)
         self.history.truncated(event.item_id, event.audio_end_ms)
         self._turns.interruptions.settled(event.item_id)
         return self._asking.answered(event, now)

@@ -317,8 +317,9 @@ class Requests:
 
     def is_stopped(self, response_id: str | None, but: ClientEvent | None) -> bool:
         """Tell whether a response is being stopped by another request than this one: its end is still to come."""
-        cancels = (each.event for each in self._sent(client.ResponseCancel) if each.event is not but)
-        return any(isinstance(each, client.ResponseCancel) and each.response_id in {None, response_id} for each in cancels)
+        events = (each.event for each in self._sent(client.ResponseCancel) if each.event is not but)
+        cancels = (event for event in events if isinstance(event, client.ResponseCancel))
+        return any(event.response_id in {None, response_id} for event in cancels)
 
     def _about(self, details: ErrorDetails) -> _Pending | None:
         if details.event_id is not None:

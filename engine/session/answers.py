@@ -3,7 +3,7 @@
 Its end is an answer, a refusal, its deadline, or the end of the session; whoever leaves earlier is forgotten.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -15,6 +15,7 @@ from engine.protocol.effects import Effect
 from engine.protocol.requests import Answered
 from engine.session.supervisor import Supervisor
 from engine.wire.client import ClientEvent
+from engine.wire.codec import encode
 
 Make = Callable[[], ClientEvent]
 """Makes the request when there is room to send it: what it depends on may have changed while it waited."""
@@ -69,14 +70,32 @@ class Answers:
 
         try:
             await self._supervisor.submit(take)
-            if not slot.filled.is_set():  # Else its checkpoint could be cancelled, and the answer lost.
-                await slot.filled.wait()
+            await _wait(slot)
         finally:
             for ticket in tickets:
                 self._leave(ticket)
-        if slot.error is not None:
-            raise slot.error
-        return slot.value
+        return _result(slot)
+
+    def ask_nowait(self, event: ClientEvent) -> Callable[[], Awaitable[Any]]:
+        """Send a request at once, past any bound; what it gives waits for the answer as `ask` does, and must be called.
+
+        Raises:
+            SessionEnded: The session is over.
+        """
+        encode(event)  # What can't be written must not count as sent.
+        slot = _Slot(lambda value: value)
+        asked = self._conversation.ask(event, trio.current_time())
+        self._slots[asked.ticket] = slot
+        self._supervisor.apply(asked.effects)
+
+        async def answer() -> Any:
+            try:
+                await _wait(slot)
+            finally:
+                self._leave(asked.ticket)
+            return _result(slot)
+
+        return answer
 
     def tell(self, event: ClientEvent) -> None:
         """Send a request at once whose answer nobody waits for; nothing once the session is over or closing."""
@@ -104,3 +123,14 @@ class Answers:
             if not slot.filled.is_set():
                 slot.error = self._supervisor.over()
                 slot.filled.set()
+
+
+async def _wait(slot: _Slot) -> None:
+    if not slot.filled.is_set():  # Else its checkpoint could be cancelled, and the answer lost.
+        await slot.filled.wait()
+
+
+def _result(slot: _Slot) -> Any:
+    if slot.error is not None:
+        raise slot.error
+    return slot.value

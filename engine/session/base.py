@@ -165,7 +165,7 @@ class BaseSession:
     async def _feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         await self._out.pump.room()
-        self._supervisor.check_live()
+        self._supervisor.check_sendable()
         self._out.pump.feed(audio, shape)
         self._feeds += 1
         if self._feeds % _FEEDS_A_CHECKPOINT == 0:

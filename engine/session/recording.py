@@ -17,16 +17,17 @@ async def recorded(supervisor: Supervisor, recorder: Recorder) -> AsyncIterator[
         ConfigError: The file can't be written.
     """
     async with recorder.recording():
+        began = trio.current_time()
         supervisor.traffic.watch(recorder.observe)
-        supervisor.when_over(lambda: _ended(supervisor, recorder))
         try:
             yield recorder
         finally:
             supervisor.traffic.unwatch(recorder.observe)
+            if supervisor.ended:
+                # Not before: after its end a session still sends what waits.
+                _mark_end(supervisor, recorder, max(began, supervisor.closed_at or trio.current_time()))
 
 
-def _ended(supervisor: Supervisor, recorder: Recorder) -> None:
+def _mark_end(supervisor: Supervisor, recorder: Recorder, at: float) -> None:
     lost = supervisor.lost
-    recorder.ended(
-        supervisor.reason, trio.current_time(), lost=lost is not None, code=lost.code if lost is not None else None
-    )
+    recorder.ended(supervisor.reason, at, lost=lost is not None, code=lost.code if lost is not None else None)

@@ -1,15 +1,15 @@
 """A session: what an application holds in its hands while a person and a model talk."""
 
 from collections.abc import Callable
-from typing import Unpack
+from typing import Any, Unpack
 
 import trio
 
 from engine.config import SessionConfig
-from engine.config.changes import Changes
+from engine.config.changes import Changes, read_changes
 from engine.content import check_text
 from engine.endpoints import endpoint_of
-from engine.errors import UnsupportedContent
+from engine.errors import BidiModelTimeoutError, UnsupportedContent
 from engine.event_stream import EventStream
 from engine.events import (
     BidiAudioInputEvent,
@@ -89,19 +89,20 @@ class Session(SpeakingSession):
                 meter=self._meter,
             ),
         )
-        self._tools = SessionTools(self, self._conversation, self._supervisor)
         self._begin_to_speak()
         self.input = SpokenInput(self._conversation, self._out, self._supervisor)
         """Turns by hand."""
         self.playback = SessionPlayback(self._conversation.playback)
         """What the user has heard."""
         self._requests = Answers(self._conversation, self._supervisor)
+        self._tools = SessionTools(self, self._conversation, self._supervisor, self._requests)
         self.items = Items(self._requests)
         """The conversation's items, at the service."""
         self.responses = Responses(self._requests, self._supervisor, config.audio, config.model)
         """Responses that are asked for by themselves."""
         self.mcp = McpServers(self._conversation.mcp, self._requests, self._supervisor)
         """Tools that the service calls by itself."""
+        self._supervisor.when_over(self._tell_how_to_go_on)
 
     @property
     def settings(self) -> WireSession | None:
@@ -126,7 +127,10 @@ class Session(SpeakingSession):
             DeadlinePassed: No answer came within `engine.request_deadline_s`.
             SessionEnded: The session is over.
         """
-        return await update(self._conversation, self._requests, changes)
+        told = await update(self._conversation, self._requests, changes)
+        if "tools" in changes:
+            self._tools.declared = read_changes({"tools": changes["tools"]})["tools"]
+        return told
 
     @property
     def history(self) -> History:
@@ -159,12 +163,15 @@ class Session(SpeakingSession):
         """Receive events while tools run: each call is taken the moment it arrives, and answered by its tool.
 
         Calls are among the events too, for whoever wants to see them. Tools run in the session's nursery, so that
-        leaving the loop does not stop them. The service is told of tools that `config.tools` does not name.
+        leaving the loop does not stop them; to go on with the events, run the same tools again. The service is told at
+        once of those that it does not know from `config.tools` or from an `update`. A call of a tool that it knows from
+        there, and that is not among these, is left to the application.
 
         Args:
-            tools: As `engine.tools.Tools`.
+            tools: As `engine.tools.Tools`; one set for the whole session, which may grow.
 
         Raises:
+            LocalMisuse: Another set of tools runs in this session.
             SessionEnded: The session is over.
             NotStarted: It is not open yet.
         """
@@ -211,6 +218,15 @@ class Session(SpeakingSession):
     def _interruption_taken(self, event: BidiInterruptionEvent) -> None:
         self._meter.log.interruption_delivered(event.received_at, trio.current_time())
 
+    def _tell_how_to_go_on(self) -> None:
+        error = self._supervisor.error
+        if isinstance(error, BidiModelTimeoutError):
+            error.restart_config["history"] = self._so_far()
+
+    def _so_far(self) -> list[Any]:
+        """Give what the next session is to begin with; where this one never began, what it was to begin with."""
+        return list(self.config.history) if self.settings is None else self.history.messages()
+
     # --- figures ----------------------------------------------------------------------------------------------
 
     def statistics(self) -> SessionStatistics:
@@ -223,6 +239,7 @@ class Session(SpeakingSession):
             messages_received=traffic.messages,
             events_received=traffic.events.snapshot(),
             audio_fed_ms=self._out.pump.fed_ms,
+            microphone=self._out.pump.statistics(),
             audio_received_ms=traffic.audio_chars * 3 / 4 / self.config.audio.bytes_per_ms,
             inbox=self.inbox.statistics(),
             control_lane=self._out.control.statistics(),
@@ -233,6 +250,7 @@ class Session(SpeakingSession):
             asides=self._meter.log.aside,
             totals=self._meter.log.totals,
             cost=self.cost(),
+            tools=self._tools.statistics(),
         )
 
     def cost(self, prices: Prices | None = None) -> Cost | None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from engine.actors.audio_pump import AudioPumpStatistics
+from engine.counting import ToolStatistics
 from engine.inbox import InboxStatistics
 from engine.lane import LaneStatistics
 from engine.metering.cost import Cost
@@ -23,6 +25,7 @@ class SessionStatistics:
         messages_received: Server messages, those that could not be read included.
         events_received: Server events by type.
         audio_fed_ms: Microphone audio taken.
+        microphone: More of it: silence that was filled in, changes of shape.
         audio_received_ms: The model's audio received.
         inbox: What waits for `receive()`.
         control_lane: Control messages that wait for the socket; weights are messages.
@@ -33,6 +36,7 @@ class SessionStatistics:
         asides: The newest responses outside the conversation, oldest first.
         totals: Sums over all turns: tokens, latencies, interruptions, responses by status, errors by code.
         cost: By our price table; None where that does not know the model.
+        tools: What tools did; None where none were run.
     """
 
     connection_id: str
@@ -41,6 +45,7 @@ class SessionStatistics:
     messages_received: int
     events_received: Mapping[str, int]
     audio_fed_ms: float
+    microphone: AudioPumpStatistics
     audio_received_ms: float
     inbox: InboxStatistics
     control_lane: LaneStatistics
@@ -51,3 +56,4 @@ class SessionStatistics:
     asides: tuple[ResponseRecord, ...]
     totals: TurnTotals
     cost: Cost | None
+    tools: ToolStatistics | None

@@ -17,7 +17,15 @@ from engine.actors.receiver import Decode, receiver
 from engine.actors.sender import sender
 from engine.actors.watchdog import Watchdog, deadline
 from engine.config import EngineSettings
-from engine.errors import BidiModelTimeoutError, ConnectionLost, EngineError, LimitExceeded, NotStarted, SessionEnded
+from engine.errors import (
+    BidiModelTimeoutError,
+    ConnectionLost,
+    EngineError,
+    LimitExceeded,
+    LocalMisuse,
+    NotStarted,
+    SessionEnded,
+)
 from engine.events import BidiConnectionCloseEvent, BidiOutputEvent, CloseReason
 from engine.inbox import Inbox
 from engine.outgoing import Outgoing
@@ -136,6 +144,7 @@ class Supervisor:
         self._end: End | None = None
         self._error: BaseException | None = None
         self._opened = False
+        self._closing = False
         self._link_is_down = False
         self._lost_link: ConnectionLost | None = None
         self._settled = trio.Event()
@@ -165,6 +174,11 @@ class Supervisor:
         return cast("End", self._end).reason
 
     @property
+    def error(self) -> BaseException | None:
+        """What ended it, if an error did."""
+        return self._error
+
+    @property
     def lost(self) -> ConnectionLost | None:
         """How the connection was lost, where that ended the session."""
         return self._lost_link
@@ -180,6 +194,11 @@ class Supervisor:
     def started_at(self) -> float:
         """When the connection was begun, in seconds of Trio's clock."""
         return self._started_at
+
+    @property
+    def closed_at(self) -> float | None:
+        """When all was over, in seconds of Trio's clock; None until then."""
+        return self._closed_at
 
     def transport_statistics(self) -> TransportStatistics | None:
         """Give the connection's figures, once there is one."""
@@ -197,6 +216,17 @@ class Supervisor:
         if not self._opened:
             raise NotStarted("the session is not open yet | call start before sending, and let it return")
 
+    def check_sendable(self) -> None:
+        """As `check_live`, for one who was not cancelled: a session that was has no way out any more.
+
+        Raises:
+            SessionEnded: The session is over, or about to be.
+            NotStarted: It is not open yet.
+        """
+        self.check_live()
+        if self._closing:  # Was it cancelled, or did it crash? That is known when all its tasks have ended.
+            raise SessionEnded("client_disconnect")
+
     def over(self) -> SessionEnded:
         """Make the error of one who waits for what will never come."""
         error = SessionEnded(self.reason)
@@ -204,7 +234,7 @@ class Supervisor:
         return error
 
     def when_over(self, do: Callable[[], None]) -> None:
-        """Do this at the session's end, or at once when it is over."""
+        """Do this at the session's end, or at once when it is over. It must not raise; if it does, that is logged."""
         if self._end is not None:
             do()
         else:
@@ -226,7 +256,7 @@ class Supervisor:
         """Let the core take something when there is room: all or nothing."""
         await trio.lowlevel.checkpoint_if_cancelled()
         await self._out.room(event)
-        self.check_live()
+        self.check_sendable()
         self.apply(content(trio.current_time()))
         await trio.lowlevel.cancel_shielded_checkpoint()
 
@@ -255,17 +285,23 @@ class Supervisor:
         Raises:
             ConnectionLost: No connection could be made.
             DeadlinePassed: It took longer than `connect_deadline_s`.
+            LocalMisuse: It is started already.
             ServerReported: The service refused, as with a bad key.
+            SessionEnded: It was stopped before.
             UnsupportedContent: The history holds what the service can't take.
         """
+        if self._end is not None:
+            raise self.over()
+        if self.state != "new":
+            raise LocalMisuse("the session is started already | a session is for one connection: make another")
         # Encoded here: what can't be sent fails before anything is connected.
         begin = [effect.event for effect in self._core.begin() if isinstance(effect, Transmit)]
         self._begin = [encode(event) for event in begin]
-        self.state = "connecting"
         self._started_at = trio.current_time()
         if self._meter is not None:
             self._meter.started(self._started_at)
         spawn(self._supervise)
+        self.state = "connecting"  # Not before: what could not be spawned needs no end.
         try:
             await self._settled.wait()
         except BaseException:
@@ -303,7 +339,14 @@ class Supervisor:
             self._connecting.cancel()
         over, self._over = self._over, []
         for do in over:
+            self._tell_over(do)
+
+    def _tell_over(self, do: Callable[[], None]) -> None:
+        """Nobody who waits for the end may be forgotten, nor the way down stopped, by another's bug."""
+        try:
             do()
+        except Exception as bug:  # noqa: BLE001 - whatever it is
+            self._log_crash(bug)
 
     # --- from the first packet to the last --------------------------------------------------------------------
 
@@ -325,22 +368,28 @@ class Supervisor:
             self.finish(End("client_disconnect"))
             self.state = "closed"
             self._closed_at = trio.current_time()
-            if self._meter is not None:
-                error = None if self._error is None else type(self._error).__name__
-                self._meter.link_closed(self._closed_at, error)
-                self._meter.ended(self._closed_at, self.reason, error)
+            self._tell_over(self._tell_meter)
             self._raw.close()
             self._ended.set()
             logger.info("session %s closed: %s", self._plan.connection_id, self.reason)
 
+    def _tell_meter(self) -> None:
+        if self._meter is not None and self._closed_at is not None:
+            error = None if self._error is None else type(self._error).__name__
+            self._meter.link_closed(self._closed_at, error)
+            self._meter.ended(self._closed_at, self.reason, error)
+
     def _crashed(self, bugs: BaseExceptionGroup[BaseException]) -> None:
         """A bug of ours: it ends the session and reaches whoever receives."""
-        # Not what it says: that may quote what somebody said.
-        logger.error("session %s crashed: %s", self._plan.connection_id, "; ".join(_leaves(bugs)))
+        self._log_crash(bugs)
         error: BaseException = bugs
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         self.finish(End("error"), error)
+
+    def _log_crash(self, bug: BaseException) -> None:
+        # Not what it says: that may quote what somebody said.
+        logger.error("session %s crashed: %s", self._plan.connection_id, "; ".join(_leaves(bug)))
 
     async def _link(self, nursery: trio.Nursery) -> None:
         """Live one connection."""
@@ -354,7 +403,7 @@ class Supervisor:
             close_by = trio.current_time() + limit_s
             await self._drain(limit_s / 2)
         finally:
-            self.state = "closing"
+            self.state, self._closing = "closing", True
             await self._close(max(0.0, min(limit_s, close_by - trio.current_time())))
 
     async def _connect(self, nursery: trio.Nursery) -> None:
@@ -419,7 +468,7 @@ class Supervisor:
     # --- effects ----------------------------------------------------------------------------------------------
 
     def _transmit(self, effect: Transmit) -> None:
-        if self._end is not None:
+        if self._end is not None or self._closing:
             return
         if self._meter is not None:
             self._meter.sent(effect.event, trio.current_time())
@@ -441,7 +490,8 @@ class Supervisor:
 
     def _lost(self, lost: ConnectionLost) -> None:
         self._link_is_down = True
-        self._lost_link = lost
+        if self._end is None:
+            self._lost_link = lost
         self.apply(self._core.link_ended(lost))
 
     def _lifetime_over(self) -> None:

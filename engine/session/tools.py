@@ -1,15 +1,21 @@
 """`session.run(tools)`: the model's calls are taken the moment they arrive, in the session's own nursery."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
-from engine.errors import EngineError
+from engine.config.changes import changes_to_wire
+from engine.counting import ToolStatistics
+from engine.errors import EngineError, LocalMisuse
 from engine.events import BidiErrorEvent, BidiResponseCompleteEvent, ToolResultEvent, ToolUseStreamEvent
 from engine.protocol.conversation import Conversation
 from engine.protocol.effects import End
+from engine.session.answers import Answers
 from engine.session.supervisor import Supervisor
+from engine.wire.client import SessionUpdate
+from engine.wire.session import Tool
 
 if TYPE_CHECKING:
     from engine.session.session import Session
@@ -33,6 +39,10 @@ class ToolSide(Protocol):
         """Take note that the user cut in."""
         ...
 
+    def statistics(self) -> ToolStatistics:
+        """Give a snapshot."""
+        ...
+
 
 class Toolbox(Protocol):
     """Tools that the model may call, as `engine.tools.Tools`."""
@@ -40,6 +50,10 @@ class Toolbox(Protocol):
     @property
     def specs(self) -> Sequence[Mapping[str, Any]]:
         """How the service is told of them."""
+        ...
+
+    def __contains__(self, name: object, /) -> bool:
+        """Tell whether there is a tool of that name."""
         ...
 
     def runner(self, host: "SessionTools") -> ToolSide:
@@ -54,27 +68,50 @@ class SessionTools:
         session: The session.
         conversation: Its core.
         supervisor: Runs it.
+        answers: Sends its requests.
     """
 
-    def __init__(self, session: "Session", conversation: Conversation, supervisor: Supervisor) -> None:
+    def __init__(
+        self, session: "Session", conversation: Conversation, supervisor: Supervisor, answers: Answers
+    ) -> None:
         self.session = session
         self._conversation = conversation
         self._supervisor = supervisor
+        self._answers = answers
+        self._tools: Toolbox | None = None
         self._side: ToolSide | None = None
+        self.declared: Sequence[Tool] = session.config.tools
+        """What the application has told the service of by itself."""
 
     def attach(self, tools: Toolbox) -> None:
-        """Take the model's calls from now on, and tell the service of tools that it does not know."""
+        """Take the model's calls from now on, and tell the service of tools that it does not know.
+
+        The service hears of them before it hears of anything that is sent after this.
+
+        Raises:
+            LocalMisuse: Other tools run in this session.
+            SessionEnded: The session is over.
+            NotStarted: It is not open yet.
+        """
         self._supervisor.check_live()
-        self._side = tools.runner(self)
-        declared = self.session.config.tools
-        names = {tool.name for tool in declared}
+        if self._tools is not None and self._tools is not tools:
+            raise LocalMisuse("other tools run in this session | add yours to that set, and run it again")
+        if self._side is None:
+            self._tools, self._side = tools, tools.runner(self)
+        names = {tool.name for tool in self.declared}
         more = [spec for spec in tools.specs if spec["name"] not in names]
         if more:
-            self.spawn(lambda: self._declare([*declared, *more]), "engine tools' declaration")
+            settings = changes_to_wire({"tools": [*self.declared, *more]}, self._conversation.standing)
+            answer = self._answers.ask_nowait(SessionUpdate(session=settings))
+            self.spawn(partial(self._hear, answer), "engine tools' declaration")
 
-    async def _declare(self, tools: Sequence[Any]) -> None:
+    def statistics(self) -> ToolStatistics | None:
+        """Give a snapshot; None where none run."""
+        return self._side.statistics() if self._side is not None else None
+
+    async def _hear(self, answer: Callable[[], Awaitable[Any]]) -> None:
         try:
-            await self.session.update(tools=tools)
+            await answer()
         except EngineError as error:
             if not self._supervisor.ended:
                 self._supervisor.deliver(BidiErrorEvent(error, received_at=trio.current_time()))
@@ -83,9 +120,15 @@ class SessionTools:
 
     def call(self, event: ToolUseStreamEvent) -> None:
         """Take a call before the application sees it, which may be much later."""
-        if self._side is not None and not self._supervisor.ended:
+        if self._side is not None and not self._supervisor.ended and not self._is_by_hand(event):
             self._side.call(event)
         self._supervisor.deliver(event)
+
+    def _is_by_hand(self, event: ToolUseStreamEvent) -> bool:
+        """Tell whether the application has told the service of a tool, but has no function for it in its set."""
+        name = event.current_tool_use["name"]
+        is_known = any(tool.name == name for tool in self.declared)
+        return is_known and self._tools is not None and name not in self._tools
 
     def response_done(self, event: BidiResponseCompleteEvent) -> None:
         """Take note of a response's end."""

@@ -110,10 +110,16 @@ def unusable(name: str, what: Unusable) -> Blocks:
 
 def raised(name: str, error: BaseException) -> Blocks:
     """The tool raised: class and text of what it raised, or of the first thing in a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_of(error)
     said = _cut(_words_of(error))
     return _error(f"{name} failed with {type(error).__name__}" + (f": {said}" if said else "."))
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Give an exception, or the first one in a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _words_of(error: BaseException) -> str:

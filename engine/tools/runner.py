@@ -220,7 +220,7 @@ class ToolRunner:
         outcome: Outcome | None = None
         try:
             with trio.move_on_after(limit_s), contained(raised):
-                outcome = await run_work(tool, partial(self._workers.run, later.work))
+                outcome = await self._result_of(tool, later)
         finally:
             self._deferred -= 1
         if outcome is None:
@@ -232,6 +232,13 @@ class ToolRunner:
             )
         except LocalMisuse as error:
             self._drop(error)
+        return outcome
+
+    async def _result_of(self, tool: Tool, work: Deferred | None) -> Outcome | None:
+        outcome = None
+        while work is not None:  # Work may be put off again; its deadline stays.
+            outcome = await run_work(tool, partial(self._workers.run, work.work))
+            work = outcome.later
         return outcome
 
     async def _end_after(self, batch: Batch) -> None:

@@ -91,16 +91,10 @@ def contained(raised: list[Exception]) -> Iterator[None]:
     except BaseExceptionGroup as group:
         faults, rest = group.split(Exception)
         if faults is not None:
-            logger.info("a tool raised %s when it was cancelled", type(_first(faults)).__name__)
+            logger.info("a tool raised %s when it was cancelled", type(results.first_of(faults)).__name__)
             raised.append(faults)
         if rest is not None:
             raise rest from None
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _later(tool: Tool, work: Deferred) -> Outcome:

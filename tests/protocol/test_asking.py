@@ -328,6 +328,17 @@ def test_a_second_wish_to_stop_does_not_free_the_way_before_the_end(talk):
     assert len(sent(ended)) == 1, "the one in line goes now"
 
 
+def test_a_wish_to_stop_whatever_begins_counts_as_well(talk):
+    talk.asks(create())
+    talk.asks(client.ResponseCancel())
+    talk.response("created", "resp_1")
+    _, effects = talk.asks(client.ResponseCancel())
+    talk.conversation.submit(BidiTextInputEvent("hi"), talk.now)
+    (event,) = sent(effects)
+
+    assert sent(talk.fails("response_cancel_not_active", event_id=event.event_id)) == [], "its end is still to come"
+
+
 def test_that_a_wish_to_stop_came_too_late_does_not_free_the_way_of_the_next_response(talk):
     talk.response("created", "resp_1")
     tickets, events = zip(*(talk.asks(client.ResponseCancel()) for _ in range(2)), strict=True)

@@ -520,6 +520,10 @@ def test_statistics_are_a_snapshot():
         out_of_order={},
         violations={},
         silenced_audio=0,
+        truncated=0,
+        truncations_refused=0,
+        history_forgotten=0,
+        playback_forgotten=0,
     )
     assert talk.conversation.statistics() != before
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
