@@ -45,12 +45,12 @@ def check_audio(data: bytes, audio: AudioSettings, shape: AudioShape | None = No
     """Make sure that audio can be taken whole.
 
     Args:
-        data: What is to be sent.
+        data: What is to be sent: bytes, or a `bytearray` or `memoryview` of bytes.
         audio: The session's settings.
         shape: How to read it; the session's when None.
 
     Raises:
-        UnsupportedContent: It ends inside a sample, or needs a library that is not installed.
+        UnsupportedContent: It is no bytes, ends inside a sample, or needs a library that is not installed.
         LimitExceeded: It is over `limits.APPEND_MAX_BYTES`; send it in pieces.
     """
     size_bytes = _check_size(data)
@@ -68,7 +68,11 @@ def check_audio(data: bytes, audio: AudioSettings, shape: AudioShape | None = No
         )
 
 
-def _check_size(data: bytes) -> int:
+def _check_size(data: bytes | bytearray | memoryview) -> int:
+    if not isinstance(data, (bytes, bytearray)) and not (isinstance(data, memoryview) and data.itemsize == 1):
+        raise UnsupportedContent(
+            f"audio of type {type(data).__name__} | content not supported; send bytes, as tobytes() gives"
+        )
     size_bytes = len(data)
     if size_bytes > APPEND_MAX_BYTES:
         raise LimitExceeded("APPEND_MAX_BYTES", APPEND_MAX_BYTES, size_bytes, "send the audio in pieces")

@@ -1,8 +1,10 @@
 """What an application may send: refused with words that say what can be sent, before anything is taken."""
 
+import array
 import io
 import sys
 
+import numpy as np
 import pybase64
 import pytest
 import soundfile
@@ -128,6 +130,20 @@ def test_bytes_are_checked_as_events_are():
             check_audio(data, AudioSettings(), shape)
     with pytest.raises(LimitExceeded):
         check_audio(bytes(APPEND_MAX_BYTES + 2), AudioSettings())
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["abcd", None, 5, [0, 0], array.array("h", [0, 0]), memoryview(array.array("h", [0, 0])), np.zeros(2, "<i2")],
+)
+def test_what_is_no_bytes_is_refused(data):
+    with pytest.raises(UnsupportedContent, match="send bytes"):
+        check_audio(data, AudioSettings())
+
+
+@pytest.mark.parametrize("data", [bytearray(4), memoryview(bytes(4))])
+def test_whatever_holds_bytes_is_taken(data):
+    check_audio(data, AudioSettings())
 
 
 # --- text -----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,12 @@ from engine.events import (
     BidiErrorEvent,
     BidiInterruptionEvent,
     BidiResponseCompleteEvent,
+    SpeechStartedEvent,
+    TextSoFar,
     ToolUseStreamEvent,
+    TranscriptEvent,
+    TranslatedAudioEvent,
+    TranslationTextEvent,
 )
 from engine.inbox import Inbox, weight
 from engine.limits import INBOX_EVENT_BYTES
@@ -52,6 +57,29 @@ def test_words_of_the_server_in_errors_and_endings_weigh_what_they_are():
     ended = BidiResponseCompleteEvent("r1", "error", {"error": {"message": long}})
     assert 10_000 < weight(ended) - INBOX_EVENT_BYTES < 10_100
     assert weight(BidiResponseCompleteEvent("r1", "complete")) == INBOX_EVENT_BYTES
+
+
+def test_words_that_were_listened_to_weigh_what_they_are():
+    assert weight(TranslationTextEvent("x" * 5000, "source")) == 5000 + INBOX_EVENT_BYTES
+    assert weight(SpeechStartedEvent(100)) == INBOX_EVENT_BYTES
+    # What came before is held once, by the events that brought it.
+    piece = TranscriptEvent("four", False, TextSoFar(["x" * 5000, "four"]))
+    assert weight(piece) == 4 + INBOX_EVENT_BYTES
+    long = [{"token": "x" * 5000}]
+    told = TranscriptEvent("four", True, "four", languages=long, logprobs=long, usage={"x" * 5000: 1})
+    assert 15_000 < weight(told) - INBOX_EVENT_BYTES < 15_100
+
+
+async def test_translated_speech_is_dropped_at_the_bound_and_purged_as_any():
+    lost = []
+    inbox = Inbox(2500, "drop_oldest_audio", lost=lost.append)
+    speech = [TranslatedAudioEvent("A" * (1000 - INBOX_EVENT_BYTES), "pcm", 24_000, 1, elapsed_ms=n) for n in range(3)]
+    for event in speech:
+        inbox.put(event)
+    assert lost == speech[:1]
+    assert inbox.statistics().dropped_audio == 1
+    assert inbox.purge_audio() == 2
+    assert [type(event) for event in await drain(inbox)] == [BidiErrorEvent]
 
 
 def test_a_text_weighs_no_less_than_its_bytes():

@@ -1,6 +1,5 @@
 """The sound devices of `realtime-engine talk --mic`: what was asked for, which are there, and opening them."""
 
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
@@ -76,7 +75,7 @@ def _as_typed(error: ConfigError) -> ConfigError:
     option = TYPED.get(error.field)
     if option is None:
         return error
-    message = f"{error}; {option} takes it, and talk --list-devices lists them"
+    message = f"{error}; see {option} and talk --list-devices"
     return ConfigError(option, error.value, error.allowed, message=message)
 
 
@@ -86,17 +85,16 @@ def print_devices() -> None:
     Raises:
         ConfigError: A library is missing.
     """
-    found = devices()
     console = CommandConsole(highlight=False, soft_wrap=True, markup=False)
-    for line in lines(found):
+    for line in lines(devices()):
         console.print(line)
-    if not found:
-        sys.stdout.write("this machine has no sound device\n")
 
 
 def lines(found: Sequence[Device]) -> list[str]:
     """Say each device in a line: number, name, host API, channels, rate, and what it is the default for."""
-    width = max((len(device.name) for device in found), default=0)
+    if not found:
+        return ["this machine has no sound device"]
+    width = max(len(device.name) for device in found)
     return [_line(device, width) for device in found]
 
 

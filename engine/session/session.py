@@ -129,7 +129,7 @@ class Session(SpeakingSession):
         """
         told = await update(self._conversation, self._requests, changes)
         if "tools" in changes:
-            self._tools.declared = read_changes({"tools": changes["tools"]})["tools"]
+            self._tools.declared(read_changes({"tools": changes["tools"]})["tools"])
         return told
 
     @property

@@ -15,6 +15,7 @@ from engine.protocol.effects import End
 from engine.session.answers import Answers
 from engine.session.supervisor import Supervisor
 from engine.wire.client import SessionUpdate
+from engine.wire.session import Session as WireSession
 from engine.wire.session import Tool
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class SessionTools:
         self._answers = answers
         self._tools: Toolbox | None = None
         self._side: ToolSide | None = None
-        self.declared: Sequence[Tool] = session.config.tools
-        """What the application has told the service of by itself."""
+        self._declared: Sequence[Tool] = session.config.tools
+        self._added: WireSession | None = None
 
     def attach(self, tools: Toolbox) -> None:
         """Take the model's calls from now on, and tell the service of tools that it does not know.
@@ -98,11 +99,20 @@ class SessionTools:
             raise LocalMisuse("other tools run in this session | add yours to that set, and run it again")
         if self._side is None:
             self._tools, self._side = tools, tools.runner(self)
-        names = {tool.name for tool in self.declared}
+        names = {tool.name for tool in self._declared}
         more = [spec for spec in tools.specs if spec["name"] not in names]
         if more:
-            settings = changes_to_wire({"tools": [*self.declared, *more]}, self._conversation.standing)
+            self._declare([*self._declared, *more])
+
+    def declared(self, tools: Sequence[Tool]) -> None:
+        """Take note that the application has told the service of tools by itself, in place of all others."""
+        self._declared, self._added = tools, None
+
+    def _declare(self, tools: Sequence[Any]) -> None:
+        settings = changes_to_wire({"tools": tools}, self._conversation.standing)
+        if settings != self._added:
             answer = self._answers.ask_nowait(SessionUpdate(session=settings))
+            self._added = settings
             self.spawn(partial(self._hear, answer), "engine tools' declaration")
 
     def statistics(self) -> ToolStatistics | None:
@@ -113,6 +123,7 @@ class SessionTools:
         try:
             await answer()
         except EngineError as error:
+            self._added = None
             if not self._supervisor.ended:
                 self._supervisor.deliver(BidiErrorEvent(error, received_at=trio.current_time()))
 
@@ -127,7 +138,7 @@ class SessionTools:
     def _is_by_hand(self, event: ToolUseStreamEvent) -> bool:
         """Tell whether the application has told the service of a tool, but has no function for it in its set."""
         name = event.current_tool_use["name"]
-        is_known = any(tool.name == name for tool in self.declared)
+        is_known = any(tool.name == name for tool in self._declared)
         return is_known and self._tools is not None and name not in self._tools
 
     def response_done(self, event: BidiResponseCompleteEvent) -> None:

@@ -13,7 +13,6 @@ from engine.tools import bounds, results
 from engine.tools.call import Deferred, Outcome, ToolCall, ToolContext
 from engine.tools.tool import Misfit, Tool, is_async
 
-
 logger = logging.getLogger(__name__)
 
 

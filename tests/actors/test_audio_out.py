@@ -226,6 +226,15 @@ async def test_an_item_that_has_run_dry_lets_the_next_one_sound_after_a_second(a
     assert await fed.voices(4) == ["1", "1", "1", "0"]
 
 
+async def test_a_response_that_is_over_keeps_the_next_one_waiting_no_more(autojump_clock):
+    fed = Fed()
+    fed.put(speech(70, 1), "i1", "r1")
+    fed.put(speech(100, 2), "i2", "r2")
+    fed.out.response_done("r1")
+    assert await fed.voices(9) == ["1"] * 3 + ["12"] + ["2"] * 4 + ["20"]
+    assert fed.out.statistics().underruns == 0
+
+
 async def test_samples_that_come_in_halves_are_joined(autojump_clock):
     fed = Fed()
     audio = bytes(range(1, 251)) * 20
@@ -242,6 +251,16 @@ async def test_text_that_is_no_base64_is_counted_and_the_rest_sounds(autojump_cl
     fed.out.put("i1", "r1", speech(20))
     assert await fed.voices(4) == ["1", "1", "1", "0"]
     assert fed.out.statistics().unreadable == 2
+
+
+async def test_text_that_is_no_base64_is_not_waited_for(autojump_clock):
+    fed = Fed(prebuffer_ms=0)
+    fed.put(speech(20))
+    text = "no base64!" * 4
+    fed.clock.received("i1", 0, len(text) // 4 * 3 // 2, "r1")
+    fed.out.put("i1", "r1", text)
+    assert await fed.voices(1) == ["1"]
+    assert not fed.clock.playing(trio.current_time())
 
 
 async def test_what_was_played_is_counted_to_the_sample(autojump_clock):

@@ -26,6 +26,14 @@ def test_half_a_sample_waits_for_its_other_half():
     assert told(buffer.take(10)) == [("i1", b"ab")]
 
 
+def test_nothing_of_an_item_is_no_item():
+    buffer = make()
+    for n in range(1000):
+        assert buffer.put(f"i{n}", f"r{n}", b"") == []
+    buffer.put("last", "last", b"11" * 30)
+    assert told(buffer.take(60)) == [("last", b"11" * 30)]
+
+
 def test_an_item_that_is_over_leaves_its_place_without_a_gap():
     buffer = make()
     buffer.put("i1", "r1", b"11" * 30)

@@ -163,13 +163,24 @@ def test_a_device_that_is_not_there_is_wrong_usage_and_nothing_is_connected(tmp_
 
     assert ran.returncode == exits.USAGE
     assert ran.stderr.startswith("realtime-engine: no microphone is called 'nowhere' | give the number")
-    assert ran.stderr.endswith("--input-device takes it, and talk --list-devices lists them\n")
+    assert ran.stderr.endswith("2 default; see --input-device and talk --list-devices\n")
     assert listed.returncode == exits.OK
     assert listed.stdout.splitlines() == [
         "  0  filemic      ALSA  128 in 128 out  44,100 Hz",
         "  1  filespeaker  ALSA  128 in 128 out  44,100 Hz",
         "  2  default      ALSA  128 in 128 out  44,100 Hz  default in and out",
     ]
+
+
+@needs_portaudio
+def test_a_machine_without_a_sound_device_says_so(tmp_path):
+    configuration = tmp_path / "asound.conf"
+    configuration.write_text(alsa.NO_DEVICES, "utf-8")
+    environment = {"ALSA_CONFIG_PATH": str(configuration)}
+    ran = alsa.run_python(environment, "-m", "engine", "talk", "--mic", "--simulator")
+
+    assert ran.returncode == exits.USAGE
+    assert ran.stderr.startswith("realtime-engine: this machine has no microphone | connect one")
 
 
 # --- in virtual time --------------------------------------------------------------------------------------------------
@@ -185,13 +196,14 @@ class Room:
         self.card = SoundCard(Microphone(MICROPHONE, WIRE), Loudspeaker(LOUDSPEAKER, WIRE))
         self.said = bytearray()
         self.heard = bytearray()
-        self.unplugged = False
+        self.unplugged = self.screen_off = False
         self._echo = echo
 
     async def run(self):
         while not self.unplugged:
             played = bytearray(960)
-            self.card.loudspeaker.fill(memoryview(played))
+            if not self.screen_off:
+                self.card.loudspeaker.fill(memoryview(played))
             self.heard += played
             frame = bytes(self.said[:960]).ljust(960, b"\0")
             del self.said[:960]
@@ -199,9 +211,9 @@ class Room:
             await trio.sleep(0.02)
 
 
-async def talks(room, script, asked, during=None):
+async def talks(room, script, asked, during=None, **settings):
     """Hold a talk in a room, and give the session's simulator."""
-    config = SessionConfig(client=ClientSettings(api_key="any-text"))
+    config = SessionConfig(client=ClientSettings(api_key="any-text"), **settings)
     async with (
         serve(responder_factory=Script.of(*script).responder, host=None) as simulator,
         open_session(config, connector=in_memory(simulator)) as session,
@@ -273,6 +285,27 @@ async def test_a_microphone_that_goes_away_ends_the_talk(autojump_clock, capsys)
 
     assert caught.group_contains(DeviceLost, match="USB microphone")
     assert "2.0 s heard" in capsys.readouterr().out
+
+
+async def test_a_loudspeaker_that_goes_away_ends_the_talk(autojump_clock):
+    room = Room()
+    room.screen_off = True
+    with pytest.raises(ExceptionGroup) as caught:
+        await talks(room, [Say("One.")], Devices())
+
+    assert caught.group_contains(DeviceLost, match="'Screen' took no audio for 3 s")
+
+
+async def test_with_text_the_answer_is_on_the_screen_and_nothing_sounds(autojump_clock, capsys):
+    room = Room()
+    room.card = SoundCard(room.card.microphone, None)
+    room.screen_off = True
+    room.said += bytes(24_000) + tone(300, 1000)
+    await talks(room, [Say("One, two.")], Devices(seconds=8.0), output_modalities=("text",))
+
+    shown = capsys.readouterr().out
+    assert re.search(r"agent +One, two\.\n", shown), shown
+    assert "loudspeaker" not in shown
 
 
 async def test_the_space_key_interrupts_and_is_no_turn(autojump_clock, capsys):
@@ -351,5 +384,5 @@ def test_options_that_do_not_fit_are_told(command, arguments, words):
     assert words in shown.err
 
 
-def test_a_list_of_no_devices_is_no_line():
-    assert lines([]) == []
+def test_a_list_of_no_devices_says_so():
+    assert lines([]) == ["this machine has no sound device"]

@@ -3,7 +3,7 @@
 import pybase64
 import pytest
 import trio
-from talks import LONG, TURN, over, talking
+from talks import LONG, over, talking
 
 from engine import (
     BidiAudioStreamEvent,
@@ -189,9 +189,10 @@ async def test_a_wrong_truncation_by_hand_is_told_to_who_asked(audio_end_ms, aut
 
 async def test_the_words_that_were_heard_outlive_the_truncation(autojump_clock):
     """openai-agents-js #523: the service drops a truncated item's transcript, and the client's history lost it too."""
-    async with talking(Say(STORY)) as talk:
+    async with talking(Say(STORY), service={"pace": Pace(audio_speed=100)}) as talk:
         await talk.say("tell me a story")
         item_id = await heard_for(talk, 1)
+        assert talk.endings == ["complete"], "all of its words have come"
         await talk.session.interrupt()
         await talk.settled()
 
@@ -220,7 +221,7 @@ async def test_the_user_can_cut_in_as_long_as_the_answer_plays_though_all_of_it_
             await talk.wait_for(BidiResponseCompleteEvent)
             await trio.sleep(1)
             assert frames[-1][1], "it plays"
-            await talk.session.send_audio(TURN)
+            await talk.speak()
             event = await talk.wait_for(BidiInterruptionEvent)
             await talk.settled()
             nursery.cancel_scope.cancel()
@@ -229,6 +230,7 @@ async def test_the_user_can_cut_in_as_long_as_the_answer_plays_though_all_of_it_
         _, began = talk.at(talk.ledger.sent, "response.created")
         sounds = [at for at, sounds in frames if sounds]
         assert truncated["audio_end_ms"] == pytest.approx(1000, abs=200)
+        assert began - event.received_at > 0.5
         assert not [at for at in sounds if event.received_at < at < began]
         assert talk.endings == ["complete", "complete"]
         assert talk.refusals == []

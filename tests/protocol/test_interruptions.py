@@ -108,16 +108,15 @@ def test_a_session_whose_answers_the_user_does_not_interrupt_cuts_nothing():
 
 def test_what_runs_outside_the_conversation_goes_on():
     Talk().plays(
-        """
+        f"""
         >> created resp_aside +aside
         << ResponseStart resp_aside
         >> speech resp_aside item_1 1
-        << AudioStream resp_aside %s
+        << AudioStream resp_aside {MS}
         >> speech_started item_2
         << PurgeAudio but resp_aside
         << Interruption user_speech
     """
-        % MS
     )
 
 
@@ -153,6 +152,16 @@ def test_an_error_that_names_the_truncation_answers_it_whatever_its_code():
 
     assert talk.says("error server_error answers=client_999")
     assert not talk.says(f"error server_error answers={sent}")
+
+
+def test_a_service_that_answers_no_truncation_is_not_remembered_for_ever():
+    talk = Talk()
+    for n in range(66):
+        talk.says(f"speech resp_1 item_{n} 10")
+        talk.says("speech_started user_1")
+    assert talk.conversation.statistics().truncated == 66
+    for told in (False,) * 64 + (True,) * 2:
+        assert bool(talk.says("error item_delete_invalid_item_id")) is told
 
 
 def test_any_other_error_is_told_while_a_truncation_is_out():

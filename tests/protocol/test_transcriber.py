@@ -89,7 +89,7 @@ class Talk:
         self.transcriber = Transcriber(self.config, "connection_1")
 
     def plays(self, transcript):
-        expected = [line.strip() for line in transcript.strip().splitlines()]
+        expected = [line.strip() for line in transcript.splitlines() if line.strip()]
         actual = []
         for line in expected:
             if line.startswith(">>"):
@@ -242,7 +242,7 @@ def test_errors_and_the_end_are_told_and_nothing_goes_out_after_it():
         >> error odd
         << Error odd None
         >> unreadable
-        << Error invalid_json None
+        << Error RemoteViolation None
         >> link_ended
         << End error ConnectionLost
         >> piece item_1 late

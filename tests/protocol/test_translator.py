@@ -1,4 +1,4 @@
-"""The core of a translation as transcripts: what the service says, and what comes of it. No turns, and an end that is asked for."""
+"""The core of a translation as transcripts: no turns, and an end that is asked for."""
 
 import json
 
@@ -48,7 +48,7 @@ class Talk:
         self.now = 100.0
 
     def plays(self, transcript):
-        expected = [line.strip() for line in transcript.strip().splitlines()]
+        expected = [line.strip() for line in transcript.splitlines() if line.strip()]
         actual = []
         for line in expected:
             if line.startswith(">>"):
@@ -227,5 +227,5 @@ def test_an_error_and_a_message_that_can_not_be_read_are_told():
         >> error error={"code": "odd", "message": "odd"}
         << Error odd
         >> unreadable
-        << Error invalid_json
+        << Error RemoteViolation
     """)

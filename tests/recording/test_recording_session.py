@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from rooms import KEY, config, rest, simulated, until
+from rooms import KEY, MS, config, rest, simulated, until
 
 from engine.errors import ConfigError, ConnectionLost
 from engine.events import BidiResponseCompleteEvent, BidiTextInputEvent
@@ -33,6 +33,22 @@ async def test_it_is_recorded_from_its_first_message_to_its_last(tmp_path, autoj
     assert "response.done" in received
     assert KEY not in path.read_text()
     assert recording.timed
+    assert (recording.end.reason, recording.end.lost) == ("client_disconnect", False)
+
+
+async def test_what_is_still_sent_while_it_closes_is_in_it(tmp_path, autojump_clock):
+    path = tmp_path / "call.jsonl"
+    async with (
+        simulated(Say("noon")) as (simulator, client, connector),
+        open_session(config(client=client), connector=connector, record=path) as session,
+    ):
+        await session.send_audio(MS * 50)
+        await session.send(BidiTextInputEvent("last words"))
+        await session.stop()
+
+    recording, (ledger,) = read_recording(path), simulator.sessions
+    assert [entry.type for entry in recording.entries if entry.direction == "client"] == ledger.received.types
+    assert "response.create" in ledger.received.types
     assert (recording.end.reason, recording.end.lost) == ("client_disconnect", False)
 
 

@@ -49,6 +49,7 @@ from engine.errors import (
     EngineError,
     HandshakeRejected,
     LimitExceeded,
+    LocalMisuse,
     NotStarted,
     RemoteViolation,
     ServerReported,
@@ -246,6 +247,27 @@ async def test_nothing_is_sent_before_it_is_open(autojump_clock):
         await session.stop()
 
 
+async def test_a_session_that_could_not_be_spawned_can_be_stopped(autojump_clock):
+    async with trio.open_nursery() as closed:
+        pass
+    session = Session(config(), MemoryConnector())
+    with pytest.raises(RuntimeError):
+        await session.start(closed.start_soon)
+    await session.stop()
+    assert session.statistics().state == "closed"
+
+
+async def test_a_session_is_for_one_connection(autojump_clock):
+    async with live() as (session, peer), trio.open_nursery() as nursery:
+        with pytest.raises(LocalMisuse, match="make another"):
+            await session.start(nursery.start_soon)
+        await session.send(BidiTextInputEvent("it lives"))
+        await peer.hear("response.create")
+        await session.stop()
+        with pytest.raises(SessionEnded):
+            await session.start(nursery.start_soon)
+
+
 # --- bugs -----------------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +314,17 @@ async def test_a_bug_is_logged_with_each_line_that_it_came_through(autojump_cloc
     [crashed] = [record.message for record in caplog.records if "crashed" in record.message]
     assert re.search(r"ZeroDivisionError at \S+supervisor\.py:\d+ > \S+receiver\.py:\d+ > \S+rooms\.py:\d+", crashed)
     assert CANARY not in caplog.text
+
+
+async def test_a_bug_in_one_who_is_told_of_the_end_keeps_it_from_nobody(autojump_clock, caplog):
+    told = []
+    async with live() as (session, _):
+        session._supervisor.when_over(lambda: 1 / 0)
+        session._supervisor.when_over(lambda: told.append("over"))
+        await session.stop()
+        assert (await rest(session))[-1].reason == "client_disconnect"
+    assert told == ["over"]
+    assert "crashed: ZeroDivisionError at" in caplog.text
 
 
 async def test_several_bugs_at_once_are_a_group(autojump_clock):
@@ -886,6 +919,53 @@ async def test_a_cancelled_session_does_not_wait_for_what_it_can_not_send(autoju
         assert trio.current_time() == started
         await trio.sleep(0.1)
         assert simulator.sessions[0].close_code == 1000
+
+
+@pytest.mark.parametrize("what", ["text", "audio", "interrupt"])
+async def test_last_words_of_a_cancelled_block_are_refused_by_name(what, autojump_clock):
+    class Slow(Broken):
+        async def close(self, deadline_s):
+            await trio.sleep(deadline_s)
+
+    with trio.CancelScope() as scope:
+        async with open_session(config(), connector=Slow("", None)) as session:
+            scope.cancel()
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True), pytest.raises(SessionEnded):  # noqa: PT012 - some way to send
+                    await trio.sleep(0.1)
+                    if what == "text":
+                        await session.send(BidiTextInputEvent("last words"))
+                    elif what == "audio":
+                        await session.send_audio(MS * 100)
+                    else:
+                        await session.interrupt()
+
+
+async def test_what_follows_a_turns_end_waits_for_room_like_all_else(autojump_clock):
+    async with live(config(turn_detection=None), Narrow()) as (session, peer):
+        await peer.hear("session.update")
+        await session.send_audio(MS * 500)
+        await session.input.commit()
+        sent = 0
+        with trio.move_on_after(1) as scope:
+            while True:
+                await session.send(BidiTextInputEvent("x", "assistant"))
+                sent += 1
+        assert scope.cancelled_caught
+        assert sent <= limits.CONTROL_LANE_MESSAGES
+        assert session.statistics().state == "live"
+
+
+async def test_what_the_server_calls_for_behind_a_turns_end_is_bounded_too(autojump_clock):
+    async with live(config(turn_detection=None, engine={"close_deadline_s": 0.1}), Narrow()) as (session, peer):
+        await peer.hear("session.update")
+        await session.send_audio(MS * 500)
+        await session.input.commit()
+        for n in range(3 * limits.CONTROL_LANE_MESSAGES):
+            await peer.say(call_done(f"call_{n}", arguments="no JSON"))
+        assert isinstance(await ended(session), LimitExceeded)
 
 
 # --- cancelled everywhere -------------------------------------------------------------------------------------------

@@ -1,11 +1,10 @@
-"""What a session keeps of a talk: of an answer that was cut off, the words that were heard; and the next one begins so."""
+"""What a session keeps of a talk, of an answer that was cut off the words that were heard; and how to go on with it."""
 
 import pytest
 import trio
 from rooms import config, error, live, rest, simulated, until
 
 from engine import BidiOpenAIRealtimeModel
-from engine.audio.pcm import silence, tone
 from engine.errors import BidiModelTimeoutError
 from engine.events import (
     BidiAudioStreamEvent,
@@ -16,7 +15,7 @@ from engine.events import (
 )
 from engine.session import open_session
 from engine.simulator import Call, Say, Script, SimulatorSettings, serve
-from engine.testing import in_memory
+from engine.testing import MemoryConnector, in_memory
 
 STORY = " ".join(f"word{number}" for number in range(400))
 
@@ -154,10 +153,10 @@ async def test_messages_that_are_given_beside_it_come_first(autojump_clock):
 
 async def test_a_session_that_never_began_goes_on_with_what_it_was_given(autojump_clock):
     given = [{"role": "user", "content": [{"text": "old"}]}]
-    async with serve(SimulatorSettings(handshake_delay_s=20), host=None) as simulator:
-        subject = model(simulator, timeout_s=5)
-        with pytest.raises(BidiModelTimeoutError) as caught:
-            await subject.start("Be brief.", messages=given)
+    client = {"api_key": "k", "timeout_s": 5}
+    subject = BidiOpenAIRealtimeModel(client_config=client, connector=MemoryConnector())
+    with pytest.raises(BidiModelTimeoutError) as caught:
+        await subject.start("Be brief.", messages=given)  # The server says nothing.
 
     assert caught.value.restart_config == {"history": given}
 

@@ -99,6 +99,37 @@ async def test_settings_change_while_it_runs(autojump_clock):
         assert last["audio"]["input"]["turn_detection"] is None
 
 
+async def test_what_is_turned_off_while_it_runs_is_off(autojump_clock):
+    async with serve(host=None) as simulator:
+        settings = config(noise_reduction="near_field", include=["item.input_audio_transcription.logprobs"])
+        async with open_transcription(settings, connector=in_memory(simulator)) as session:
+            await session.update(noise_reduction=None, include=None)
+            await trio.sleep(1)
+            assert session.config.noise_reduction is session.config.include is None
+        (ledger,) = simulator.sessions
+        last = [message for message in ledger.sent if message.type == "session.updated"][-1].event["session"]
+        assert last["audio"]["input"]["noise_reduction"] is None
+        assert last["include"] is None
+
+
+async def test_of_two_changes_at_once_neither_undoes_the_other(autojump_clock):
+    async with serve(host=None) as simulator:
+        async with open_transcription(config(), connector=in_memory(simulator)) as session:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lambda: session.update(noise_reduction="near_field"))
+                nursery.start_soon(lambda: session.update(transcription={"model": "whisper-1"}))
+                nursery.start_soon(lambda: session.update(turn_detection=None))
+            await trio.sleep(1)
+            assert session.config.noise_reduction.type == "near_field"
+            assert session.config.model == "whisper-1"
+            assert session.config.turn_detection is None
+        (ledger,) = simulator.sessions
+        heard = [message for message in ledger.sent if message.type == "session.updated"][-1].event["session"]["audio"]
+        assert heard["input"]["noise_reduction"] == {"type": "near_field"}
+        assert heard["input"]["transcription"]["model"] == "whisper-1"
+        assert heard["input"]["turn_detection"] is None
+
+
 def test_a_model_that_writes_while_it_hears_needs_turns_by_hand():
     live = Transcription(model="gpt-live-transcribe")
     with pytest.raises(ConfigError, match="commit"):

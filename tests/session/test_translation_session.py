@@ -1,5 +1,8 @@
 """A translation session on the simulator: speech and words of another language, and an end that says all."""
 
+from contextlib import asynccontextmanager
+
+import pybase64
 import pytest
 import trio
 from rooms import MS, Peer, said
@@ -7,7 +10,7 @@ from rooms import MS, Peer, said
 from engine import BidiConnectionCloseEvent, ClientSettings, TranslationConfig, open_translation
 from engine.audio.pcm import bytes_to_ms, silence, tone
 from engine.config import AudioSettings, EngineSettings
-from engine.errors import ConfigError, DeadlinePassed, SessionEnded
+from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, LocalMisuse, SessionEnded
 from engine.events.listening import TranslatedAudioEvent, TranslationTextEvent
 from engine.simulator import Script, Translation, serve
 from engine.testing import MemoryConnector, in_memory
@@ -92,6 +95,77 @@ async def test_the_language_changes_while_it_runs(autojump_clock):
                 await session.update(model="other")
         (ledger,) = simulator.sessions
         assert '"fr"' in [message for message in ledger.sent if message.type == "session.updated"][-1].text
+
+
+async def test_what_is_turned_off_while_it_runs_is_off(autojump_clock):
+    async with serve(None, SCRIPT.responder, host=None) as simulator:
+        settings = config(transcription={"model": "gpt-realtime-whisper"}, noise_reduction="near_field")
+        async with open_translation(settings, connector=in_memory(simulator)) as session:
+            await session.update(transcription=None, noise_reduction=None)
+            await trio.sleep(1)
+            assert session.config.transcription is session.config.noise_reduction is None
+        (ledger,) = simulator.sessions
+        last = [message for message in ledger.sent if message.type == "session.updated"][-1].event["session"]
+        assert last["audio"]["input"] == {"transcription": None, "noise_reduction": None}
+
+
+async def test_after_the_speech_is_over_no_audio_is_taken(autojump_clock):
+    async with serve(None, SCRIPT.responder, host=None) as simulator:
+        async with open_translation(config(), connector=in_memory(simulator)) as session:
+            await session.send_audio(MS * 100)
+            await session.finish()
+            with pytest.raises(LocalMisuse, match="finish"):
+                await session.send_audio(MS * 100)
+            assert isinstance([event async for event in session.receive()][-1], BidiConnectionCloseEvent)
+        (ledger,) = simulator.sessions
+        assert ledger.received.types[-1] == "session.close"
+
+
+async def receive_into(heard, session):
+    async for event in session.receive():
+        heard.append(event)
+
+
+@asynccontextmanager
+async def by_hand(**settings):
+    """Open a translation with a server written by hand; give both."""
+    connector = MemoryConnector()
+    async with trio.open_nursery() as nursery:
+        peers = []
+
+        async def serve_by_hand():
+            peers.append(Peer(await connector.accept()))
+            await peers[0].say(said("session.created", session={"type": "translation", "id": "sess_1"}))
+
+        nursery.start_soon(serve_by_hand)
+        async with open_translation(config(engine=EngineSettings(), **settings), connector=connector) as session:
+            yield session, peers[0]
+        peers[0].transport.hang_up(1000, None)
+
+
+def speech_delta(pcm):
+    return said("session.output_audio.delta", delta=pybase64.b64encode(pcm).decode())
+
+
+async def test_the_last_of_the_speech_is_heard_though_the_connection_breaks(autojump_clock):
+    async with by_hand(audio=AudioSettings(output_rate=48_000)) as (session, peer):
+        await peer.say(speech_delta(tone(220, 300)))
+        await trio.sleep(0.1)
+        peer.transport.hang_up(1006, "gone")
+        heard = []
+        with pytest.raises(ConnectionLost):
+            await receive_into(heard, session)
+        assert len(audio(heard)) == 2 * len(tone(220, 300))
+
+
+async def test_speech_that_waits_is_not_played_once_the_session_is_stopped(autojump_clock):
+    async with by_hand() as (session, peer):
+        phone = session.audio_out(20)
+        await peer.say(speech_delta(tone(220, 5000)))
+        await trio.sleep(0.1)
+        assert any(await anext(phone))
+        await session.stop()
+        assert [frame async for frame in phone] == []
 
 
 async def test_a_service_that_never_finishes_is_not_waited_for(autojump_clock):

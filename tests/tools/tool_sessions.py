@@ -20,6 +20,9 @@ class Watched:
     def specs(self):
         return self.tools.specs
 
+    def __contains__(self, name):
+        return name in self.tools
+
     def runner(self, host):
         self.made = self.tools.runner(host)
         return self.made

@@ -1,0 +1,39 @@
+"""Write down what is said, turn by turn; nobody answers."""
+
+import trio
+import trio.testing
+
+from engine import ClientSettings, TranscriptEvent, Transcription, TranscriptionConfig, open_transcription
+from engine.audio.pcm import silence, tone
+from engine.simulator import Script, serve
+from engine.testing import in_memory
+
+SCRIPT = Script.of(transcripts=["I would like a table.", "For two, at eight."])
+SPEECH = (tone(200, 900) + silence(900)) * 2
+
+
+CONFIG = TranscriptionConfig(
+    client=ClientSettings(api_key="any-text"),
+    transcription=Transcription(model="gpt-4o-transcribe", language="en"),
+)
+
+
+async def main() -> None:
+    async with (
+        serve(responder_factory=SCRIPT.responder, host=None) as simulator,
+        open_transcription(CONFIG, connector=in_memory(simulator)) as session,
+    ):
+        await session.send_audio(SPEECH)
+        turns = 0
+        async for event in session.receive():
+            match event:
+                case TranscriptEvent(is_final=False):
+                    print("...", event.transcript)
+                case TranscriptEvent():
+                    print(f"{event.item_id}: {event.transcript}")
+                    turns += 1
+            if turns == 2:
+                break
+
+
+trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
