@@ -13,6 +13,7 @@ EngineError
 |- ConnectionLost                     the connection broke, or could not be made
 |  `- HandshakeRejected               the upgrade was refused with an HTTP status
 |- DeviceLost                         a sound device went away; the session lives
+|- RecordingFailed                    a recording can't be written on; the session lives
 |- DeadlinePassed                     a named wait took too long
 |  `- BidiModelTimeoutError           the session's lifetime is over: start again
 `- LimitExceeded                      a named bound of `engine.limits` was passed
@@ -191,6 +192,18 @@ class DeviceLost(EngineError):
         super().__init__(f"the sound device {device!r} {reason} | plug it in again, or choose another one")
         self.device = device
         self.reason = reason
+
+
+class RecordingFailed(EngineError):
+    """The recording could not be written on; what was written before stays, and the session lives.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"the recording {path} ends early: {reason}")
+        self.path = path
 
 
 class DeadlinePassed(EngineError):

@@ -244,7 +244,8 @@ class Inbox:
     def _took(self) -> None:
         if self._bytes <= self._max_bytes // 2:
             self._overflowing = False  # The next overflow is another one, and is told.
-        self._writers.unpark_all()
+        if self._writers:
+            self._writers.unpark_all()
 
     def _append(self, event: BidiOutputEvent) -> None:
         cell = _Cell(event)
@@ -253,8 +254,10 @@ class Inbox:
             self._audio.append((cell, event.response_id))
         self._events += 1
         self._bytes += cell.weight
-        self._most_bytes = max(self._most_bytes, self._bytes)
-        self._readers.unpark()
+        if self._bytes > self._most_bytes:
+            self._most_bytes = self._bytes
+        if self._readers:
+            self._readers.unpark()
 
     def _overflowed(self) -> None:
         way_out = "call receive() faster, raise engine.inbox_max_bytes, or choose another engine.inbox_overflow"

@@ -3,7 +3,14 @@
 import trio
 import trio.testing
 
-from engine import ClientSettings, TranscriptEvent, Transcription, TranscriptionConfig, open_transcription
+from engine import (
+    ClientSettings,
+    SpeechCommittedEvent,
+    TranscriptEvent,
+    Transcription,
+    TranscriptionConfig,
+    open_transcription,
+)
 from engine.audio.pcm import silence, tone
 from engine.simulator import Script, serve
 from engine.testing import in_memory
@@ -24,16 +31,20 @@ async def main() -> None:
         open_transcription(CONFIG, connector=in_memory(simulator)) as session,
     ):
         await session.send_audio(SPEECH)
-        turns = 0
+
+        turns: list[str | None] = []
+        words: dict[str | None, str] = {}
         async for event in session.receive():
             match event:
-                case TranscriptEvent(is_final=False):
-                    print("...", event.transcript)
-                case TranscriptEvent():
-                    print(f"{event.item_id}: {event.transcript}")
-                    turns += 1
-            if turns == 2:
+                case SpeechCommittedEvent():
+                    turns.append(event.item_id)
+                case TranscriptEvent(is_final=True):
+                    words[event.item_id] = event.transcript
+            if len(words) == 2:
                 break
+
+        for turn in turns:
+            print(words[turn])
 
 
 trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -9,7 +9,6 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import attrs
-import trio
 
 from engine.audio.files import read_pcm16, write_wav
 from engine.audio.pcm import bytes_to_ms
@@ -27,12 +26,10 @@ from engine.config import (
     is_loopback,
 )
 from engine.demo.service import ANY_KEY, Service, local_voice, simulated
-from engine.demo.wire_tap import tapped
-from engine.errors import ConfigError, ConnectionLost
+from engine.errors import ConfigError
 from engine.recording import Recorder
 from engine.session import open_session
 from engine.transport import trio_ws
-from engine.transport.base import Connector
 
 NO_KEY: Final = (
     "there is no key | set OPENAI_API_KEY, or add --simulator to talk with a simulator on this machine, without a key"
@@ -68,15 +65,13 @@ def talk(asked: Talk) -> None:
     with as_typed():
         client = None if asked.simulator else _client(asked.base_url)
     heard = Heard()
+    recorder = None if asked.record is None else Recorder(asked.record)
 
     async def command() -> None:
         async with _service(asked, client) as service, _sound_card(asked) as card:
             with as_typed():
                 config = _config(asked, service.client, card)
-            async with (
-                _recorded(asked.record, config, service.connector) as connector,
-                open_session(config, connector=connector) as session,
-            ):
+            async with open_session(config, connector=service.connector, record=recorder) as session:
                 if card is not None and asked.mic is not None:
                     await talk_mic.hold(session, card, asked.mic, heard)
                 elif pcm is None:
@@ -87,6 +82,8 @@ def talk(asked: Talk) -> None:
     try:
         run(command)
     finally:
+        if recorder is not None:
+            _tell_recorded(recorder)
         if asked.out is not None:
             _save(asked.out, heard, in_step=asked.wav is not None)
 
@@ -111,7 +108,7 @@ def _check(asked: Talk) -> None:
     if asked.out is not None:
         _check_out(asked.out, asked.wav)
     if asked.record is not None:
-        check_writable(asked.record, "--record")
+        _check_record(asked.record, asked.wav, asked.out)
 
 
 def _check_out(out: Path, wav: Path | None) -> None:
@@ -125,6 +122,14 @@ def _check_out(out: Path, wav: Path | None) -> None:
         message = f"{out.parent} is no folder | make it, or give another file with --out"
         raise ConfigError("--out", str(out), "a file in a folder that exists", message=message)
     check_writable(out)
+
+
+def _check_record(record: Path, wav: Path | None, out: Path | None) -> None:
+    for option, other in (("--in", wav), ("--out", out)):
+        if other is not None and record.resolve() == other.resolve():
+            message = f"--record and {option} name the same file, {other} | give another with --record"
+            raise ConfigError("--record", str(record), f"another file than {option}", message=message)
+    check_writable(record, "--record")
 
 
 def _check_combination(asked: Talk) -> None:
@@ -158,37 +163,12 @@ async def _service(asked: Talk, client: ClientSettings | None) -> AsyncIterator[
         yield service
 
 
-@asynccontextmanager
-async def _recorded(path: Path | None, config: SessionConfig, connector: Connector) -> AsyncIterator[Connector]:
-    """Record what goes over the connections that are made within, where a file is given."""
-    if path is None:
-        yield connector
-        return
-    key = config.client.api_key
-    secrets = (key,) if isinstance(key, str) else ()
-    recorder = Recorder(path, model=config.model, url=config.client.base_url, secrets=secrets)
-    try:
-        async with recorder.recording():
-            try:
-                yield tapped(connector, lambda way, message: recorder.observe(way, message, trio.current_time()))
-            except BaseException as error:
-                if (lost := _lost_in(error)) is not None:
-                    recorder.ended("error", trio.current_time(), lost=True, code=lost.code)
-                raise
-            finally:
-                recorder.ended("client_disconnect", trio.current_time())
-    finally:
-        figures = recorder.statistics()
-        if recorder.error is not None:
-            sys.stdout.write(f"{recorder.error}\n")
-        elif figures.written_bytes:
-            sys.stdout.write(f"{path}: {figures.messages:,} messages recorded\n")
-
-
-def _lost_in(error: BaseException) -> ConnectionLost | None:
-    while isinstance(error, BaseExceptionGroup):
-        error = (error.subgroup(ConnectionLost) or error).exceptions[0]
-    return error if isinstance(error, ConnectionLost) else None
+def _tell_recorded(recorder: Recorder) -> None:
+    figures = recorder.statistics()
+    if recorder.error is not None:
+        sys.stdout.write(f"{recorder.error}\n")
+    elif figures.written_bytes:
+        sys.stdout.write(f"{recorder.path}: {figures.messages:,} messages recorded\n")
 
 
 @asynccontextmanager

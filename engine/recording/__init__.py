@@ -2,7 +2,7 @@
 
 from engine.recording.files import read_recording
 from engine.recording.format import Direction, End, Entry, Header, Recording
-from engine.recording.recorder import Recorder, RecorderStatistics, RecordingFailed
+from engine.recording.recorder import Recorder, RecorderStatistics
 from engine.recording.reduction import AudioKept
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "Recorder",
     "RecorderStatistics",
     "Recording",
-    "RecordingFailed",
     "read_recording",
 ]

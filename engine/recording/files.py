@@ -1,6 +1,7 @@
 """Recordings as files: written so that a crash keeps what was, read so that a torn end costs one line."""
 
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,6 +48,7 @@ class RecordingFile:
         self._gzip = zlib.compressobj(wbits=_GZIP_WINDOW) if path.suffix == ".gz" else None
         try:
             self._file = FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY), "w")
+            _shut_others_out(self._file.fileno())
         except OSError as error:
             message = f"the recording {path} can't be written: {error.strerror} | give another file"
             raise ConfigError("record", str(path), "a file that can be written", message=message) from error
@@ -93,6 +95,13 @@ class RecordingFile:
             written = self._file.write(rest)
             self.written_bytes += written
             rest = rest[written:]
+
+
+def _shut_others_out(descriptor: int) -> None:
+    """Take the rights of others away, which a file that was there may give; a device keeps its own."""
+    if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with suppress(PermissionError):  # somebody else's file: it is theirs to shut
+            os.fchmod(descriptor, _OWNER_ONLY)
 
 
 @attrs.define

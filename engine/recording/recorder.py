@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from engine.blocks import block_nursery
-from engine.errors import ConfigError, EngineError
+from engine.errors import ConfigError, EngineError, LocalMisuse, RecordingFailed
 from engine.recording.batch import Batch, LinkMade, Message, Waiting
 from engine.recording.files import RecordingFile
 from engine.recording.format import (
@@ -44,18 +44,6 @@ _THIN_FROM_CHARS: Final = 1024
 
 BOUND_MIN_BYTES: Final = 4096
 """Smallest bound of a recorder: a header and some messages have room."""
-
-
-class RecordingFailed(EngineError):
-    """The recording could not be written on; what was written before stays, and the session lives.
-
-    Attributes:
-        path: The file.
-    """
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"the recording {path} ends early: {reason}")
-        self.path = path
 
 
 @attrs.frozen(kw_only=True)
@@ -127,6 +115,18 @@ class Recorder:
         self._closed = trio.Event()
         self._scope = trio.CancelScope(shield=True)
         self._one_thread = trio.CapacityLimiter(1)
+
+    def about(self, *, model: str, url: str | None, secrets: Sequence[str] = ()) -> None:
+        """Say what is recorded, where the recorder was not told so itself; what is secret comes on top.
+
+        Args:
+            model: For the header.
+            url: For the header.
+            secrets: What must never be written.
+        """
+        header = self._header
+        self._header = attrs.evolve(header, model=header.model or model, url=header.url or url)
+        self._reduction = attrs.evolve(self._reduction, secrets=(*self._reduction.secrets, *secrets))
 
     # --- told by the session ---------------------------------------------------------------------------------------
 
@@ -217,11 +217,14 @@ class Recorder:
 
     @asynccontextmanager
     async def recording(self) -> AsyncIterator[None]:
-        """Record for the length of a block; at its end the file is whole.
+        """Record for the length of a block, once; at its end the file is whole.
 
         Raises:
             ConfigError: The file can't be written.
+            LocalMisuse: It was recorded before.
         """
+        if self._file is not None:
+            raise LocalMisuse(f"the recorder of {self.path} was used before | make one for each recording")
         self._file = RecordingFile(self.path)
         self._began = trio.current_time()
         self._over = False

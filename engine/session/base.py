@@ -183,22 +183,23 @@ class BaseSession:
         return EventStream(lambda: self.inbox)
 
     def record(
-        self, path: str | Path, *, audio: AudioKept = "whole", max_bytes: int = RECORDING_MAX_BYTES
+        self, path: str | Path | Recorder, *, audio: AudioKept = "whole", max_bytes: int = RECORDING_MAX_BYTES
     ) -> AbstractAsyncContextManager[Recorder]:
         """Record every message both ways, from now on, for the length of a block. Never a key.
 
         Args:
-            path: The file; compressed when its name ends in `.gz`, and replaced when it is there.
+            path: The file; compressed when its name ends in `.gz`, and replaced when it is there. Or a recorder, whose
+                own settings then count.
             audio: What is kept of audio: `whole`, `cut` or `none`.
             max_bytes: Largest file; the recording ends at it.
 
         Raises:
             ConfigError: The file can't be written.
+            LocalMisuse: The recorder was used before.
         """
+        recorder = path if isinstance(path, Recorder) else Recorder(path, audio=audio, max_bytes=max_bytes)
         secrets = [self._client.api_key] if isinstance(self._client.api_key, str) else []
-        recorder = Recorder(
-            path, audio=audio, max_bytes=max_bytes, model=self._model, url=self._client.base_url, secrets=secrets
-        )
+        recorder.about(model=self._model, url=self._client.base_url, secrets=secrets)
         return recorded(self._supervisor, recorder)
 
     async def _send_raw(self, event: Any) -> None:

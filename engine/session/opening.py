@@ -8,6 +8,7 @@ from typing import TypeVar
 from engine.blocks import block_nursery
 from engine.config import SessionConfig
 from engine.config.listening import TranscriptionConfig, TranslationConfig
+from engine.recording import Recorder
 from engine.session.base import BaseSession
 from engine.session.session import Session
 from engine.session.transcription import TranscriptionSession
@@ -16,16 +17,23 @@ from engine.transport.base import Connector
 
 S = TypeVar("S", bound=BaseSession)
 
+RecordTo = str | Path | Recorder
+"""A file, or a recorder with settings of its own."""
+
 
 def open_session(
-    config: SessionConfig | None = None, *, connector: Connector | None = None, record: str | Path | None = None
+    config: SessionConfig | None = None,
+    *,
+    connector: Connector | None = None,
+    record: RecordTo | None = None,
 ) -> AbstractAsyncContextManager[Session]:
     """Open a session for the length of a block.
 
     Args:
         config: What the session is; the defaults and the environment when None.
         connector: How to connect; the network when None.
-        record: File that every message goes into, from the first one on; see `Session.record`.
+        record: File that every message goes into, from the first one on, or a recorder of your own, which can be
+            asked how it went; see `Session.record`.
 
     Raises:
         EngineError: As `Session.start` tells, on entering.
@@ -35,14 +43,17 @@ def open_session(
 
 
 def open_transcription(
-    config: TranscriptionConfig | None = None, *, connector: Connector | None = None, record: str | Path | None = None
+    config: TranscriptionConfig | None = None,
+    *,
+    connector: Connector | None = None,
+    record: RecordTo | None = None,
 ) -> AbstractAsyncContextManager[TranscriptionSession]:
     """Open a transcription session for the length of a block: speech in, its words out, no answers.
 
     Args:
         config: What the session is; the defaults and the environment when None.
         connector: How to connect; the network when None.
-        record: File that every message goes into, from the first one on.
+        record: File or recorder that every message goes into, from the first one on.
 
     Raises:
         EngineError: As `Session.start` tells, on entering.
@@ -52,14 +63,14 @@ def open_transcription(
 
 
 def open_translation(
-    config: TranslationConfig, *, connector: Connector | None = None, record: str | Path | None = None
+    config: TranslationConfig, *, connector: Connector | None = None, record: RecordTo | None = None
 ) -> AbstractAsyncContextManager[TranslationSession]:
     """Open a translation session for the length of a block: speech in, the same in another language out.
 
     Args:
         config: What the session is.
         connector: How to connect; the network when None.
-        record: File that every message goes into, from the first one on.
+        record: File or recorder that every message goes into, from the first one on.
 
     Raises:
         EngineError: As `Session.start` tells, on entering.
@@ -69,7 +80,7 @@ def open_translation(
 
 
 @asynccontextmanager
-async def _opened(session: S, record: str | Path | None) -> AsyncIterator[S]:
+async def _opened(session: S, record: RecordTo | None) -> AsyncIterator[S]:
     async with AsyncExitStack() as stack:
         if record is not None:
             await stack.enter_async_context(session.record(record))

@@ -26,6 +26,8 @@ async def recorded(supervisor: Supervisor, recorder: Recorder) -> AsyncIterator[
             if supervisor.ended:
                 # Not before: after its end a session still sends what waits.
                 _mark_end(supervisor, recorder, max(began, supervisor.closed_at or trio.current_time()))
+            else:
+                recorder.ended("stopped", trio.current_time())
 
 
 def _mark_end(supervisor: Supervisor, recorder: Recorder, at: float) -> None:

@@ -32,6 +32,7 @@ class Speaker:
         self._clock = clock
         self._audio = audio
         self._wire = audio.wire_shape
+        self._wire_frame_bytes = self._wire.frame_bytes
         self._converter = OutputConverter(audio.wire_shape, audio.output_shape)
         self._last: dict[str, BidiAudioStreamEvent] = {}
         self._outs: list[AudioOut] = []
@@ -143,6 +144,8 @@ class Speaker:
 
     def _samples(self, event: BidiAudioStreamEvent) -> int:
         """Give the samples of an event as they were on the wire."""
-        given = self._wire if self._converter.passes else self._audio.output_shape
+        if self._converter.passes:
+            return base64_bytes(event.audio) // self._wire_frame_bytes
+        given = self._audio.output_shape
         samples = base64_bytes(event.audio) // given.frame_bytes
         return samples if given.rate_hz == self._wire.rate_hz else round(samples * self._wire.rate_hz / given.rate_hz)

@@ -11,6 +11,7 @@ import trio
 
 from engine.audio.files import read_pcm16
 from engine.audio.pcm import silence
+from engine.audio.playback import Playback
 from engine.cli import exits, talk_text, talk_wav
 from engine.cli.heard import Heard as Voice
 from engine.cli.talk_tools import CALLS_MAX, NO_TOOL, NoTools
@@ -18,6 +19,7 @@ from engine.demo.lines import CARDS
 from engine.demo.service import ANY_KEY
 from engine.errors import DeadlinePassed, UnsupportedContent
 from engine.events import BidiInterruptionEvent
+from engine.session.playback import SessionPlayback
 from engine.simulator import Call, Fail, Say, Script, Turn
 from engine.simulator.local_voice import transcriber
 
@@ -95,6 +97,8 @@ def test_a_recording_of_any_shape_is_heard_and_the_answer_written_in_step(comman
 
 class AlmostSession:
     """Takes audio and tells nothing."""
+
+    playback = SessionPlayback(Playback(24_000))
 
     async def send_audio(self, frame):
         await trio.lowlevel.checkpoint()

@@ -16,9 +16,9 @@ import trio.testing
 from rooms import KEY, config, simulated, tasks, until
 
 from engine.demo.wire_tap import tapped
-from engine.errors import ConfigError
+from engine.errors import ConfigError, RecordingFailed
 from engine.events import BidiResponseCompleteEvent, BidiTextInputEvent
-from engine.recording import End, Recorder, RecordingFailed, read_recording
+from engine.recording import End, Recorder, read_recording
 from engine.recording import recorder as recorder_module
 from engine.recording.files import RecordingFile
 from engine.session import open_session

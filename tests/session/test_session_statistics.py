@@ -4,10 +4,12 @@ from decimal import Decimal
 
 import pytest
 import trio
-from rooms import config
+import trio.testing
+from rooms import audio_delta, config, error, live, response_created, session_created, speech_started, until
 
 from engine.audio.pcm import silence, tone
 from engine.events import (
+    BidiAudioInputEvent,
     BidiAudioStreamEvent,
     BidiInterruptionEvent,
     BidiResponseCompleteEvent,
@@ -121,3 +123,36 @@ async def test_a_push_to_talk_turn_counts_from_the_commit(autojump_clock):
 
     assert (turn.began, turn.asked_at, turn.speech_start_at) == ("push_to_talk", committed_at, None)
     assert turn.time_to_first_audio_ms > 0
+
+
+async def test_the_microphones_way_in_has_its_figures(autojump_clock):
+    script = Script.of(Say("Yes?"))
+    settings = {"engine": {"fill_silence": True}, "turn_detection": None}
+    async with (
+        serve(responder_factory=script.responder, host=None) as simulator,
+        open_session(config(**settings), connector=in_memory(simulator)) as session,
+    ):
+        await session.send_audio(b"")
+        await session.send_audio(tone(440, 200))
+        await session.send(BidiAudioInputEvent.from_pcm(tone(440, 100, rate_hz=16000), sample_rate=16000))
+        await trio.sleep(2)
+        figures = session.statistics()
+
+    assert (figures.microphone.fed_ms, figures.audio_fed_ms) == (300, 300)
+    assert (figures.microphone.shape_changes, figures.microphone.empty_frames) == (1, 1)
+    assert figures.microphone.filled_ms == pytest.approx(1700, abs=100)
+
+
+async def test_what_was_cut_off_and_refused_is_counted(autojump_clock):
+    async with live() as (session, peer):
+        await peer.say(session_created(), response_created(), audio_delta())
+        await until(session.receive(), BidiAudioStreamEvent)
+        await peer.say(speech_started())
+        cut = await peer.hear("conversation.item.delete")
+        assert session.statistics().conversation.truncated == 1
+        await peer.say(error("item_delete_invalid_item_id", event_id=cut["event_id"]))
+        await trio.testing.wait_all_tasks_blocked()
+        figures = session.statistics().conversation
+        await session.stop()
+
+    assert (figures.truncated, figures.truncations_refused) == (1, 1)
