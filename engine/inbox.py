@@ -254,8 +254,7 @@ class Inbox:
             self._audio.append((cell, event.response_id))
         self._events += 1
         self._bytes += cell.weight
-        if self._bytes > self._most_bytes:
-            self._most_bytes = self._bytes
+        self._most_bytes = max(self._most_bytes, self._bytes)
         if self._readers:
             self._readers.unpark()
 

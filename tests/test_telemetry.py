@@ -551,6 +551,15 @@ def test_telemetry_is_made_of_the_providers_that_are_set(program: Program, monke
     assert span.instrumentation_scope.name == "realtime-engine"
 
 
+def test_providers_that_break_keep_no_session_from_beginning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(trace, "get_tracer_provider", Broken)
+
+    assert open_telemetry("gpt-realtime", "connection_1", 5.0) is None
+    assert [record.message for record in caplog.records] == ["telemetry of session connection_1 is off: AttributeError"]
+
+
 def opened_in_a_fresh_program(setup: str) -> str:
     program = f"""
         import sys

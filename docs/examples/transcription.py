@@ -16,7 +16,7 @@ from engine.simulator import Script, serve
 from engine.testing import in_memory
 
 SCRIPT = Script.of(transcripts=["I would like a table.", "For two, at eight."])
-SPEECH = (tone(200, 900) + silence(900)) * 2
+TURN = tone(200, 900) + silence(900)
 
 
 CONFIG = TranscriptionConfig(
@@ -30,7 +30,9 @@ async def main() -> None:
         serve(responder_factory=SCRIPT.responder, host=None) as simulator,
         open_transcription(CONFIG, connector=in_memory(simulator)) as session,
     ):
-        await session.send_audio(SPEECH)
+        for _ in range(2):
+            await session.send_audio(TURN)
+            await trio.sleep(3)
 
         turns: list[str | None] = []
         words: dict[str | None, str] = {}

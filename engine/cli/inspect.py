@@ -23,6 +23,9 @@ WAYS: Final[dict[Direction, str]] = {"client": "sent", "server": "received"}
 Shown = Callable[[float | None, float | None], str]
 """Writes a time, counted from another one where that is given."""
 
+_CUT_IN: Final = "turn_detected"
+"""The reason of most interruptions, which goes without saying."""
+
 _NO_TIMES: Final = "none: times below are the numbers of messages, in their order"
 
 
@@ -39,6 +42,9 @@ def inspect(path: Path, out: Path | None) -> None:
     if out is not None:
         _check_picture(out)
     recording = read_recording(path)
+    if recording.header is None and not recording.entries:
+        message = f"{path} holds no message | give a recording: one JSON object a line"
+        raise ConfigError("recording", str(path), "a recording", message=message)
     figures = Figures.of(recording)
     console = CommandConsole(highlight=False)
     console.print(_facts(recording, figures))
@@ -47,7 +53,7 @@ def inspect(path: Path, out: Path | None) -> None:
     console.print(_messages(figures))
     _print_failures(console, recording, figures)
     if out is not None:
-        _draw(recording, path, out)
+        _draw(recording, path, out, figures.turns.totals.interruptions)
         console.print(f"{out}  ({out.stat().st_size / 1000:,.0f} kB)", soft_wrap=True, markup=False)
 
 
@@ -147,7 +153,8 @@ def _how(turn: TurnRecord) -> str:
     if not turn.responses:
         return "no answer"
     reason = turn.responses[-1].reason
-    return (turn.stop_reason or "open") + (f" ({reason})" if reason else "")
+    beside = "" if reason in (None, _CUT_IN) else f" ({reason})"
+    return (turn.stop_reason or "open") + beside
 
 
 def _seconds(at_s: float | None, zero_s: float | None) -> str:
@@ -180,7 +187,7 @@ def _print_failures(console: Console, recording: Recording, figures: Figures) ->
     console.print("errors", style="bold")
     for failure in figures.failures:
         when = f"{failure.at_s:.2f} s" if recording.timed else f"message {failure.at_s:.0f}"
-        console.print(f"{when}: {failure.words}", markup=False)
+        console.print(f"{when}: {failure.words}", markup=False, soft_wrap=True)
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------
@@ -196,10 +203,10 @@ def _check_picture(out: Path) -> None:
     check_writable(out)
 
 
-def _draw(recording: Recording, path: Path, out: Path) -> None:
+def _draw(recording: Recording, path: Path, out: Path, interruptions: int) -> None:
     # What these load takes half a second, and is not there without the extra.
     from engine.cli.inspect_call import seen_call  # noqa: PLC0415
     from engine.demo.timeline import Look, draw  # noqa: PLC0415
 
     call = seen_call(recording)
-    draw(call.recording, call.tape, out, Look(path.name, call.length_s, recording.timed))
+    draw(call.recording, call.tape, out, Look(path.name, call.length_s, recording.timed, interruptions))

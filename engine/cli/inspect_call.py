@@ -61,6 +61,7 @@ class _Reader:
         self._timed = timed
         self._keeps_sound = keeps_sound
         self._formats = {"input": _PCM, "output": _PCM}
+        self._padding_ms = self._pause_ms = 0
         self._sent = _SentAudio()
         self._turns: dict[str, CallerTurn] = {}
         self._calls: dict[str, tuple[float, str]] = {}
@@ -96,6 +97,10 @@ class _Reader:
         audio = event["session"]["audio"]
         for way in self._formats:
             self._formats[way] = audio[way]["format"]["type"]
+        detection = audio["input"].get("turn_detection") or {}
+        # What the service calls a turn has these before its first sound and after its last one.
+        self._padding_ms = detection.get("prefix_padding_ms") or 0
+        self._pause_ms = detection.get("silence_duration_ms") or 0
 
     # --- the caller ------------------------------------------------------------------------------------------------
 
@@ -107,14 +112,14 @@ class _Reader:
             _lay(self.call.tape.caller, pcm, at_s - len(pcm) / _BYTES_PER_S)
 
     def _speech_started(self, event: Json, at_s: float) -> None:
-        began_s = self._sent.time_of(event.get("audio_start_ms"), at_s)
+        began_s = self._sent.time_of(event.get("audio_start_ms"), at_s, self._padding_ms)
         turn = CallerTurn(began_s, max(began_s, at_s), "", cut_in=at_s < self._plays_until_s)
         self._turns[event.get("item_id", "")] = turn
         self.call.recording.turns.append(turn)
 
     def _speech_stopped(self, event: Json, at_s: float) -> None:
         turn = self._turns[event.get("item_id", "")]
-        turn.ended_s = max(turn.began_s, self._sent.time_of(event.get("audio_end_ms"), at_s))
+        turn.ended_s = max(turn.began_s, self._sent.time_of(event.get("audio_end_ms"), at_s, -self._pause_ms))
 
     def _transcribed(self, event: Json, _: float) -> None:
         self._turns[event["item_id"]].heard = event["transcript"]
@@ -198,11 +203,12 @@ class _SentAudio:
         self._until_ms.append((self._until_ms[-1] if self._until_ms else 0.0) + lasts_ms)
         self._at_s.append(at_s)
 
-    def time_of(self, ms: object, otherwise_s: float) -> float:
-        """Tell when it was sent; something else where that is not known."""
+    def time_of(self, ms: object, otherwise_s: float, later_ms: int = 0) -> float:
+        """Tell when it was sent, or what came so much later; something else where that is not known."""
         if not isinstance(ms, int) or not self._until_ms or ms > self._until_ms[-1]:
             return otherwise_s
-        return min(otherwise_s, self._at_s[bisect_left(self._until_ms, ms)])
+        at = min(bisect_left(self._until_ms, ms + later_ms), len(self._at_s) - 1)
+        return min(otherwise_s, self._at_s[at])
 
 
 def _lay(tape: bytearray, pcm: bytes, at_s: float) -> None:

@@ -44,7 +44,7 @@ class Figures:
     Attributes:
         types: Messages by type, each way.
         audio_ms: Audio each way, what was left out included.
-        failures: What the service refused, and responses that failed.
+        failures: What the service refused, and responses and transcriptions that failed.
         thinned: Messages whose audio was left out because the disk was too slow.
         model: As the service named it.
         voice: As the service named it.
@@ -83,7 +83,7 @@ class Figures:
             self._count_audio(entry.direction, entry.event, field)
         elif entry.type in ("session.created", "session.updated"):
             self._configure(entry.event.get("session"))
-        elif entry.type in ("error", "response.done"):
+        elif entry.type in _FAILURES:
             self._note_failure(entry.event, at_s)
         self._log(entry.direction, entry.event, at_s)
 
@@ -115,6 +115,10 @@ class Figures:
             code = error.get("code") or error.get("type") or "error"
             self.failures.append(Failure(at_s, f"{code}: {error.get('message') or 'no text'}"))
 
+
+_FAILURES: Final = frozenset(
+    {"error", "response.done", "conversation.item.input_audio_transcription.failed", "mcp_list_tools.failed"}
+)
 
 _WAYS: Final[Mapping[Direction, str]] = {"client": "input", "server": "output"}
 

@@ -171,10 +171,10 @@ class Call:
             self._cut_off(place.item_id, cut)
 
     def _cut_off(self, item_id: str, cut: Interruption) -> None:
-        note = (
-            f"cut off about here, {cut.latency_s * 1000:.0f} ms after the caller began to speak: "
-            f"{cut.heard_ms / 1000:.1f} s heard of {cut.received_ms / 1000:.1f} s received"
-        )
+        # When somebody began who was not announced, nobody here knows.
+        after = f", {cut.latency_s * 1000:.0f} ms after the caller began to speak" if cut.latency_s else ""
+        heard = f"{cut.heard_ms / 1000:.1f} s heard of {cut.received_ms / 1000:.1f} s received"
+        note = f"cut off about here{after}: {heard}"
         if item_id in self._speaking:
             words = self._recording.answers[item_id].heard_words
             self._screen.end(self._speaking.pop(item_id), words=words, note=note)

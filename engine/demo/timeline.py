@@ -79,11 +79,14 @@ class Look:
         name: What it was, for the title.
         length_s: Its length; None for that of the tape.
         timed: False when nothing but the order is known: what is called seconds then counts messages.
+        interruptions: How many there were, where some cut off what had not sounded yet; None counts those that are
+            drawn.
     """
 
     name: str = "One call"
     length_s: float | None = None
     timed: bool = True
+    interruptions: int | None = None
 
 
 def draw(recording: Recording, tape: Tape, path: Path, look: Look | None = None) -> None:
@@ -141,7 +144,7 @@ def _title(figure: Figure, recording: Recording, length_s: float, look: Look) ->
     counts = {
         "turn": len(recording.turns),
         "tool call": len(recording.tools),
-        "interruption": len(recording.interruptions),
+        "interruption": len(recording.interruptions) if look.interruptions is None else look.interruptions,
     }
     told = ", ".join(_counted(count, name) for name, count in counts.items())
     length = f"{length_s:.0f} {'s' if look.timed else 'messages'}"
@@ -216,11 +219,15 @@ def _wrapped(axes: Axes, captions: Sequence[Caption], length_s: float) -> Iterat
 # --- what happened ---------------------------------------------------------------------------------------------------
 
 
+_BESIDE: Final[Any] = {"fontsize": FONT_PT, "color": WAIT, "va": "center"}
+
+
 def _waits(axes: Axes, recording: Recording) -> None:
     for ended_s, wait_s in recording.waits():
         until_s = ended_s + wait_s
         axes.plot([ended_s, until_s], [_WAITS] * 2, color=WAIT, linewidth=1.2, marker="|", markersize=7)
-        axes.text(until_s + 0.15, _WAITS, f"{wait_s:.2f} s", fontsize=FONT_PT, color=WAIT, va="center")
+        words, beside = f"{wait_s:.2f} s", (5, 0)
+        axes.annotate(words, (until_s, _WAITS), beside, textcoords="offset points", **_BESIDE)
 
 
 def _arrivals(axes: Axes, recording: Recording, look: Look) -> None:

@@ -48,7 +48,7 @@ class UserSide:
     def interruption_delivered(self, received_at: float, now: float) -> None:
         """The application took the interruption of the speech that started then."""
         turn = self._book.turn(self._signals.pop(received_at, None))
-        if turn is not None:
+        if turn is not None and turn.interruption_taken_at is None:  # The first one cut it off, if any did.
             self._book.put_turn(attrs.evolve(turn, interruption_taken_at=now))
 
     def message_sent(self, message: MessageItem, now: float) -> None:

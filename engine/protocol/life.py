@@ -102,18 +102,13 @@ class Life:
         """End the session by an error of the service's."""
         return self.over(PhaseSignal.FATAL_ERROR, End("error", server_errors.reported(details)))
 
-    def link_ended(self, lost: ConnectionLost, *, wanted: bool = False) -> list[Effect]:
-        """Tell what the end of the connection means for the session.
-
-        Args:
-            lost: How it ended.
-            wanted: The session had said all that it had to.
-        """
+    def link_ended(self, lost: ConnectionLost) -> list[Effect]:
+        """Tell what the end of the connection means for the session."""
         if self.end is not None:
             return []
         if lost.reason and server_errors.EXPIRY_WORDS in lost.reason:
             end = End("timeout", server_errors.expired(lost.reason, lost))
-        elif wanted or (lost.code == 1000 and self.phase is Phase.LIVE):
+        elif lost.code == 1000 and self.phase is Phase.LIVE:
             end = End("complete")
         else:
             end = End("error", self._early_reason(lost) or lost)

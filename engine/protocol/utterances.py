@@ -11,6 +11,9 @@ from engine.wire import server as wire
 
 _NOTHING: Final[Sequence[Effect]] = ()
 
+_MOST_OPEN: Final = 256
+"""Texts that grow at once; past it the oldest begins anew. A server that never ends one fills no memory."""
+
 
 class Utterances:
     """Handles the events that carry words.
@@ -80,6 +83,8 @@ class Utterances:
 
     def _grow(self, place: tuple[str, int], delta: str) -> TextSoFar:
         pieces = self._so_far.setdefault(place, [])
+        if len(self._so_far) > _MOST_OPEN:
+            del self._so_far[next(iter(self._so_far))]
         pieces.append(delta)
         return TextSoFar(pieces)
 

@@ -14,8 +14,14 @@ from engine.recording.reduction import NOT_SHOWN, AudioKept, Reduction
 Direction = Literal["client", "server"]
 """Who sent it."""
 
+NESTED_MAX: Final = 100
+"""How deep an event may be nested that is read as one; the service's are at most 20 deep. Python recurses over it."""
+
 VERSION: Final = 1
 """Of the format; a reader takes lines with keys that it does not know, and refuses a later version."""
+
+
+_TOO_DEEP: Final = f"{NOT_SHOWN}: nested too deep"
 
 
 class BrokenLine(ValueError):
@@ -161,7 +167,7 @@ def message_line(
     try:
         return _line(head | {"event": event})
     except TypeError:
-        return _line(head | {"text": f"{NOT_SHOWN}: nested too deep"})
+        return _line(head | {"text": _TOO_DEEP})
 
 
 def without_audio(text: str) -> str:
@@ -213,10 +219,20 @@ def read_line(line: bytes) -> Line | None:
     if "recording" in fields:
         return _header(fields)
     if "dir" in fields:
+        if line.count(b"{") + line.count(b"[") > NESTED_MAX and _is_too_deep(fields):
+            fields = {**fields, "event": None, "text": _TOO_DEEP}
         return _entry(fields)
     if "link" in fields:
         return Link(number=_typed(fields, "link", int, 1), at_s=_at(fields))
     return _end(fields) if "end" in fields else None
+
+
+def _is_too_deep(value: Any) -> bool:
+    holders = [value]
+    for _ in range(NESTED_MAX):
+        within = (part for holder in holders for part in (holder.values() if isinstance(holder, dict) else holder))
+        holders = [part for part in within if isinstance(part, (dict, list))]
+    return bool(holders)
 
 
 def _header(fields: dict[str, Any]) -> Header:

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 import trio
 
 from engine.config import SessionConfig
-from engine.config.changes import Changes, read_changes
+from engine.config.changes import Changes
 from engine.content import check_text
 from engine.endpoints import endpoint_of
 from engine.errors import BidiModelTimeoutError, UnsupportedContent
@@ -127,10 +127,7 @@ class Session(SpeakingSession):
             DeadlinePassed: No answer came within `engine.request_deadline_s`.
             SessionEnded: The session is over.
         """
-        told = await update(self._conversation, self._requests, changes)
-        if "tools" in changes:
-            self._tools.declared(read_changes({"tools": changes["tools"]})["tools"])
-        return told
+        return await update(self._conversation, self._requests, changes, self._tools.changed)
 
     @property
     def history(self) -> History:

@@ -319,9 +319,16 @@ class Supervisor:
             self._closed_at = self._started_at
             self._raw.close()
             self._ended.set()
-        with trio.CancelScope(shield=True):
-            # Bounded: the supervisor's own cleanup has a deadline.
+        # Bounded: the supervisor's own cleanup has a deadline.
+        with trio.CancelScope(shield=not self._runs_the_caller()):
             await self._ended.wait()
+
+    def _runs_the_caller(self) -> bool:
+        """Tell whether a task of the session's own asks, as a tool's: a shield would let it wait for itself for ever."""
+        nursery = trio.lowlevel.current_task().parent_nursery
+        while nursery is not None and nursery is not self._nursery:
+            nursery = nursery.parent_task.parent_nursery
+        return nursery is not None
 
     def finish(self, end: End, crash: BaseException | None = None) -> None:
         """The session is over; only the first reason counts."""

@@ -104,9 +104,10 @@ class SessionTools:
         if more:
             self._declare([*self._declared, *more])
 
-    def declared(self, tools: Sequence[Tool]) -> None:
-        """Take note that the application has told the service of tools by itself, in place of all others."""
-        self._declared, self._added = tools, None
+    def changed(self, settings: Mapping[str, Any]) -> None:
+        """Take note of settings that the application has changed: tools among them stand in place of all others."""
+        if "tools" in settings:
+            self._declared, self._added = settings["tools"], None
 
     def _declare(self, tools: Sequence[Any]) -> None:
         settings = changes_to_wire({"tools": tools}, self._conversation.standing)

@@ -16,8 +16,8 @@ from engine.wire.client import InputAudioBufferClear, InputAudioBufferCommit
 class TranscriptionSession(BaseSession):
     """Writes down what is said, turn by turn; nobody answers.
 
-    `receive()` gives a `SpeechStartedEvent`, `SpeechStoppedEvent` and `SpeechCommittedEvent` for each turn and its
-    words as `TranscriptEvent`s, beside the events that begin and end a connection, and errors.
+    `receive()` gives for each turn a `SpeechStartedEvent`, a `SpeechStoppedEvent`, a `SpeechCommittedEvent`, and each
+    time that there are words a `TranscriptEvent`; beside the events that begin and end a connection, and errors.
 
     Args:
         config: What the session is.

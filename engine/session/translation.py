@@ -28,8 +28,9 @@ _DIALECT = Dialect(
 class TranslationSession(SpeakingSession):
     """Says in another language what it hears, without turns.
 
-    `receive()` gives `TranslatedAudioEvent`s and `TranslationTextEvent`s, beside the events that begin and end a
-    connection, and errors. Call `finish` at the end of the speech: what is under way still comes, then the end.
+    `receive()` gives each piece of speech as a `TranslatedAudioEvent` and each piece of text as a
+    `TranslationTextEvent`, beside the events that begin and end a connection, and errors. Call `finish` at the end of
+    the speech: what is under way still comes, then the end.
 
     Args:
         config: What the session is.

@@ -250,6 +250,14 @@ def open_telemetry(model: str, connection_id: str, now: float) -> Telemetry | No
     """
     if "opentelemetry.trace" not in sys.modules and "opentelemetry.metrics" not in sys.modules:
         return None
+    try:
+        return _set_up_by_the_program(model, connection_id, now)
+    except Exception as error:  # noqa: BLE001 - a provider may raise anything, and must not keep a talk from beginning
+        logger.warning("telemetry of session %s is off: %s", connection_id, type(error).__name__)
+        return None
+
+
+def _set_up_by_the_program(model: str, connection_id: str, now: float) -> Telemetry | None:
     trace, metrics = importlib.import_module("opentelemetry.trace"), importlib.import_module("opentelemetry.metrics")
     tracers, meters = trace.get_tracer_provider(), metrics.get_meter_provider()
     if not _is_set_up(tracers) and not _is_set_up(meters):

@@ -15,7 +15,7 @@ from engine.tools import bounds, results
 from engine.tools.batches import Batch, Batches
 from engine.tools.call import CallReport, Deferred, Outcome, ToolCall, ToolContext
 from engine.tools.host import ToolHost
-from engine.tools.running import Workers, contained, run_call, run_work
+from engine.tools.running import Workers, contained, run_call, run_later
 from engine.tools.statistics import Tally
 from engine.tools.tool import Tool
 
@@ -220,7 +220,7 @@ class ToolRunner:
         outcome: Outcome | None = None
         try:
             with trio.move_on_after(limit_s), contained(raised):
-                outcome = await self._result_of(tool, later)
+                outcome = await run_later(tool, later, self._workers)
         finally:
             self._deferred -= 1
         if outcome is None:
@@ -232,13 +232,6 @@ class ToolRunner:
             )
         except LocalMisuse as error:
             self._drop(error)
-        return outcome
-
-    async def _result_of(self, tool: Tool, work: Deferred | None) -> Outcome | None:
-        outcome = None
-        while work is not None:  # Work may be put off again; its deadline stays.
-            outcome = await run_work(tool, partial(self._workers.run, work.work))
-            work = outcome.later
         return outcome
 
     async def _end_after(self, batch: Batch) -> None:

@@ -78,6 +78,14 @@ async def run_work(tool: Tool, work: Callable[[], Any]) -> Outcome:
         return Outcome("failed", results.raised(tool.name, error), error)
 
 
+async def run_later(tool: Tool, later: Deferred, workers: Workers) -> Outcome:
+    """Wait for the result of deferred work, however often it is put off again."""
+    outcome = await run_work(tool, partial(workers.run, later.work))
+    while outcome.later is not None:
+        outcome = await run_work(tool, partial(workers.run, outcome.later.work))
+    return outcome
+
+
 @contextmanager
 def contained(raised: list[Exception]) -> Iterator[None]:
     """Let a cancellation pass, without what a tool raised beside it, as from a nursery of its own.

@@ -175,6 +175,25 @@ def test_typed_turns_tools_and_failures(command, tmp_path):
     assert facts(shown)["end"] == "not marked"
 
 
+def test_a_transcription_that_failed_is_among_the_errors(command, tmp_path):
+    error = {"type": "server_error", "code": "DeploymentNotFound", "message": "Input transcription failed."}
+    failed = {"type": "conversation.item.input_audio_transcription.failed", "item_id": "item_u", "error": error}
+    shown = command("inspect", write(tmp_path / "call.jsonl", [*SPEECH_AND_CUT, (3.5, "server", failed)]))
+
+    assert "3.50 s: DeploymentNotFound: Input transcription failed." in shown.out.splitlines()
+
+
+def test_an_interruption_needs_no_reason_and_others_have_theirs(command, tmp_path):
+    def ended_by(reason):
+        done = {"type": "response.done", "response": response("cancelled", status_details={"reason": reason})}
+        messages = [line for line in SPEECH_AND_CUT if line[2]["type"] != "response.done"]
+        shown = command("inspect", write(tmp_path / "call.jsonl", [*messages, (2.6, "server", done)]))
+        return rows(shown, "turns")[0][8:-1]
+
+    assert ended_by("turn_detected") == ["interrupted"]
+    assert ended_by("client_cancelled") == ["interrupted", "(client_cancelled)"]
+
+
 def test_without_times_the_order_is_told(command, tmp_path):
     shown = command("inspect", write(tmp_path / "call.jsonl", SPEECH_AND_CUT, header=False, times=False))
 
@@ -265,6 +284,16 @@ def test_who_sounded_when():
     assert cut.spoke_s == pytest.approx(1.0, abs=0.02), "where in its audio the service has heard the speech begin"
     assert call.recording.errors == ["told"]
     assert call.length_s == 3.0
+
+
+def test_a_turn_is_what_was_said_without_the_padding_and_the_pause_that_the_service_counts():
+    detection = {"type": "server_vad", "prefix_padding_ms": 300, "silence_duration_ms": 200}
+    heard = {"format": {"type": "audio/pcm"}, "turn_detection": detection}
+    messages = [(0.0, "server", session_created(input=heard)), *SPEECH_AND_CUT[1:]]
+    first, _ = seen_call(of(messages)).recording.turns
+
+    # The service says 400 to 950 ms; frames of 100 ms tell when those were sent.
+    assert (first.began_s, first.ended_s) == (pytest.approx(0.65), pytest.approx(0.8))
 
 
 def test_sound_stands_where_it_sounded():
@@ -366,6 +395,8 @@ def test_any_recording_can_be_drawn(command, tmp_path, messages, times):
     [
         (["missing.jsonl"], "missing.jsonl can't be read"),
         (["broken.jsonl"], "broken.jsonl, line 1: no JSON"),
+        (["empty.jsonl"], "empty.jsonl holds no message"),
+        (["other.jsonl"], "other.jsonl holds no message"),
         (["call.jsonl", "--out", "timeline.jpg"], "ends in .png"),
         (["call.jsonl", "--out", "missing/timeline.png"], "can't be written"),
         ([], "--help"),
@@ -374,6 +405,8 @@ def test_any_recording_can_be_drawn(command, tmp_path, messages, times):
 def test_what_can_not_be_inspected_is_one_line(command, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.jsonl").write_text("RIFF....WAVE\n{}\n")
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "other.jsonl").write_text('{"level": "info"}\n')
     write(tmp_path / "call.jsonl", TOOL_TURN)
     shown = command("inspect", *arguments)
 

@@ -105,6 +105,8 @@ def test_a_recording_of_the_real_service_is_served(recordings):
     ("arguments", "words"),
     [
         (["talk", "--simulator", "--record", "missing/call.jsonl"], "give another with --record"),
+        (["talk", "--simulator", "--in", "said.wav", "--record", "./said.wav"], "--record and --in name the same file"),
+        (["talk", "--simulator", "--out", "a.wav", "--record", "a.wav"], "--record and --out name the same file"),
         (["simulate", "--replay", "missing.jsonl"], "missing.jsonl can't be read"),
         (["simulate", "--replay", "empty.jsonl"], "no message of a server"),
         (["simulate", "--replay", "empty.jsonl", "--voice", "tone"], "leave out"),

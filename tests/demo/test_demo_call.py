@@ -103,4 +103,6 @@ async def test_turns_that_the_story_does_not_know_are_shown_as_well(autojump_clo
     first, second = stage.recording.turns
     assert (first.said, first.heard, first.cut_in) == (CARDS[0].transcript, "one", False)
     assert (second.said, second.cut_in) == ("", True)
+    (note,) = [line for line in stage.lines if "cut off" in line]
+    assert "ms after" not in note, "nobody knows when they began"
     assert sum("  caller  " in line for line in stage.lines) == 2

@@ -36,9 +36,9 @@ async def work(session, tools):
     item = await session.items.create(text="by the way")
     await session.items.delete(item.id)
     await session.update(instructions="Be brief.")
-    reply = await session.responses.create(input=[])
-    await first(events, BidiAudioStreamEvent)
-    await reply.done()
+    aside = await session.responses.create(conversation="none", input=[])
+    await first(aside, BidiAudioStreamEvent)
+    await aside.done()
     out = session.audio_out()
     await session.send(BidiTextInputEvent("go on"))
     await anext(out)
@@ -81,6 +81,8 @@ WAITS = {
     "silence": lambda session: session.playback.heard_out(),
     "the end": lambda session: session.stop(),
 }
+ASKED = ("an item", "settings", "a response", "the end of a response")
+"""Those that take a round trip."""
 
 
 @pytest.mark.parametrize("after_s", [0.0, ANSWER_S - 1e-6, ANSWER_S, ANSWER_S + 1e-6])
@@ -88,11 +90,15 @@ WAITS = {
 async def test_a_cancel_that_comes_with_the_answer_is_not_swallowed(what, after_s, autojump_clock):
     """docket PR #456: the cancel and the result came in the same moment, and the task ran on."""
     async with talking(Say(LONG), line=over(lag_s=LAG_S)) as talk:
+        answered = False
         with trio.move_on_after(after_s) as scope:
             await WAITS[what](talk.session)
+            answered = True
             await trio.sleep_until(scope.deadline)
             await trio.lowlevel.checkpoint()
         assert scope.cancelled_caught
+        if what in ASKED and after_s != ANSWER_S:
+            assert answered is (after_s > ANSWER_S), "no answer is made up, and none is lost"
 
         await trio.sleep(10)
         if what == "the end":

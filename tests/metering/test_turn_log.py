@@ -333,6 +333,17 @@ def test_an_interruption_is_timed_from_the_speech_until_the_application_takes_it
     assert log.totals.interruption_latency == Latency(count=1, total_ms=250, max_ms=250)
 
 
+def test_speech_that_goes_on_before_the_next_answer_changes_no_latency_of_the_one_that_it_cut_off():
+    log = log_of(*SPOKEN[:-1], (6.0, speech_started("b")), (6.1, cancelled("r1")))
+    log.interruption_delivered(6.0, 6.25)
+    log.observe(speech_stopped("b"), 7.0)
+    log.observe(speech_started("c"), 8.0)
+    log.interruption_delivered(8.0, 8.5)
+
+    assert log.turns[0].interruption_latency_ms == 250
+    assert log.totals.interruption_latency.total_ms == 250
+
+
 def test_an_interruption_that_is_taken_before_the_response_ends_counts_all_the_same():
     log = log_of(*SPOKEN[:-1], (6.0, speech_started("b")))
     log.interruption_delivered(6.0, 6.25)

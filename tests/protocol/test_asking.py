@@ -1,6 +1,7 @@
 """What the application asks for by itself, in a whole conversation: order, races, errors, and events set apart."""
 
 import pytest
+from asking_talk import Talk, create, message, only, sent, speaks, update
 from transcripts import config, server
 
 from engine.config.asked import METADATA_ID_KEY
@@ -26,68 +27,9 @@ from engine.wire.items import Content, FunctionCallOutputItem, MessageItem
 from engine.wire.session import Audio, AudioOutput, ResponseSettings, Session
 
 
-class Talk:
-    """A conversation that is live, and its clock."""
-
-    def __init__(self, **settings):
-        self.conversation = Conversation(config(**settings), "connection_1")
-        self.now = 100.0
-        self.conversation.begin()
-        self.hears("session.created", session={"type": "realtime"})
-        self.hears("session.updated", session={"type": "realtime"})
-
-    def asks(self, event):
-        asked = self.conversation.ask(event, self.now)
-        return asked.ticket, without_clocks(asked.effects)
-
-    def hears(self, kind, **fields):
-        self.now += 0.001
-        return without_clocks(self.conversation.receive(server(kind, **fields), self.now))
-
-    def waits(self, seconds):
-        self.now += seconds
-        return without_clocks(self.conversation.tick(self.now))
-
-    def response(self, kind, response_id, *, event=None, aside=False, **fields):
-        """A response's beginning or end; of the one that `event` asked for."""
-        metadata = None if event is None else event.response.metadata
-        conversation_id = None if aside else "conv_1"
-        response = {"id": response_id, "conversation_id": conversation_id, "metadata": metadata, **fields}
-        return self.hears(f"response.{kind}", response=response)
-
-    def fails(self, code, **fields):
-        details = {"type": "invalid_request_error", "code": code, "message": "told", "param": None, "event_id": None}
-        return self.hears("error", error={**details, **fields})
-
-
-def without_clocks(effects):
-    return [effect for effect in effects if not isinstance(effect, Rearm)]
-
-
-def only(effects, cls):
-    return [effect for effect in effects if isinstance(effect, cls)]
-
-
-def sent(effects):
-    return [effect.event for effect in only(effects, Transmit)]
-
-
 @pytest.fixture
 def talk():
     return Talk()
-
-
-def create(conversation=None, **settings):
-    return client.ResponseCreate(response=ResponseSettings(conversation=conversation, **settings))
-
-
-def update(**settings):
-    return client.SessionUpdate(session=Session(type="realtime", **settings))
-
-
-def message(item_id="item_1"):
-    item = MessageItem(id=item_id, role="user", content=(Content(type="input_text", text="hi"),))
-    return client.ConversationItemCreate(item=item)
 
 
 # --- responses of the conversation ------------------------------------------------------------------------------------
@@ -209,12 +151,6 @@ def test_a_result_that_is_added_by_itself_counts_as_the_calls_answer(talk):
 
 
 # --- out of band ------------------------------------------------------------------------------------------------------
-
-
-def speaks(talk, response_id, kind="response.output_audio.delta"):
-    fields = {} if kind.endswith("done") else {"delta": "AAAA"}
-    place = {"item_id": "item_" + response_id, "output_index": 0, "content_index": 0}
-    return talk.hears(kind, response_id=response_id, **place, **fields)
 
 
 def test_responses_out_of_band_go_at_once_beside_the_conversation_and_each_other(talk):

@@ -148,6 +148,21 @@ def test_the_history_keeps_what_both_sides_said():
     assert [each.transcript for each in talk.conversation.history] == ["Good morning.", "Hello."]
 
 
+def test_a_server_that_never_says_that_a_text_is_whole_fills_no_memory():
+    utterances = Utterances(History(4))
+
+    def so_far(item_id: str) -> str:
+        event = server("response.output_text.delta", **place("resp_1", item_id), delta="word ")
+        (told,) = utterances.handlers[type(event)](event, 0.0)
+        return str(told.current_transcript)
+
+    for number in range(300):
+        so_far(f"item_{number}")
+
+    assert len(utterances._so_far) == 256
+    assert (so_far("item_299"), so_far("item_0")) == ("word word ", "word ")
+
+
 @given(st.lists(st.text(), max_size=10))
 def test_the_text_so_far_is_always_the_deltas_joined(deltas):
     utterances = Utterances(History(4))

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -186,6 +187,23 @@ def test_only_its_owner_may_read_a_recording(tmp_path):
         os.umask(before)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_others_could_read_is_shut_to_them(tmp_path):
+    path = tmp_path / "call.jsonl"
+    path.touch()
+    path.chmod(0o644)
+    write(path, LINES)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_device_keeps_its_rights():
+    device = Path(os.devnull)
+    before = device.stat().st_mode
+    RecordingFile(device).close()
+
+    assert device.stat().st_mode == before
 
 
 def test_a_file_that_is_there_is_replaced(tmp_path):

@@ -91,6 +91,24 @@ def test_what_is_nested_too_deep_to_be_written_without_its_audio_is_named():
     assert "nested too deep" in read_line(message_line("server", text, 0.0, NONE)).text
 
 
+@pytest.mark.parametrize("brackets", ["[]", ('{"a":', "}")])
+def test_an_event_is_read_as_deep_as_python_can_follow_it(brackets):
+    opening, closing = brackets
+
+    def read(depth):
+        inner = opening * depth + ("1" if opening != "[" else "") + closing * depth
+        return read_line(b'{"dir":"server","event":{"type":"x","in":%b}}' % inner.encode())
+
+    assert read(90).type == "x"
+    assert (read(500).event, read(500).text) == (None, "(not shown): nested too deep")
+
+
+def test_a_wide_event_is_not_a_deep_one():
+    wide = {"type": "x", "tools": [{"name": [str(number)]} for number in range(300)]}
+
+    assert read_line(orjson.dumps({"dir": "client", "event": wide})).event == wide
+
+
 def test_a_thinned_message_says_so():
     text = without_audio('{"type":"response.output_audio.delta","delta":"AAAA"}')
     read = read_line(message_line("server", text, 0.0, WHOLE, thinned=True))

@@ -4,9 +4,9 @@ import pytest
 import trio
 from rooms import KEY, MS, config, rest, simulated, until
 
-from engine.errors import ConfigError, ConnectionLost
+from engine.errors import ConfigError, ConnectionLost, LocalMisuse
 from engine.events import BidiResponseCompleteEvent, BidiTextInputEvent
-from engine.recording import read_recording
+from engine.recording import Recorder, read_recording
 from engine.session import open_session
 from engine.simulator import Say
 
@@ -66,6 +66,7 @@ async def test_a_block_records_what_happens_within_it(tmp_path, autojump_clock):
     asked = [entry.event["item"]["content"] for entry in recording.entries if entry.type == "conversation.item.create"]
     assert asked == [[{"type": "input_text", "text": "2"}]]
     assert recorder.statistics().messages == len(recording.entries)
+    assert recording.end.reason == "stopped", "the session went on"
     assert not any(entry.event.get("delta") for entry in recording.entries if entry.type.endswith("audio.delta"))
 
 
@@ -105,3 +106,33 @@ async def test_two_recordings_of_one_session_are_the_same(tmp_path, autojump_clo
     first, second = (read_recording(tmp_path / name).entries for name in "ab")
     assert first == second
     assert len(first) > 5
+
+
+async def test_a_recorder_of_ones_own_keeps_its_settings_and_can_be_asked(tmp_path, autojump_clock):
+    recorder = Recorder(tmp_path / "call.jsonl", audio="none", model="named")
+    async with (
+        simulated(Say("one"), keys=[KEY]) as (_, client, connector),
+        open_session(config(client=client), connector=connector, record=recorder) as session,
+    ):
+        await ask(session, f"my key is {KEY}")
+
+    recording = read_recording(recorder.path)
+    assert (recording.header.audio, recording.header.model) == ("none", "named")
+    assert recording.header.url.startswith("ws://")
+    assert KEY not in recorder.path.read_text()
+    assert recorder.error is None
+    assert recorder.statistics().messages == len(recording.entries) > 5
+
+
+async def test_a_recorder_records_once(tmp_path, autojump_clock):
+    recorder = Recorder(tmp_path / "call.jsonl")
+    async with (
+        simulated() as (_, client, connector),
+        open_session(config(client=client), connector=connector, record=recorder) as session,
+    ):
+        with pytest.raises(LocalMisuse, match="used before"):
+            async with session.record(recorder):
+                pass
+        await session.stop()
+
+    assert read_recording(recorder.path).end.reason == "client_disconnect"

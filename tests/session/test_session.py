@@ -824,6 +824,27 @@ async def test_stop_before_start(autojump_clock):
     assert session.statistics().state == "closed"
 
 
+async def test_stop_in_a_task_of_the_session_as_a_tool_is(autojump_clock):
+    steps = []
+    async with live() as (session, _):
+
+        async def hang_up():
+            steps.append("stops")
+            try:
+                await session.stop()
+            finally:
+                steps.append(session.statistics().state)
+
+        session._supervisor.spawn(hang_up, "a tool")
+        with trio.move_on_after(5) as scope:
+            assert (await rest(session))[-1].reason == "client_disconnect"
+            while len(steps) < 2:
+                await trio.sleep(0.01)
+        assert not scope.cancelled_caught
+    assert steps == ["stops", "closing"]
+    assert session.statistics().state == "closed"
+
+
 @pytest.mark.parametrize("answered", [True, False])
 async def test_stop_while_connecting(answered, autojump_clock):
     for _ in range(10):

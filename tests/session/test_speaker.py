@@ -7,7 +7,7 @@ from rooms import audio_delta, config, live, response_created, response_done, sa
 
 from engine import limits
 from engine.audio.output import OPEN_ITEMS_MAX
-from engine.audio.pcm import ms_to_bytes, tone
+from engine.audio.pcm import bytes_to_ms, ms_to_bytes, tone
 from engine.audio.playback import Playback
 from engine.audio.shape import AudioShape
 from engine.config import AudioSettings
@@ -136,6 +136,26 @@ async def test_a_rate_of_nothing_is_refused(autojump_clock):
     async with live() as (session, _):
         with pytest.raises(ConfigError, match="rate_hz"):
             session.audio_out(rate=0)
+
+
+async def test_an_output_of_a_session_that_is_over_ends_at_once(autojump_clock):
+    async with live() as (session, _):
+        await session.stop()
+        assert [frame async for frame in session.audio_out()] == []
+
+
+async def test_speech_that_is_dropped_before_it_is_received_is_not_waited_for(autojump_clock):
+    settings = config(audio=OTHER_RATE, engine={"inbox_max_bytes": 300_000})
+    async with live(settings) as (session, peer):
+        await peer.say(response_created(), *(audio_delta(tone(200, 1000)) for _ in range(4)), response_done())
+        await trio.sleep(1)
+        assert session.statistics().inbox.dropped_audio
+        received = [await anext(session.receive()) for _ in range(session.statistics().inbox.events)]
+        left_ms = sum(bytes_to_ms(len(e.pcm), 48_000) for e in received if isinstance(e, BidiAudioStreamEvent))
+        began = trio.current_time()
+        with trio.fail_after(10):
+            await session.playback.heard_out()
+        assert trio.current_time() - began == pytest.approx(left_ms / 1000, abs=0.05)
 
 
 # --- an interruption ------------------------------------------------------------------------------------------------

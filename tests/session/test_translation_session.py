@@ -1,5 +1,6 @@
 """A translation session on the simulator: speech and words of another language, and an end that says all."""
 
+import json
 from contextlib import asynccontextmanager
 
 import pybase64
@@ -190,6 +191,26 @@ async def test_a_service_that_never_finishes_is_not_waited_for(autojump_clock):
             assert trio.current_time() - began == pytest.approx(59, abs=0.1)
             with pytest.raises(SessionEnded):
                 await session.finish()
+
+
+def test_the_events_read_as_json():
+    events = [
+        TranslatedAudioEvent("AAAA", "pcm", 24_000, 1, elapsed_ms=200),
+        TranslationTextEvent("hola", "translation"),
+    ]
+    assert json.loads(json.dumps([event.as_dict() for event in events])) == [
+        {
+            "type": "translated_audio",
+            "audio": "AAAA",
+            "format": "pcm",
+            "sample_rate": 24_000,
+            "channels": 1,
+            "elapsed_ms": 200,
+        },
+        {"type": "translation_text", "text": "hola", "of": "translation", "elapsed_ms": None},
+    ]
+    assert "hola" not in repr(events)
+    assert "AAAA" not in repr(events)
 
 
 def test_only_pcm_can_be_translated():
