@@ -13,7 +13,9 @@ from engine.events import BidiOutputEvent
 from engine.protocol.composer import Composer
 from engine.protocol.effects import Apart, AudioDone, Effect, Rearm, ResponseEnded, Transmit
 from engine.protocol.history import PLACED_FIRST
-from engine.protocol.requests import Requests, is_out_of_band
+from engine.protocol.outcomes import NO_ID
+from engine.protocol.pairs import guess, is_aside, is_out_of_band, signature
+from engine.protocol.requests import Requests
 from engine.protocol.response_gate import ResponseGate
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent, ConversationItemCreate, ResponseCancel, ResponseCreate
@@ -62,6 +64,7 @@ class Asking:
     def ask(self, event: ClientEvent, now: float) -> Asked:
         """Take a request. A response of the conversation waits in line at the gate."""
         event_id = self._composer.next_event_id()
+        event = attrs.evolve(event, event_id=event_id)
         match event:
             case ResponseCreate(response=settings):
                 event = attrs.evolve(event, response=_signed(settings or ResponseSettings(), event_id))
@@ -69,24 +72,32 @@ class Asking:
                     self._gate.ask(event_id)
             case ResponseCancel(response_id=None):
                 # By name: else it could stop the next one, which may begin before this arrives.
-                event = attrs.evolve(event, response_id=self._gate.active_id)
+                event = attrs.evolve(event, response_id=self.active_id)
             case ConversationItemCreate():
                 self.item_sent(event)
-        ticket = self._requests.ask(attrs.evolve(event, event_id=event_id))
+        ticket = self._requests.ask(event)
         return Asked(ticket, [*self.due(now), Rearm()])
+
+    @property
+    def active_id(self) -> str | None:
+        """The active response of the conversation, where it has a name."""
+        active = self._gate.active_id
+        return None if active == NO_ID else active
 
     def item_sent(self, event: ConversationItemCreate) -> None:
         """Take note of an item on its way."""
-        self._gate.item_sent()
+        self._gate.item_sent(event.event_id)
         if isinstance(event.item, FunctionCallOutputItem):
             opened = self._gate.is_open(event.item.call_id)
             (self._gate.call_answered if opened else self._gate.answered_unseen)(event.item.call_id)
 
-    def withdraw(self, ticket: int) -> None:
-        """Nobody waits for this answer any more; what has not been sent never will be."""
+    def withdraw(self, ticket: int, now: float) -> list[Effect]:
+        """Nobody waits for this answer any more; what has not been sent never will be, and holds nothing up."""
         event = self._requests.find(ticket)
-        if event is not None and self._requests.withdraw(ticket):
-            self._gate.withdraw(event.event_id or "")
+        if event is None or not self._requests.withdraw(ticket):
+            return []
+        self._gate.withdraw(event.event_id or "")
+        return self.due(now)
 
     def due(self, now: float) -> list[Effect]:
         """Send what waits for nothing any more."""
@@ -104,20 +115,28 @@ class Asking:
         found = self._requests.create_of(item_id)
         return found is not None and found.previous_item_id == PLACED_FIRST
 
-    def began(self, response: Response) -> list[Effect]:
+    def is_aside(self, response: Response) -> bool:
+        """Tell whether a response that begins stands outside the conversation: it says so, or was asked for so."""
+        return is_aside(response) or self._requests.is_out_of_band(signature(response))
+
+    def began(self, response: Response, now: float) -> list[Effect]:
         """Take a response that began; nothing when it is not one of these."""
-        signature = (response.metadata or {}).get(METADATA_ID_KEY)
-        abandoned = self._requests.is_abandoned(signature)
+        abandoned = self._requests.is_abandoned(signature(response))
+        aside = self.is_aside(response)
         answers: list[Effect] = [*self._requests.answered(wire.ResponseCreated(response=response))]
-        if not answers:
+        if not answers and not abandoned:
             return []
         response_id = response.id or ""
         _remember(self._followed, response_id)
-        if is_aside(response):
+        if aside:
             _remember(self.apart, response_id)
-            if abandoned:
-                answers.append(self._composer.cancel(response_id))
+            answers += self._stop(response_id, now) if abandoned else []
         return answers
+
+    def _stop(self, response_id: str, now: float) -> list[Effect]:
+        cancel = ResponseCancel(response_id=response_id, event_id=self._composer.next_event_id())
+        self._requests.note(cancel, now)
+        return [Transmit(cancel)]
 
     def ended(self, event: wire.ResponseDone, now: float) -> list[Effect]:
         """Take the end of a response."""
@@ -144,15 +163,16 @@ class Asking:
             case ResponseCreate():
                 self._gate.refused(event.event_id, because_active=False)
             case ConversationItemCreate():
-                self._gate.item_seen()  # It never will be.
+                self._gate.item_refused(event.event_id)
+            case None if details.event_id is not None or guess(details) is ConversationItemCreate:
+                self._gate.item_refused(details.event_id)
         answers = self._requests.refused(details)
         return [*answers, *self.due(now)] if event is not None else []
 
     def lost_race(self, event_id: str) -> None:
         """A response was asked for while another one began: it waits in line again, if anybody waits for it."""
-        if self._requests.is_abandoned(event_id):
+        if not self._requests.held_again(event_id):
             self._gate.withdraw(event_id)
-        self._requests.held_again(event_id)
 
 
 def _signed(settings: ResponseSettings, event_id: str) -> ResponseSettings:
@@ -163,8 +183,3 @@ def _remember(ids: dict[str, None], response_id: str) -> None:
     ids[response_id] = None
     if len(ids) > REMEMBERED:
         del ids[next(iter(ids))]
-
-
-def is_aside(response: Response) -> bool:
-    """A response outside the conversation says so with an explicit null."""
-    return response.conversation_id is None and "conversation_id" in response.extra

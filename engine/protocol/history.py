@@ -4,6 +4,7 @@ Words are kept, audio and images are not: of an hour of speech they would be hun
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import attrs
 
@@ -60,6 +61,10 @@ def _beginning(text: str, share: float) -> str:
     return cut.rstrip()
 
 
+_DELETED_KEPT: Final = 64
+"""Ids of deleted items that are kept, to know the late end of one."""
+
+
 class History:
     """Items by id, in the server's order.
 
@@ -75,6 +80,7 @@ class History:
         self._bytes = 0
         self._items: dict[str, HistoryItem] = {}
         self._order: list[str] = []
+        self._deleted: dict[str, None] = {}
         self.forgotten = 0
         """Items dropped at a bound."""
 
@@ -88,11 +94,18 @@ class History:
         """Find an item."""
         return self._items.get(item_id)
 
-    def put(self, item: Item, previous_item_id: str | None) -> None:
-        """Add an item after another (at the end when that one is unknown or None), or renew what it says."""
-        if item.id is None:
+    def put(self, item: Item, previous_item_id: str | None, *, begins: bool = True) -> None:
+        """Add an item after another (at the end when that one is unknown or None), or renew what it says.
+
+        Args:
+            item: As the server tells it.
+            previous_item_id: The item before it.
+            begins: It may be a new one. What tells only its end brings no item back that was deleted meanwhile.
+        """
+        if item.id is None or (not begins and item.id in self._deleted):
             return
         item_id, item = item.id, _without_media(item)
+        self._deleted.pop(item_id, None)
         known = self._items.get(item_id)
         if known is not None:
             self._keep(item_id, attrs.evolve(known, item=item, words=_merged(_words(item), known.words)))
@@ -142,6 +155,9 @@ class History:
 
     def deleted(self, item_id: str) -> None:
         """Forget an item."""
+        self._deleted[item_id] = None
+        if len(self._deleted) > _DELETED_KEPT:
+            del self._deleted[next(iter(self._deleted))]
         if item_id in self._items:
             self._order.remove(item_id)
             self._drop(item_id)

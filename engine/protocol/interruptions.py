@@ -33,18 +33,31 @@ class Interruptions:
         self._playback = playback
         self._composer = composer
         self._out: dict[str, str | None] = {}
+        self._waiting: dict[str, list[Cut]] = {}
         self.truncated = 0
         """Truncations and deletions sent."""
         self.refused_by_service = 0
         """Those that the service refused."""
 
-    def cut_in(self, now: float, kept: frozenset[str]) -> list[Transmit]:
-        """Tell the service what was heard, of all responses but those in `kept`."""
-        return [self._tell(cut) for cut in self._playback.cut(now, kept)]
+    def cut_in(self, now: float, kept: frozenset[str], cancelling: str | None = None) -> list[Transmit]:
+        """Tell the service what was heard, of all responses but those in `kept`.
+
+        Args:
+            now: When.
+            kept: Responses that are not interrupted.
+            cancelling: A response that was asked to stop only now: the service goes on with it until it reads that, and
+                would add what it makes behind a truncation. So its items wait for its end.
+        """
+        cuts = self._playback.cut(now, kept)
+        waiting = [cut for cut in cuts if cancelling is not None and cut.response_id == cancelling]
+        if cancelling is not None and waiting:
+            self._waiting[cancelling] = waiting
+        return [self._tell(cut) for cut in cuts if cut not in waiting]
 
     def response_over(self, response_id: str, now: float) -> list[Transmit]:
-        """Tell the service what came of an interrupted response after the interruption, as nobody heard it."""
-        return [self._tell(cut) for cut in self._playback.cut_response(response_id, now)]
+        """Tell the service what was not heard of an interrupted response that has ended."""
+        late = self._playback.cut_response(response_id, now)
+        return [self._tell(cut) for cut in (*self._waiting.pop(response_id, ()), *late)]
 
     def _tell(self, cut: Cut) -> Transmit:
         if cut.heard_ms > 0:

@@ -5,7 +5,6 @@ from typing import Any
 
 import attrs
 
-from engine.protocol.asking import is_aside
 from engine.protocol.effects import Effect
 from engine.protocol.mcp import Mcp, McpEvent
 from engine.protocol.response_gate import ResponseGate
@@ -70,15 +69,15 @@ class McpListener:
                 return []
         return self._follow(_with_identity(told, event, now), now)
 
-    def ended(self, event: wire.ResponseDone, now: float) -> list[Effect]:
-        """A response is over."""
+    def ended(self, event: wire.ResponseDone, now: float, *, aside: bool) -> list[Effect]:
+        """A response is over; one that stands `aside` is followed by none."""
         response = event.response
         told = [
             self.mcp.call(item, response.id, done=item.output is not None or item.error is not None)
             for item in response.output or ()
             if isinstance(item, McpCallItem)
         ]
-        wants_answer = response.status in _WANTS_ANSWER and not is_aside(response)
+        wants_answer = response.status in _WANTS_ANSWER and not aside
         self.mcp.response_done(response.id or "", wants_answer=wants_answer)
         return self._follow(_with_identity([each for events in told for each in events], event, now), now)
 

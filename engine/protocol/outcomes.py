@@ -14,6 +14,9 @@ STOP_REASONS: Final[Mapping[str, StopReason]] = {
 }
 """Status of a response to the contract's stop reason; `details` tell the two kinds of interruption apart."""
 
+NO_ID: Final = "unknown"
+"""Stands for the id of a response that has none, as the contract's events need one."""
+
 MODALITIES: Final = ("text", "audio", "image")
 
 
@@ -26,7 +29,7 @@ def complete_event(
     if stop_reason == "complete" and has_calls:
         stop_reason = "tool_use"
     return BidiResponseCompleteEvent(
-        response_id=response.id or "unknown",
+        response_id=response.id or NO_ID,
         stop_reason=stop_reason,
         details=_details(response),
         event_id=event_id,

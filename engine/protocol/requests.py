@@ -5,18 +5,17 @@ do not (`session.updated`), and an error often leaves out the client event that 
 own id first, then by what it is about, then by order among those of its kind, for one connection is served in order.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import attrs
 
-from engine.config.asked import METADATA_ID_KEY
 from engine.errors import DeadlinePassed, EngineError
 from engine.protocol import server_errors
+from engine.protocol.pairs import ANSWERS, SHARED, changed_fields, guess, is_out_of_band
 from engine.wire import client, server
 from engine.wire.client import ClientEvent
 from engine.wire.response import ErrorDetails
-from engine.wire.session import AudioInput, AudioOutput, Session
 
 
 @attrs.frozen
@@ -58,122 +57,8 @@ class _Pending:
         return self.sent_at is not None and now >= self.sent_at + self.limit_s
 
 
-# --- what answers what ----------------------------------------------------------------------------------------------
-
-_Match = Callable[[Any, Any], bool]
-_Value = Callable[[Any], Any]
-
-
-def _same_item(asked: Any, event: Any) -> bool:
-    return bool(asked.item_id == (event.item.id if hasattr(event, "item") else event.item_id))
-
-
-def _same_place(asked: Any, event: Any) -> bool:
-    return _same_item(asked, event) and bool(asked.content_index == event.content_index)
-
-
-def _made_item(asked: Any, event: Any) -> bool:
-    return asked.item.id is not None and bool(asked.item.id == event.item.id)
-
-
-def _made_response(asked: Any, event: Any) -> bool:
-    said = (event.response.metadata or {}).get(METADATA_ID_KEY)
-    return asked.event_id is not None and said == asked.event_id
-
-
-def _ended_response(asked: Any, event: Any) -> bool:
-    return asked.response_id in {None, event.response.id}
-
-
-_NEW_ITEM: Final = (client.ConversationItemCreate, _made_item, lambda event: event.item)
-
-ANSWERS: Final[Mapping[type, tuple[type, _Match, _Value]]] = {
-    server.SessionUpdated: (client.SessionUpdate, lambda _, __: True, lambda event: event.session),
-    server.ConversationItemAdded: _NEW_ITEM,
-    server.ConversationItemDone: _NEW_ITEM,
-    server.ConversationItemCreated: _NEW_ITEM,
-    server.ConversationItemRetrieved: (client.ConversationItemRetrieve, _same_item, lambda event: event.item),
-    server.ConversationItemDeleted: (client.ConversationItemDelete, _same_item, lambda _: None),
-    server.ConversationItemTruncated: (
-        client.ConversationItemTruncate,
-        _same_place,
-        lambda event: event.audio_end_ms,
-    ),
-    server.ResponseCreated: (client.ResponseCreate, _made_response, lambda event: event.response),
-    server.ResponseDone: (client.ResponseCancel, _ended_response, lambda _: True),
-}
-"""Server events that answer: the request that each answers, how the two are matched, what the answer is."""
-
-_SHARED: Final = frozenset({client.ResponseCancel})
-"""Requests of which one event answers all that match."""
-
-# --- which request an error without a name is about -------------------------------------------------------------------
-
-BY_CODE: Final[Mapping[str | None, type]] = {
-    "cannot_update_voice": client.SessionUpdate,
-    "item_delete_invalid_item_id": client.ConversationItemDelete,
-    "item_retrieve_invalid_item_id": client.ConversationItemRetrieve,
-    "item_truncate_invalid_item_id": client.ConversationItemTruncate,
-    server_errors.CANCEL_NOT_ACTIVE: client.ResponseCancel,
-}
-BY_PARAM: Final[Mapping[str, type]] = {
-    "session": client.SessionUpdate,
-    "item": client.ConversationItemCreate,
-    "previous_item_id": client.ConversationItemCreate,
-    "audio_end_ms": client.ConversationItemTruncate,
-    "content_index": client.ConversationItemTruncate,
-    "response": client.ResponseCreate,
-    "response_id": client.ResponseCancel,
-}
-"""By the first part of the path that the error names."""
-BY_WORDS: Final[Mapping[str, type]] = {
-    "can be truncated": client.ConversationItemTruncate,
-    "already shorter than": client.ConversationItemTruncate,
-    "easoning": client.SessionUpdate,
-}
-"""By what the message says, for errors that come with neither code nor param (captures of truncations)."""
-
-NAMELESS_ERROR: Final = "invalid_request_error"
-"""The class of an error that a client event caused; the service's own faults are another."""
-
-_NOT_ABOUT_REQUESTS: Final = frozenset(
-    {
-        "input_audio_buffer_commit_empty",
-        "invalid_event",
-        "invalid_json",
-        server_errors.RESPONSE_ACTIVE,
-        server_errors.SESSION_EXPIRED,
-        *server_errors.FATAL,
-    }
-)
-
-
-def guess(details: ErrorDetails) -> type | None:
-    """Tell which kind of request an error is about that names none."""
-    if details.code in BY_CODE:
-        return BY_CODE[details.code]
-    if details.param is not None:
-        return BY_PARAM.get(details.param.partition(".")[0].partition("[")[0])
-    for words, kind in BY_WORDS.items():
-        if words in (details.message or ""):
-            return kind
-    # A refusal of `reasoning` came without code, param and event (measured): an update is what can fail so.
-    bare = details.type == NAMELESS_ERROR and details.code not in _NOT_ABOUT_REQUESTS
-    return client.SessionUpdate if bare else None
-
-
-def changed_fields(session: Session) -> frozenset[str]:
-    """Name what an update changes, a setting by its path."""
-    audio = session.audio
-    sides = (("input.", audio.input), ("output.", audio.output)) if audio is not None else ()
-    return frozenset(_said("", session) | set().union(*(_said(path, side) for path, side in sides)))
-
-
-def _said(path: str, record: Session | AudioInput | AudioOutput | None) -> set[str]:
-    if record is None:
-        return set()
-    named = {field.name for field in attrs.fields(type(record))} - {"extra", "type", "audio"}
-    return {path + name for name in named if getattr(record, name) is not None} | {path + key for key in record.extra}
+GIVEN_UP_MAX: Final = 64
+"""Responses out of band that nobody waits for any more, and that may begin all the same; the oldest is forgotten."""
 
 
 class Requests:
@@ -188,6 +73,7 @@ class Requests:
         self._deadline_s = deadline_s
         self._response_deadline_s = response_deadline_s
         self._pending: list[_Pending] = []
+        self._given_up: dict[str, None] = {}
         self._tickets = 0
 
     def __len__(self) -> int:
@@ -210,6 +96,7 @@ class Requests:
     def note(self, event: ClientEvent, now: float) -> None:
         """Take note of a request that went out without anybody waiting for its answer: that answer is not another's."""
         if type(event) in _NOTED:
+            self._forget_noted(now)
             pending = self._make(event, None)
             pending.sent_at = now
             self._pending.append(pending)
@@ -226,13 +113,16 @@ class Requests:
         An update waits while one of the same setting is unanswered. Responses of the conversation are not given: the
         gate has their order.
         """
-        self._pending = [each for each in self._pending if each.ticket is not None or not each.over(now)]
+        self._forget_noted(now)
         going: list[ClientEvent] = []
         for index, pending in enumerate(self._pending):
             if pending.sent_at is None and not _passes_the_gate(pending.event) and not self._waits(index):
                 pending.sent_at = now
                 going.append(pending.event)
         return going
+
+    def _forget_noted(self, now: float) -> None:
+        self._pending = [each for each in self._pending if each.ticket is not None or not each.over(now)]
 
     def _waits(self, index: int) -> bool:
         fields = self._pending[index].fields
@@ -247,11 +137,14 @@ class Requests:
         pending.sent_at = now
         return pending.event
 
-    def held_again(self, event_id: str | None) -> None:
-        """Note that a request lost a race and waits anew: no deadline runs."""
+    def held_again(self, event_id: str | None) -> bool:
+        """Note that a request lost a race and waits anew: no deadline runs. False when nobody waits for it any more."""
         pending = self._find(event_id)
-        if pending is not None:
-            pending.sent_at = None
+        if pending is None or pending.abandoned:
+            self._over([pending] if pending is not None else [], lambda _: (None, None))
+            return False
+        pending.sent_at = None
+        return True
 
     def withdraw(self, ticket: int) -> bool:
         """Wait for an answer no longer. Tells whether the request has not been sent; then it never will be."""
@@ -276,7 +169,13 @@ class Requests:
     def is_abandoned(self, event_id: str | None) -> bool:
         """Tell whether nobody waits any more for the answer to a client event."""
         pending = self._find(event_id)
-        return pending is not None and pending.abandoned
+        return event_id in self._given_up if pending is None else pending.abandoned
+
+    def is_out_of_band(self, event_id: str | None) -> bool:
+        """Tell whether a client event has asked for a response out of band that has not begun."""
+        pending = self._find(event_id)
+        event = pending.event if pending is not None else None
+        return event_id in self._given_up or (isinstance(event, client.ResponseCreate) and is_out_of_band(event))
 
     # --- answers ------------------------------------------------------------------------------------------------
 
@@ -287,7 +186,7 @@ class Requests:
             return []
         kind, matches, value = row
         found = [each for each in self._sent(kind) if matches(each.event, event)]
-        going = found if kind in _SHARED else found[:1]
+        going = found if kind in SHARED else found[:1]
         answers = self._over(going, lambda _: (value(event), None))
         if isinstance(event, server.ResponseDone):
             self._stopped(going, event.response.id)
@@ -332,7 +231,15 @@ class Requests:
     def expired(self, now: float) -> list[Answered]:
         """Give up those whose answer is late."""
         late = [each for each in self._pending if each.over(now)]
+        for each in late:
+            self._give_up(each.event)
         return self._over(late, lambda each: (None, DeadlinePassed(each.event.tag or "request", each.limit_s)))
+
+    def _give_up(self, event: ClientEvent) -> None:
+        if isinstance(event, client.ResponseCreate) and is_out_of_band(event):
+            self._given_up[event.event_id or ""] = None
+        if len(self._given_up) > GIVEN_UP_MAX:
+            del self._given_up[next(iter(self._given_up))]
 
     def close(self, error: Callable[[], EngineError]) -> list[Answered]:
         """Give up all that is left; each gets an error of its own."""
@@ -366,11 +273,6 @@ _NOTED: Final = frozenset(
 
 def _passes_the_gate(event: ClientEvent) -> bool:
     return isinstance(event, client.ResponseCreate) and not is_out_of_band(event)
-
-
-def is_out_of_band(event: client.ResponseCreate) -> bool:
-    """Tell whether a response is asked for outside the conversation."""
-    return event.response is not None and event.response.conversation == "none"
 
 
 def _is_named(event: ClientEvent, words: str) -> bool:

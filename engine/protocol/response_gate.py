@@ -11,11 +11,15 @@ go on.
 """
 
 from collections import deque
+from typing import Final
 
 import attrs
 
 from engine.limits import TOOL_RESULT_DEADLINE_S
 from engine.protocol.states import GATES, Gate, GateSignal
+
+UNSEEN_MAX: Final = 256
+"""Items on their way that are followed at once; a server that never says that it has added one is not waited for."""
 
 
 @attrs.frozen
@@ -53,7 +57,7 @@ class ResponseGate:
         self._deadline_s = deadline_s
         self._held_s = held_s
         self._held_since: float | None = None
-        self._unseen = 0
+        self._unseen: deque[str | None] = deque(maxlen=UNSEEN_MAX)
         self._user_speaks = False
         self._turn_ended_at: float | None = None
         self._polite_since: float | None = None
@@ -111,13 +115,21 @@ class ResponseGate:
             in_line=len(self._line),
         )
 
-    def item_sent(self) -> None:
+    def item_sent(self, event_id: str | None = None) -> None:
         """Note that an item of ours is on its way to the conversation."""
-        self._unseen += 1
+        self._unseen.append(event_id)
 
     def item_seen(self) -> None:
-        """Note that the service has added an item of ours."""
-        self._unseen = max(0, self._unseen - 1)
+        """Note that the service has added an item of ours; it takes them in order."""
+        if self._unseen:
+            self._unseen.popleft()
+
+    def item_refused(self, event_id: str | None) -> None:
+        """Note that the service will not add an item of ours: the oldest on its way, where the error names none."""
+        if event_id is None:
+            self.item_seen()
+        elif event_id in self._unseen:
+            self._unseen.remove(event_id)
 
     def want(self) -> None:
         """Owe a response."""
@@ -136,6 +148,8 @@ class ResponseGate:
         if event_id in self._line:
             self._owed_behind -= self._line.index(event_id) < self._owed_behind
             self._line.remove(event_id)
+        if not self._owed and not self._line:
+            self._polite_since = None  # Nothing waits for the user's turn any more.
 
     def next_asked(self, now: float) -> str | None:
         """Let the first in line go out, if it may; give it. What is owed for longer goes first."""
@@ -191,20 +205,27 @@ class ResponseGate:
         self._asked_at = now
         self._move(GateSignal.SENT)
 
-    @property
-    def talks_over(self) -> bool:
+    def talks_over(self, *, asked: bool) -> bool:
         """Tell whether a response that begins now is ours, and begins under the user's speech.
 
         The request crossed the beginning of the turn on its way. The service does not interrupt what begins after it,
         and refuses its own answer to the turn as long as it lasts.
+
+        Args:
+            asked: It is one that was asked for by itself. While such a one is out, any other is the service's own.
         """
         speaking = self._user_speaks and self._turn_ended_at is None
-        return speaking and self._state is Gate.REQUESTED and self._repeat
+        ours = self._state is Gate.REQUESTED and self._repeat and self._request_is_asked == asked
+        return speaking and ours
 
-    def talked_over(self) -> None:
-        """Note that such a response is cancelled: the turn goes on, and what was asked for is owed still."""
+    def talked_over(self, *, again: bool) -> None:
+        """Note that such a response is cancelled, and the turn goes on.
+
+        Args:
+            again: What was asked for is owed still. Who asked for one by itself has it, cancelled, and can ask anew.
+        """
         self._user_speaks = True
-        self._owed = True
+        self._owed = self._owed or again
 
     def created(self, response_id: str | None, *, asked: bool = False) -> None:
         """Note that a response of the conversation began.

@@ -1,6 +1,6 @@
 """A translation session: speech goes in without turns, the same in another language comes out, until it is finished."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from engine.config.listening import TranslationConfig
@@ -37,6 +37,8 @@ class Translator:
         self._life = Life(connection_id, config.model)
         self._finishing_at: float | None = None
         self._sent = 0
+        self.held_back: Callable[[], bool] = lambda: False
+        """Tells that nobody reads what the service sends, as the application is slow: silence means nothing then."""
         self.unknown_events = NameCounts()
         """Events of unknown type, by type."""
         self._handlers: Mapping[type, Handle] = {
@@ -118,6 +120,9 @@ class Translator:
         """Wait for the service no longer when it does not finish."""
         due = self.deadline
         if due is None or now < due:
+            return _NOTHING
+        if self.held_back():
+            self._finishing_at = now
             return _NOTHING
         error = DeadlinePassed("session.close", FINISH_DEADLINE_S)
         return _with_the_last_audio(self._life.over(PhaseSignal.LINK_ENDED, End("error", error)))

@@ -16,13 +16,13 @@ from engine.events import (
     ToolResultEvent,
     ToolUseStreamEvent,
 )
-from engine.protocol.asking import Asking, is_aside
+from engine.protocol.asking import Asking
 from engine.protocol.call_ids import CallIds
 from engine.protocol.calls import Call, Calls
 from engine.protocol.composer import Composer
 from engine.protocol.effects import AudioDone, Effect, PurgeAudio, Rearm, Transmit
 from engine.protocol.interruptions import Interruptions
-from engine.protocol.outcomes import complete_event, usage_event
+from engine.protocol.outcomes import NO_ID, complete_event, usage_event
 from engine.protocol.requests import Requests
 from engine.protocol.response_gate import ResponseGate
 from engine.wire import server as wire
@@ -31,9 +31,6 @@ from engine.wire.items import FunctionCallItem, FunctionCallOutputItem
 from engine.wire.response import Response
 
 _NOTHING: Final[Sequence[Effect]] = ()
-_NO_ID: Final = "unknown"
-"""Stands for the id of a response that has none, as the contract's events need one."""
-
 _REMEMBERED_RESPONSES: Final = 64
 """Ids that are kept: of ended responses, to know a repeated event from a new one; of interrupted ones, whose audio may
 come late; and of those outside the conversation, whose audio may wait for the application long after their end."""
@@ -129,57 +126,74 @@ class Turns:
                 self.asking.item_sent(event)
         self.requests.note(event, now)
 
-    def interrupt(self, now: float, told: Effect) -> list[Effect]:
+    def interrupt(self, now: float, told: Effect, *, cancelled: bool = False) -> list[Effect]:
         """The user cuts in: nothing more of what the model was saying, but for responses outside the conversation.
 
         Args:
             now: When.
             told: The event that tells the application, past all audio that waits.
+            cancelled: The active response is cancelled by us, not by the service that heard the user.
         """
         if self.gate.active_id is not None:
             _remember(self._silenced, self.gate.active_id)
         kept = frozenset(self._aside)
-        return [PurgeAudio(kept), told, *self.interruptions.cut_in(now, kept)]
+        cancelling = self.gate.active_id if cancelled else None
+        return [PurgeAudio(kept), told, *self.interruptions.cut_in(now, kept, cancelling)]
 
     def cancel(self, now: float) -> list[Effect]:
         """Stop the active response, if there is one."""
-        active = self.gate.active_id
-        if active is None:
+        if self.gate.active_id is None:
             return []
-        effect = self._composer.cancel(active if active != _NO_ID else None)
+        effect = self._composer.cancel(self.asking.active_id)
         self.requests.note(cast("ClientEvent", effect.event), now)
         return [effect]
 
     # --- the service's side -----------------------------------------------------------------------------------
 
     def _created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
-        response_id = event.response.id or _NO_ID
+        response_id = event.response.id or NO_ID
         known = response_id in self._ended or response_id in self._aside or response_id == self.gate.active_id
-        if known and response_id != _NO_ID:
+        if known and response_id != NO_ID:
             self._out_of_order.add("response.created")
             return _NOTHING
-        answers = self.asking.began(event.response)
-        if is_aside(event.response):
-            _remember(self._aside, response_id)
-            return (*answers, BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now))
-        talks_over = self.gate.talks_over and self.cuts
-        self.gate.created(response_id, asked=bool(answers))
-        if talks_over:
-            self.gate.talked_over()
-            _remember(self._silenced, response_id)
-        cut = self.cancel(now) if talks_over else []
-        return (*answers, BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now), *cut)
+        aside = self._stands_aside(event.response)
+        answers = self.asking.began(event.response, now)
+        start = BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now)
+        if aside:
+            return (*answers, start)
+        return (*answers, start, *self._begin(response_id, now, asked=bool(answers)))
+
+    def _begin(self, response_id: str, now: float, *, asked: bool) -> list[Effect]:
+        """A response of the conversation begins; one that is ours does not begin under the user's speech."""
+        talks_over = self.cuts and self.gate.talks_over(asked=asked)
+        self.gate.created(response_id, asked=asked)
+        if not talks_over:
+            return []
+        self.gate.talked_over(again=not asked)
+        _remember(self._silenced, response_id)
+        return self.cancel(now)
+
+    def _stands_aside(self, response: Response) -> bool:
+        aside = self.asking.is_aside(response)
+        if aside and response.id is not None:
+            _remember(self._aside, response.id)
+        return aside or self.is_aside(response.id)
+
+    def is_aside(self, response_id: str | None) -> bool:
+        """Tell whether a response that has begun stands outside the conversation."""
+        return response_id in self._aside
 
     def _done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
         response = event.response
-        response_id = response.id or _NO_ID
+        response_id = response.id or NO_ID
         if response_id in self._ended:
             self._out_of_order.add("response.done")
             return _NOTHING
         # A response may end without a beginning, as in a race with an interruption (reported by LiveKit).
-        told = self.asking.began(response) + self._late_calls(response, response_id, event.event_id, now)
+        aside = self._stands_aside(response)
+        told = self.asking.began(response, now) + self._late_calls(response, response_id, event.event_id, now)
         has_calls = self._calls.in_response(response_id)
-        self._finish(response_id)
+        self._finish(response_id, aside=aside)
         told.append(complete_event(response, has_calls=has_calls, event_id=event.event_id, received_at=now))
         usage = usage_event(response, event_id=event.event_id, received_at=now)
         if usage is not None:
@@ -187,11 +201,11 @@ class Turns:
         late = self.interruptions.response_over(response_id, now) if response_id in self._silenced else _NOTHING
         return [*told, *late, *self.asking.ended(event, now), *self.settle(now)]
 
-    def _finish(self, response_id: str) -> None:
-        if response_id not in self._aside:
+    def _finish(self, response_id: str, *, aside: bool) -> None:
+        if not aside:
             self.gate.done(response_id)
             self.gate.turn_passed(response_id)
-        if response_id != _NO_ID:
+        if response_id != NO_ID:
             _remember(self._ended, response_id)
 
     def _audio(self, event: wire.ResponseOutputAudioDelta, now: float) -> Sequence[Effect]:
@@ -277,7 +291,7 @@ class Turns:
         details = {"toolUseId": self._ids.to_application(call.call_id), "name": call.name}
         told = BidiErrorEvent(error, details, response_id=response_id, item_id=call.item_id, received_at=now)
         answer = self._answer(call.call_id, tool_output([{"text": text}], call.call_id))
-        self.gate.item_sent()
+        self.gate.item_sent(answer.event.event_id)
         return (told, answer, *self.settle(now))
 
     def _answer(self, call_id: str, output: str) -> Transmit:

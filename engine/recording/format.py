@@ -94,7 +94,7 @@ class End:
     """A mark: nothing more was recorded.
 
     Attributes:
-        reason: Why, as in `client_disconnect`, `max_bytes` or `disk_too_slow`.
+        reason: Why, as in `client_disconnect`, `stopped`, `max_bytes` or `disk_too_slow`.
         at_s: Seconds since the recording's start.
         lost: True when the server ended the connection, or it broke.
         code: Close code of a lost connection; None when it broke without one.

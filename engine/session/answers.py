@@ -100,19 +100,19 @@ class Answers:
     def tell(self, event: ClientEvent) -> None:
         """Send a request at once whose answer nobody waits for; nothing once the session is over or closing."""
         if self._supervisor.state == "live" and not self._supervisor.ended:
-            asked = self._conversation.ask(event, trio.current_time())
-            self._conversation.withdraw(asked.ticket)
-            self._supervisor.apply(asked.effects)
+            now = trio.current_time()
+            asked = self._conversation.ask(event, now)
+            self._supervisor.apply([*asked.effects, *self._conversation.withdraw(asked.ticket, now)])
 
     def _leave(self, ticket: int) -> None:
         if self._slots.pop(ticket).filled.is_set():
             return
-        self._conversation.withdraw(ticket)
+        self._supervisor.apply(self._conversation.withdraw(ticket, trio.current_time()))
 
     def settle(self, effect: Answered) -> None:
         """Put an answer into its place."""
         slot = self._slots.get(effect.ticket)
-        if slot is None:
+        if slot is None or slot.filled.is_set():  # Its end may be the session's, and it may not have seen that yet.
             return
         slot.error = effect.error
         slot.value = slot.then(effect.value) if effect.error is None else None

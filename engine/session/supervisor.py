@@ -324,7 +324,7 @@ class Supervisor:
             await self._ended.wait()
 
     def _runs_the_caller(self) -> bool:
-        """Tell whether a task of the session's own asks, as a tool's: a shield would let it wait for itself for ever."""
+        """Tell whether a task of the session's own asks, as a tool's: shielded, it would wait for itself for ever."""
         nursery = trio.lowlevel.current_task().parent_nursery
         while nursery is not None and nursery is not self._nursery:
             nursery = nursery.parent_task.parent_nursery

@@ -59,6 +59,7 @@ class TranslationSession(SpeakingSession):
             hooks=Hooks(carry=carry),
         )
         self._begin_to_speak()
+        self._translator.held_back = lambda: not self.inbox.has_room()
 
     async def finish(self) -> None:
         """Say that the speech is over. What is still to be translated comes, then the close event `complete`.

@@ -82,6 +82,7 @@ LESSONS = (
             "truncation": (
                 "test_a_player_that_runs_ahead_of_the_audio_truncates_at_what_came",
                 "test_an_answer_of_which_nothing_was_heard_is_deleted_and_not_truncated_at_0",
+                "test_an_item_that_was_deleted_in_mid_answer_stays_deleted_in_the_history",
                 "test_an_interruption_before_the_first_sound_is_no_error",
                 "test_a_truncation_that_the_service_refuses_costs_nothing",
                 "test_a_wrong_truncation_by_hand_is_told_to_who_asked",

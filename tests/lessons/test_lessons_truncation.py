@@ -49,7 +49,7 @@ async def heard_for(talk, seconds):
 async def test_an_answer_that_was_cut_is_truncated_once_at_what_was_heard(how, autojump_clock):
     """openai-agents #2009: on an interruption by voice nothing was truncated, so the model believed it was heard."""
     responder = Remembers(Say(STORY), Say("as you like"))
-    async with talking(responder=lambda: responder, service={"pace": Pace(cancel_ms=0)}) as talk:
+    async with talking(responder=lambda: responder, service={"pace": Pace(cancel_ms=200)}) as talk:
         await talk.say("tell me a story")
         item_id = await heard_for(talk, 1)
         if how == "voice":
@@ -134,6 +134,21 @@ async def test_an_answer_of_which_nothing_was_heard_is_deleted_and_not_truncated
         assert STORY not in responder.last_read
         assert talk.session.history.get(item_id) is None
         assert talk.endings == ["interrupted", "complete"]
+
+
+async def test_an_item_that_was_deleted_in_mid_answer_stays_deleted_in_the_history(autojump_clock):
+    """pipecat #1963: what was taken back is nobody's any more, however late its end is told."""
+    async with talking(Say(STORY), Say("yes")) as talk:
+        frames = talk.session.audio_out()  # Nobody plays it yet.
+        await talk.say("go on")
+        item_id = (await talk.wait_for(BidiAudioStreamEvent)).item_id
+        await talk.session.interrupt()
+        await talk.settled()
+        frames.close()
+
+        assert [event["item_id"] for event in talk.got(DELETE)] == [item_id]
+        assert talk.refusals == []
+        assert talk.session.history.get(item_id) is None
 
 
 async def test_an_interruption_before_the_first_sound_is_no_error(autojump_clock):

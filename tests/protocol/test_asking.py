@@ -20,11 +20,11 @@ from engine.events import (
 )
 from engine.protocol.asking import REMEMBERED
 from engine.protocol.conversation import Conversation
-from engine.protocol.effects import Apart, AudioDone, End, Rearm, ResponseEnded, Transmit
+from engine.protocol.effects import Apart, AudioDone, End, ResponseEnded
 from engine.protocol.requests import Answered
 from engine.wire import client
-from engine.wire.items import Content, FunctionCallOutputItem, MessageItem
-from engine.wire.session import Audio, AudioOutput, ResponseSettings, Session
+from engine.wire.items import FunctionCallOutputItem
+from engine.wire.session import Audio, AudioOutput, ResponseSettings
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_one_that_lost_a_race_goes_again_and_its_caller_never_knows(talk):
 
 def test_one_that_lost_a_race_and_that_nobody_wants_is_not_sent_again(talk):
     ticket, _ = talk.asks(create())
-    talk.conversation.withdraw(ticket)
+    talk.conversation.withdraw(ticket, talk.now)
     talk.response("created", "resp_vad")
     talk.fails("conversation_already_has_active_response")
 
@@ -101,7 +101,7 @@ def test_one_that_lost_a_race_and_that_nobody_wants_is_not_sent_again(talk):
 def test_one_that_nobody_waits_for_any_more_is_not_asked_for(talk):
     talk.response("created", "resp_vad")
     ticket, _ = talk.asks(create())
-    talk.conversation.withdraw(ticket)
+    talk.conversation.withdraw(ticket, talk.now)
 
     assert sent(talk.response("done", "resp_vad", status="completed")) == []
 
@@ -207,7 +207,7 @@ def test_a_response_out_of_band_by_hand_is_told_to_all(talk):
 def test_one_out_of_band_that_nobody_waits_for_is_stopped_as_it_begins(talk):
     ticket, effects = talk.asks(create("none"))
     (event,) = sent(effects)
-    talk.conversation.withdraw(ticket)
+    talk.conversation.withdraw(ticket, talk.now)
     effects = talk.response("created", "resp_1", event=event, aside=True)
 
     assert [each.response_id for each in sent(effects)] == ["resp_1"]

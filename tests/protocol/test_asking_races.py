@@ -71,7 +71,7 @@ def test_one_by_hand_that_begins_under_the_users_speech_is_its_senders_business(
 def test_a_wait_that_nobody_waits_for_any_more_does_not_end_the_users_turn(talk):
     talk.hears("input_audio_buffer.speech_started", **SPOKEN)
     ticket, _ = talk.asks(create())
-    talk.conversation.withdraw(ticket)
+    talk.conversation.withdraw(ticket, talk.now)
     talk.waits(20.0)
 
     assert sent(talk.asks(create())[1]) == [], "the user still speaks"
@@ -117,7 +117,7 @@ def test_one_out_of_band_that_begins_too_late_is_stopped_and_heard_by_nobody(tal
 def test_that_an_abandoned_one_has_ended_by_itself_does_not_free_the_way(talk):
     ticket, effects = talk.asks(create("none"))
     (event,) = sent(effects)
-    talk.conversation.withdraw(ticket)
+    talk.conversation.withdraw(ticket, talk.now)
     talk.response("created", "resp_vad")
     talk.asks(create())
     (cancel,) = sent(talk.response("created", "resp_1", event=event, aside=True))
@@ -149,7 +149,7 @@ def test_to_stop_a_response_without_an_id_names_none(talk):
 
 def test_one_that_lost_a_race_and_that_nobody_wants_is_forgotten(talk):
     ticket, _ = talk.asks(create())
-    talk.conversation.withdraw(ticket)
+    talk.conversation.withdraw(ticket, talk.now)
     talk.response("created", "resp_vad")
     talk.fails("conversation_already_has_active_response")
     talk.response("done", "resp_vad", status="completed")

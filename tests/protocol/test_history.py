@@ -289,3 +289,22 @@ def test_under_any_changes_it_is_what_a_naive_list_is(changes: Sequence[tuple[st
         assert len(items) == len(naive.ids) <= max_items
         assert items.forgotten == naive.forgotten
         assert all((items.get(one) is not None) == (one in naive.ids) for one in map("item_{}".format, range(8)))
+
+
+def test_the_late_end_of_a_deleted_item_does_not_bring_it_back():
+    history = History(10)
+    one = MessageItem(id="item_1", role="assistant", content=())
+    history.put(one, None)
+    history.deleted("item_1")
+    history.put(one, None, begins=False)
+    assert len(history) == 0
+
+    history.put(one, None)  # An id that was deleted is free again.
+    history.put(one, None, begins=False)
+    assert len(history) == 1
+
+    for number in range(100):
+        history.deleted(f"other_{number}")
+    history.deleted("item_1")
+    history.put(MessageItem(id="item_2", role="assistant", content=()), None, begins=False)
+    assert [each.item.id for each in history] == ["item_2"]

@@ -176,6 +176,7 @@ def test_any_other_error_is_told_while_a_truncation_is_out():
 
 
 def test_the_application_can_make_the_model_fall_silent():
+    """The service goes on until it reads the cancel, and would add what it makes behind a truncation."""
     speaking(1000).plays("""
         >> app takes item_1 1000
         >> wait 0.2
@@ -183,10 +184,10 @@ def test_the_application_can_make_the_model_fall_silent():
         << send response.cancel resp_1
         << PurgeAudio
         << Interruption user_speech
-        << send conversation.item.truncate item_1 at 202
         >> speech resp_1 item_1 5
         >> done resp_1 status=cancelled reason=client_cancelled
         << Complete resp_1 interrupted because client_cancelled
+        << send conversation.item.truncate item_1 at 202
         >> app interrupts
         << PurgeAudio
         << Interruption user_speech

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DeadlinePassed, ServerReported, SessionEnded
-from engine.protocol.requests import BY_CODE, BY_PARAM, Answered, Requests, changed_fields, guess
+from engine.protocol.pairs import BY_CODE, BY_PARAM, changed_fields, guess
+from engine.protocol.requests import Answered, Requests
 from engine.wire import client, server
 from engine.wire.items import Content, MessageItem
 from engine.wire.response import ErrorDetails, Response
@@ -295,7 +296,7 @@ NAMELESS = [
     (lambda: update(instructions="a"), error("unknown_parameter", param="session.temperature")),
     (lambda: update(instructions="a"), error("invalid_value", param="session.tools[0].name")),
     (lambda: update(instructions="a"), error(message="Reasoning is not supported by this model.")),
-    (lambda: update(instructions="a"), error("unsupported", message="not here")),
+    (lambda: update(instructions="a"), error(message="not possible here")),
     (create, error("string_above_max_length", param="item.id")),
     (create, error("invalid_value", param="previous_item_id")),
     (lambda: response_create("none"), error("invalid_value", param="response.tools")),

@@ -182,6 +182,16 @@ def test_a_service_that_is_silent_after_it_was_asked_to_finish_is_given_up():
     assert talk.translator.deadline is None
 
 
+def test_a_service_that_is_not_listened_to_is_not_silent():
+    talk = Talk().plays(OPENED)
+    talk.says("finish")
+    talk.translator.held_back = lambda: True
+    assert not talk.wait(1000)
+    talk.translator.held_back = lambda: False
+    assert not talk.wait(FINISH_DEADLINE_S - 1)
+    assert len(talk.wait(1)) == 2
+
+
 def test_an_end_that_was_asked_for_by_hand_is_waited_for_as_well():
     talk = Talk().plays(OPENED)
     append = TranslationInputAudioBufferAppend(audio="AAAA")

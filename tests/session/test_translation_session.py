@@ -128,7 +128,7 @@ async def receive_into(heard, session):
 
 
 @asynccontextmanager
-async def by_hand(**settings):
+async def by_hand(engine=None, **settings):
     """Open a translation with a server written by hand; give both."""
     connector = MemoryConnector()
     async with trio.open_nursery() as nursery:
@@ -139,7 +139,9 @@ async def by_hand(**settings):
             await peers[0].say(said("session.created", session={"type": "translation", "id": "sess_1"}))
 
         nursery.start_soon(serve_by_hand)
-        async with open_translation(config(engine=EngineSettings(), **settings), connector=connector) as session:
+        async with open_translation(
+            config(engine=engine or EngineSettings(), **settings), connector=connector
+        ) as session:
             yield session, peers[0]
         peers[0].transport.hang_up(1000, None)
 
@@ -157,6 +159,23 @@ async def test_the_last_of_the_speech_is_heard_though_the_connection_breaks(auto
         with pytest.raises(ConnectionLost):
             await receive_into(heard, session)
         assert len(audio(heard)) == 2 * len(tone(220, 300))
+
+
+async def test_a_slow_application_is_no_silence_of_the_service(autojump_clock):
+    slow = EngineSettings(inbox_overflow="wait", inbox_max_bytes=2**16)
+    async with by_hand(slow) as (session, peer), trio.open_nursery() as nursery:
+        await session.finish()
+
+        async def translate():
+            for _ in range(100):
+                await peer.say(said("session.output_transcript.delta", delta="palabra " * 200))
+            await peer.say(said("session.closed"))
+
+        nursery.start_soon(translate)
+        await trio.sleep(100)
+        events = [event async for event in session.receive()]
+        assert events[-1] == BidiConnectionCloseEvent(session.connection_id, "complete")
+        assert words(events, "translation").count("palabra") == 20_000
 
 
 async def test_speech_that_waits_is_not_played_once_the_session_is_stopped(autojump_clock):

@@ -1,0 +1,55 @@
+"""The user's turns as the service hears them: when they begin and end, and what that means for the model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine.events import BidiInterruptionEvent
+from engine.protocol.effective import Effective
+from engine.protocol.effects import Effect, Rearm
+from engine.protocol.states import SPEECHES, Speech, SpeechSignal
+from engine.protocol.turns import Turns
+from engine.wire import server as wire
+
+
+class SpeechListener:
+    """Hears when the user speaks.
+
+    Args:
+        effective: Says whether speech interrupts, and whether the service answers it.
+        turns: The model's side.
+    """
+
+    def __init__(self, effective: Effective, turns: Turns) -> None:
+        self._effective = effective
+        self._turns = turns
+        self._speech = Speech.SILENT
+        self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
+            wire.InputAudioBufferSpeechStarted: self._started,
+            wire.InputAudioBufferSpeechStopped: self._stopped,
+            wire.InputAudioBufferCleared: self._cleared,
+        }
+
+    @property
+    def user_speaks(self) -> bool:
+        """Tell what the service heard last."""
+        return self._speech is Speech.SPEAKING
+
+    def _started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
+        self._move(SpeechSignal.STARTED)
+        self._turns.gate.turn_began()
+        self._turns.cuts = self._effective.interrupts
+        told = BidiInterruptionEvent("user_speech", item_id=event.item_id, event_id=event.event_id, received_at=now)
+        return self._turns.interrupt(now, told) if self._effective.interrupts else [told]
+
+    def _stopped(self, _: wire.InputAudioBufferSpeechStopped, now: float) -> Sequence[Effect]:
+        self._move(SpeechSignal.STOPPED)
+        self._turns.gate.turn_ended(now, answered=self._effective.answers)
+        return [Rearm(), *self._turns.settle(now)]
+
+    def _cleared(self, _: wire.InputAudioBufferCleared, now: float) -> Sequence[Effect]:
+        self._move(SpeechSignal.CLEARED)
+        self._turns.gate.turn_ended(now, answered=False)
+        return self._turns.settle(now)
+
+    def _move(self, signal: SpeechSignal) -> None:
+        self._speech = SPEECHES.get((self._speech, signal), self._speech)
