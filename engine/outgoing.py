@@ -68,12 +68,13 @@ class Outgoing:
         """Takes the microphone's audio."""
         self._bytes_per_ms = audio.bytes_per_ms
         self._begun = 0
+        self._by_hand_ms = 0.0
         self._committed_ms = 0.0
 
     @property
     def uncommitted_ms(self) -> float:
-        """Audio that was fed since the last turn was ended or taken back by hand."""
-        return self.pump.fed_ms - self._committed_ms
+        """Audio that was sent since the last turn was ended or taken back by hand."""
+        return self.pump.fed_ms + self._by_hand_ms - self._committed_ms
 
     def check_committable(self) -> None:
         """Make sure that a turn is long enough to be ended by hand.
@@ -115,12 +116,14 @@ class Outgoing:
         match event:
             case InputAudioBufferAppend(audio=audio) | TranslationInputAudioBufferAppend(audio=audio):
                 self.pump.flush()
-                self.audio.put(text, len(audio) * 3 / 4 / self._bytes_per_ms)
+                length_ms = len(audio) * 3 / 4 / self._bytes_per_ms
+                self._by_hand_ms += length_ms
+                self.audio.put(text, length_ms)
             case InputAudioBufferCommit() | InputAudioBufferClear() | TranslationSessionClose():
                 if isinstance(event, TranslationSessionClose):
                     self.pump.end_silence()
                 self.pump.flush()
-                self._committed_ms = self.pump.fed_ms
+                self._committed_ms += self.uncommitted_ms
                 self.audio.follow()
                 self.audio.put(text, _MARKER_MS, keep=True)
             case _ if self.audio.keeps:

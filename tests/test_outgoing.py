@@ -2,11 +2,12 @@
 
 import json
 
+import pybase64
 import pytest
 import trio
 from rooms import MS, config, live
 
-from engine.errors import LimitExceeded
+from engine.errors import LimitExceeded, LocalMisuse
 from engine.events import BidiTextInputEvent
 from engine.limits import CLOSE_DEADLINE_S, CONTROL_LANE_MESSAGES
 from engine.outgoing import Outgoing
@@ -43,6 +44,18 @@ def kinds(lane):
 
 def outgoing(settings):
     return Outgoing(settings.audio, settings.engine)
+
+
+async def test_audio_that_was_sent_by_hand_is_part_of_the_turn():
+    out = outgoing(config())
+    out.pump.feed(MS * 50)
+    with pytest.raises(LocalMisuse, match="50 ms"):
+        out.check_committable()
+    out.put(InputAudioBufferAppend(audio=pybase64.b64encode_as_string(MS * 60)))
+    out.check_committable()
+    assert out.uncommitted_ms == pytest.approx(110)
+    out.put(InputAudioBufferCommit())
+    assert out.uncommitted_ms == pytest.approx(0)
 
 
 async def test_control_goes_ahead_of_audio():

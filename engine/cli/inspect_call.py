@@ -23,6 +23,8 @@ Json = Mapping[str, Any]
 _PCM: Final = "audio/pcm"
 _BYTES_PER_S: Final = PCM_RATE_HZ * SAMPLE_BYTES
 
+_TRANSLATION: Final = "translation"
+
 _RESULT_CHARS: Final = 60
 """What is shown of a tool's arguments and result."""
 
@@ -68,6 +70,7 @@ class _Reader:
         self._plays_until_s = 0.0
         self._on: dict[tuple[str, str], Callable[[Json, float], None]] = {
             ("client", "input_audio_buffer.append"): self._append,
+            ("client", "session.input_audio_buffer.append"): self._append,
             ("client", "conversation.item.create"): self._create,
             ("client", "conversation.item.truncate"): self._truncate,
             ("server", "session.created"): self._configure,
@@ -77,6 +80,8 @@ class _Reader:
             ("server", "conversation.item.input_audio_transcription.completed"): self._transcribed,
             ("server", "response.output_audio.delta"): self._audio,
             ("server", "response.output_audio_transcript.delta"): self._said,
+            ("server", "session.output_audio.delta"): self._audio,
+            ("server", "session.output_transcript.delta"): self._said,
             ("server", "response.output_text.delta"): self._written,
             ("server", "response.function_call_arguments.done"): self._called,
             ("server", "error"): self._error,
@@ -95,12 +100,12 @@ class _Reader:
 
     def _configure(self, event: Json, _: float) -> None:
         audio = event["session"]["audio"]
-        for way in self._formats:
-            self._formats[way] = audio[way]["format"]["type"]
-        detection = audio["input"].get("turn_detection") or {}
+        detection = (audio.get("input") or {}).get("turn_detection") or {}
         # What the service calls a turn has these before its first sound and after its last one.
         self._padding_ms = detection.get("prefix_padding_ms") or 0
         self._pause_ms = detection.get("silence_duration_ms") or 0
+        for way in self._formats:
+            self._formats[way] = audio[way]["format"]["type"]
 
     # --- the caller ------------------------------------------------------------------------------------------------
 
@@ -136,7 +141,7 @@ class _Reader:
     # --- the agent -------------------------------------------------------------------------------------------------
 
     def _answer(self, event: Json, at_s: float) -> Answer:
-        item_id = event["item_id"]
+        item_id = _item_of(event)
         answers = self.call.recording.answers
         if item_id not in answers:
             answers[item_id] = Answer(Playing(Place(item_id, event.get("content_index", 0)), ended_s=at_s))
@@ -157,10 +162,10 @@ class _Reader:
             _lay(self.call.tape.agent, pybase64.b64decode(event["delta"]), from_s)
 
     def _said(self, event: Json, _: float) -> None:
-        answers = self.call.recording.answers
-        if event["item_id"] not in answers:
-            answers[event["item_id"]] = Answer(Playing(Place(event["item_id"], event.get("content_index", 0))))
-        answers[event["item_id"]].words += event["delta"]
+        answers, item_id = self.call.recording.answers, _item_of(event)
+        if item_id not in answers:
+            answers[item_id] = Answer(Playing(Place(item_id, event.get("content_index", 0))))
+        answers[item_id].words += event["delta"]
 
     def _written(self, event: Json, at_s: float) -> None:
         answer = self._answer(event, at_s)
@@ -189,6 +194,11 @@ class _Reader:
 
     def _error(self, event: Json, _: float) -> None:
         self.call.recording.errors.append(event["error"]["message"])
+
+
+def _item_of(event: Json) -> str:
+    """Give the item that an event belongs to; a translation is one as a whole."""
+    return _TRANSLATION if event["type"].startswith("session.") else str(event["item_id"])
 
 
 class _SentAudio:

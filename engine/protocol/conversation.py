@@ -140,8 +140,8 @@ class Conversation:
             UnsupportedContent: The history holds what the service can't take.
         """
         items = [self._composer.add(item) for item in messages_to_items(self._config.history, self._ids.to_wire)]
-        for item in items:
-            self._turns.gate.item_sent(item.event.event_id)
+        for added in items:
+            self._turns.gate.item_sent(added.event.event_id)
         configure = self._composer.configure(self._config.to_wire())
         self._session.configured = cast("ClientEvent", configure.event)
         return [configure, *items]
@@ -157,13 +157,13 @@ class Conversation:
         self._life.check_not_over()
         match content:
             case BidiTextInputEvent():
-                effect = self._submit_text(content)
+                added = self._submit_text(content)
             case BidiImageInputEvent():
-                effect = self._submit_image(content)
+                added = self._submit_image(content)
             case _:
-                effect = self._turns.answer(content)
-        self._turns.gate.item_sent(effect.event.event_id)
-        return [effect, *self._turns.settle(now)]
+                added = self._turns.answer(content)
+        self._turns.gate.item_sent(added.event.event_id)
+        return [added, *self._turns.settle(now)]
 
     def ask(self, event: ClientEvent, now: float) -> Asked:
         """Take a request that is waited for: `Answered` tells its end, which comes in any case.

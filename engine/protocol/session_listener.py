@@ -43,7 +43,12 @@ class SessionListener:
         self._effective.told(event)
         if isinstance(event, wire.SessionCreated) and self.configured is not None:
             self._turns.requests.note(self.configured, now)
-        return self._asking.answered(event, now)
+        answers = self._asking.answered(event, now)
+        if self._effective.detects_turns:
+            return answers
+        # Nobody tells the end of a turn any more that had begun.
+        self._turns.gate.turn_ended(now, answered=False)
+        return [*answers, *self._turns.settle(now)]
 
     # --- errors -----------------------------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ class Turns:
 
     # --- the application's side -------------------------------------------------------------------------------
 
-    def answer(self, result: ToolResultEvent) -> Effect:
+    def answer(self, result: ToolResultEvent) -> Transmit:
         """Take a tool's result.
 
         Raises:

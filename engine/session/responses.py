@@ -10,7 +10,7 @@ from engine.config import AudioSettings, Prompt
 from engine.config.asked import METADATA_ID_KEY, asked_to_wire
 from engine.errors import EngineError, LimitExceeded, LocalMisuse
 from engine.event_stream import EventStream
-from engine.events import BidiAudioStreamEvent, BidiOutputEvent
+from engine.events import BidiAudioStreamEvent, BidiOutputEvent, BidiResponseCompleteEvent
 from engine.inbox import Inbox
 from engine.limits import RESPONSE_INBOX_MAX_BYTES
 from engine.protocol.effects import Apart, AudioDone, ResponseEnded
@@ -102,6 +102,8 @@ class ResponseStream(AsyncIterator[BidiOutputEvent]):
                 case BidiAudioStreamEvent():
                     self._speaker.play(told)
                 case _:
+                    if isinstance(told, BidiResponseCompleteEvent):
+                        self._speaker.response_done(self.id)  # What is left of items of which no end was told.
                     self._inbox.put(told)
         except LimitExceeded as error:
             # Who reads this response too slowly loses it alone; the session goes on.
@@ -212,7 +214,7 @@ class Responses:
 
         try:
             return cast("ResponseStream", await self._answers.ask(lambda: event, follow))
-        except trio.Cancelled:
+        except BaseException:  # Cancelled, or the program is.
             for stream in made:
                 self._abandon(stream)
             raise

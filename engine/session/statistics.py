@@ -10,7 +10,7 @@ from engine.inbox import InboxStatistics
 from engine.lane import LaneStatistics
 from engine.metering.cost import Cost
 from engine.metering.records import ResponseRecord, TurnRecord, TurnTotals
-from engine.protocol.conversation import ConversationStatistics
+from engine.protocol.statistics import ConversationStatistics
 from engine.transport.base import TransportStatistics
 
 

@@ -100,8 +100,7 @@ def contained(raised: list[Exception]) -> Iterator[None]:
         if faults is not None:
             logger.info("a tool raised %s when it was cancelled", type(results.first_of(faults)).__name__)
             raised.append(faults)
-        if rest is not None:
-            raise rest from None
+        raise (rest or group) from None
 
 
 def _later(tool: Tool, work: Deferred) -> Outcome:

@@ -314,6 +314,27 @@ def test_sound_that_was_not_kept_whole_is_not_on_the_tape(recorded):
     assert len(call.recording.turns) == 2
 
 
+def test_a_translation_is_drawn_as_one_long_answer():
+    speech, spoken = base64(tone(220, 200)), base64(tone(330, 200))
+    call = seen_call(
+        of(
+            [
+                (0.0, "server", {"type": "session.created", "session": {"audio": {"output": {"language": "es"}}}}),
+                (0.2, "client", {"type": "session.input_audio_buffer.append", "audio": speech}),
+                (0.8, "server", {"type": "session.output_transcript.delta", "delta": "Buenos "}),
+                (0.8, "server", {"type": "session.output_audio.delta", "delta": spoken}),
+                (1.0, "server", {"type": "session.output_audio.delta", "delta": spoken}),
+                (1.0, "server", {"type": "session.output_transcript.delta", "delta": "días"}),
+            ]
+        )
+    )
+
+    (answer,) = call.recording.answers.values()
+    assert (answer.words, answer.playing.received_ms) == ("Buenos días", 400.0)
+    assert (answer.playing.began_s, answer.playing.ended_s) == (0.8, pytest.approx(1.2))
+    assert len(call.tape.caller) == len(tone(220, 200))
+
+
 def test_typed_text_tools_and_written_answers():
     call = seen_call(of(TOOL_TURN))
 

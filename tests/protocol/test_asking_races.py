@@ -12,7 +12,7 @@ from engine.events import (
     ToolUseStreamEvent,
 )
 from engine.protocol.effects import Apart, ResponseEnded
-from engine.protocol.requests import Answered
+from engine.protocol.requests import GIVEN_UP_MAX, Answered
 from engine.wire import client
 from engine.wire.items import Content, MessageItem
 
@@ -77,6 +77,17 @@ def test_a_wait_that_nobody_waits_for_any_more_does_not_end_the_users_turn(talk)
     assert sent(talk.asks(create())[1]) == [], "the user still speaks"
 
 
+def test_a_turn_that_the_service_listens_to_no_more_holds_nothing_up(talk):
+    on = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    talk.hears("session.updated", session=on)
+    talk.hears("input_audio_buffer.speech_started", **SPOKEN)
+    assert sent(talk.asks(create())[1]) == []
+    assert sent(talk.hears("session.updated", session=on)) == [], "another setting has changed"
+    off = {"audio": {"input": {"turn_detection": None}}}
+
+    assert [type(event) for event in sent(talk.hears("session.updated", session=off))] == [client.ResponseCreate]
+
+
 # --- out of band, with servers and moments that are not as usual ------------------------------------------------------
 
 
@@ -112,6 +123,15 @@ def test_one_out_of_band_that_begins_too_late_is_stopped_and_heard_by_nobody(tal
     assert [each.response_id for each in sent(begun)] == ["resp_1"]
     assert only(begun, BidiResponseStartEvent) == []
     assert only(speaks(talk, "resp_1"), BidiAudioStreamEvent) == []
+
+
+def test_only_so_many_that_begin_too_late_are_known(talk):
+    events = [sent(talk.asks(create("none"))[1])[0] for _ in range(GIVEN_UP_MAX + 1)]
+    talk.waits(15.0)
+    forgotten = talk.response("created", "resp_0", event=events[0], aside=True)
+    known = talk.response("created", "resp_1", event=events[1], aside=True)
+
+    assert (len(sent(forgotten)), len(sent(known))) == (0, 1)
 
 
 def test_that_an_abandoned_one_has_ended_by_itself_does_not_free_the_way(talk):

@@ -61,7 +61,8 @@ async def test_of_an_answer_that_was_cut_off_the_words_that_were_heard_are_kept(
     assert story.audio_ms > story.heard_ms
     assert role == "assistant"
     assert story.transcript.startswith(words + " ")
-    assert len(words) / len(story.transcript) == pytest.approx(story.heard_ms / story.audio_ms, abs=0.02)
+    heard_chars = len(story.transcript) * story.heard_ms / story.audio_ms
+    assert heard_chars - len("word399 ") <= len(words) <= heard_chars, "back to the last whole word"
     assert (figures.truncated, figures.truncations_refused) == (1, 0)
 
 

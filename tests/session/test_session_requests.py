@@ -1,5 +1,7 @@
 """Requests of a session: settings, items and responses, each answered, refused, given up or left, and nothing kept."""
 
+import base64
+
 import pytest
 import trio
 import trio.testing
@@ -12,6 +14,7 @@ from engine.errors import (
     DeadlinePassed,
     LimitExceeded,
     LocalMisuse,
+    NotStarted,
     ServerReported,
     SessionEnded,
     UnsupportedContent,
@@ -25,12 +28,15 @@ from engine.events import (
     ToolUseStreamEvent,
 )
 from engine.limits import RESPONSE_INBOX_MAX_BYTES
-from engine.session import open_session
+from engine.protocol.effects import End
+from engine.session import Session, open_session
 from engine.session.items import FIRST
 from engine.simulator import Call, Say, SimulatorSettings
-from engine.wire.client import InputAudioBufferClear
+from engine.wire.client import InputAudioBufferClear, SessionUpdate
 from engine.wire.codec import decode_server
 from engine.wire.items import MessageItem
+from engine.wire.session import Audio, AudioInput
+from engine.wire.session import Session as Wire
 
 SUMMARY = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Sum up"}]}
 
@@ -120,6 +126,42 @@ async def test_the_voice_is_not_asked_for_once_the_model_has_spoken(served):
     with pytest.raises(LocalMisuse, match="cannot_update_voice"):
         await session.update(voice="cedar")
     assert (await session.update(voice="marin")).audio.output.voice == "marin"
+
+
+OFF = Wire(type="realtime", audio=Audio(input=AudioInput(extra={"turn_detection": None})))
+
+
+@pytest.mark.parametrize("how", ["update", "by hand"])
+async def test_turns_are_made_by_hand_once_the_service_finds_none(served, how):
+    session, _ = served
+    with pytest.raises(LocalMisuse):
+        await session.input.commit()
+    if how == "update":
+        await session.update(turn_detection=None)
+    else:
+        await session.raw.send(SessionUpdate(session=OFF))
+        await trio.testing.wait_all_tasks_blocked()
+    await session.send_audio(bytes(48 * 200))
+    await session.input.commit()
+    async for event in session.receive():
+        if isinstance(event, BidiResponseCompleteEvent):
+            break
+    await session.update(turn_detection={"type": "server_vad"})
+
+    with pytest.raises(LocalMisuse):
+        await session.input.commit()
+
+
+async def test_before_the_session_is_open_and_after_its_end_nothing_can_be_changed():
+    async with simulated(Say("one")) as (_, __, connector):
+        session = Session(config(), connector)
+        with pytest.raises(NotStarted):
+            await session.update(instructions="x")
+        async with trio.open_nursery() as nursery:
+            await session.start(nursery.start_soon)
+            await session.stop()
+        with pytest.raises(SessionEnded):
+            await session.update(instructions="x")
 
 
 async def test_a_refused_update_raises_and_is_not_told_again():
@@ -312,6 +354,21 @@ async def test_speech_out_of_band_comes_in_the_applications_shape():
     assert {event.sample_rate for event in sounds} == {16_000}
 
 
+async def test_speech_out_of_band_is_whole_where_no_end_of_it_is_told():
+    pytest.importorskip("soxr")
+    settings = config(audio=AudioSettings(input_rate=16_000, output_rate=16_000))
+    async with live(settings) as (session, peer):
+        stream = await begin(session, peer)
+        await peer.say(audio_delta(bytes(48 * 200), response_id=stream.id))
+        response = {"id": stream.id, "status": "completed", "conversation_id": None}
+        await peer.say(said("response.done", response=response))
+        told = [event async for event in stream]
+
+    sounds = [event for event in told if isinstance(event, BidiAudioStreamEvent)]
+    assert sum(len(base64.b64decode(event.audio)) for event in sounds) == 32 * 200
+    assert isinstance(told[-1], BidiResponseCompleteEvent), "nothing comes behind it"
+
+
 async def test_calls_of_a_response_out_of_band_are_told_there_alone():
     async with (
         simulated(Call("add", {"a": 1})) as (_, __, connector),
@@ -472,6 +529,26 @@ async def test_one_that_begins_as_its_caller_is_cancelled_is_stopped_too():
             session._supervisor.apply(session._conversation.receive(decode_server(begun(event)), trio.current_time()))
 
         assert (await peer.hear("response.cancel"))["response_id"] == "resp_1"
+
+
+async def test_a_response_that_begins_as_the_session_ends_is_not_waited_for():
+    async with live() as (session, peer):
+        ends = []
+
+        async def ask():
+            with pytest.raises(SessionEnded) as raised:
+                await session.responses.create(conversation="none")
+            ends.append(raised.value.reason)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            event = await peer.hear("response.create")
+            effects = session._conversation.receive(decode_server(begun(event)), trio.current_time())
+            # Before the caller runs again: the session is over, and what the receiver has read is carried out.
+            session._supervisor.finish(End("user_request"))
+            session._supervisor.apply(effects)
+
+        assert ends == ["user_request"], "a stream would have no end"
 
 
 @pytest.mark.parametrize("how", ["stop", "drop"])

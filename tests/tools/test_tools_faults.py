@@ -67,6 +67,21 @@ async def test_a_fault_of_deferred_work_beside_its_deadline_is_told_with_it(auto
     assert [(each.ending, type(each.exception)) for each in reports] == [("timed_out", ExceptionGroup)]
 
 
+async def test_a_tool_with_tasks_that_stop_in_order_has_no_fault(autojump_clock):
+    async def tidy():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            await trio.sleep_forever()
+
+    reports, tools = [], Tools()
+    tools.add(deadline_s=3)(tidy)
+    async with room(tools=tools, on_report=reports.append) as it:
+        await it.calls("tidy")
+        await trio.sleep(4)
+
+    assert [(each.ending, each.exception) for each in reports] == [("timed_out", None)]
+
+
 @pytest.mark.parametrize("settings", [{}, {"deferred": True}])
 async def test_a_fault_at_the_sessions_end_is_no_crash_of_the_session(settings, autojump_clock, caplog):
     tools = added(**settings)
