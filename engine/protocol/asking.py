@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from engine.config.asked import METADATA_ID_KEY
+from engine.errors import EngineError
 from engine.events import BidiOutputEvent
 from engine.protocol.composer import Composer
 from engine.protocol.effects import Apart, AudioDone, Effect, Rearm, ResponseEnded, Transmit
@@ -23,8 +24,8 @@ from engine.wire.items import FunctionCallOutputItem
 from engine.wire.response import ErrorDetails, Response
 from engine.wire.session import ResponseSettings
 
-REMEMBERED: Final = 256
-"""Responses that are followed at once; the oldest is forgotten past it."""
+FOLLOWED_MAX: Final = 256
+"""Responses that were asked for by themselves and are followed at once; past it, the oldest is followed no more."""
 
 _TOLD_APART: Final = (BidiOutputEvent, AudioDone)
 
@@ -146,6 +147,13 @@ class Asking:
             told.append(ResponseEnded(event.response))
         return told
 
+    def end_unread(self, response_id: str | None, error: EngineError) -> list[Effect]:
+        """A response has ended, and what the service said of its end could not be read."""
+        if response_id not in self._followed:
+            return []
+        del self._followed[response_id]
+        return [ResponseEnded(Response(id=response_id), error)]
+
     def set_apart(self, event: wire.ServerEventBase, effects: Sequence[Effect]) -> Sequence[Effect]:
         """Mark what an event of a response out of band tells; there is one."""
         response = getattr(event, "response", None)
@@ -181,5 +189,5 @@ def _signed(settings: ResponseSettings, event_id: str) -> ResponseSettings:
 
 def _remember(ids: dict[str, None], response_id: str) -> None:
     ids[response_id] = None
-    if len(ids) > REMEMBERED:
+    if len(ids) > FOLLOWED_MAX:
         del ids[next(iter(ids))]

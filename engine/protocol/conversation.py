@@ -33,7 +33,7 @@ from engine.protocol.item_listener import ItemListener
 from engine.protocol.life import Life
 from engine.protocol.mcp import Mcp
 from engine.protocol.mcp_listener import MCP_ITEMS, McpListener
-from engine.protocol.oddities import Oddities
+from engine.protocol.oddities import LOOKED_INTO, Oddities
 from engine.protocol.session_listener import SessionListener
 from engine.protocol.speech_listener import SpeechListener
 from engine.protocol.states import Gate, Phase
@@ -269,8 +269,10 @@ class Conversation:
 
     def receive(self, event: wire.ServerEvent, now: float) -> Sequence[Effect]:
         """Take a server event. Raises nothing, whatever it is and whenever it comes."""
-        self._oddities.note(event)
-        effects = self._life.receive(event, self._handlers.get(type(event)), now)
+        cls = type(event)
+        if event.extra or cls in LOOKED_INTO:
+            self._oddities.note(event)
+        effects = self._life.receive(event, self._handlers.get(cls), now)
         return self._asking.set_apart(event, effects) if self._apart else effects
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
@@ -279,6 +281,7 @@ class Conversation:
         if self._life.phase is not Phase.LIVE or isinstance(told[0], Opened):
             return told
         if isinstance(error, RemoteViolation) and error.event_type == wire.ResponseDone.tag:
+            told += self._asking.end_unread(self._turns.gate.active_id, error)
             self._turns.gate.none_active()
         return [*told, *self._turns.settle(now)]
 

@@ -54,9 +54,15 @@ class Apart:
 
 @attrs.frozen
 class ResponseEnded:
-    """A response that was asked for by itself is over, whole as the service tells it."""
+    """A response that was asked for by itself is over.
+
+    Attributes:
+        response: Whole as the service tells it.
+        error: Why it is not: its end could not be read.
+    """
 
     response: Response
+    error: EngineError | None = None
 
 
 @attrs.frozen

@@ -20,18 +20,18 @@ class Oddities:
 
     def note(self, event: wire.ServerEvent) -> None:
         """Look at an event."""
-        cls = type(event)
         if isinstance(event, wire.UnknownServerEvent):
             self.events.add(event.type)
-        elif event.extra or cls in _WITH_RECORDS:
-            for path in unknown_keys(event):
-                self.fields.add(f"{cls.tag}:{path}")
-            for path in misfit_keys(event):
-                self.misfits.add(f"{cls.tag}:{path}")
+            return
+        for path in unknown_keys(event):
+            self.fields.add(f"{event.tag}:{path}")
+        for path in misfit_keys(event):
+            self.misfits.add(f"{event.tag}:{path}")
 
 
-_WITH_RECORDS: Final = frozenset(
+LOOKED_INTO: Final = frozenset(
     {
+        wire.UnknownServerEvent,
         wire.SessionCreated,
         wire.SessionUpdated,
         wire.ErrorReported,
@@ -50,4 +50,4 @@ _WITH_RECORDS: Final = frozenset(
         wire.ResponseContentPartDone,
     }
 )
-"""Events that hold records, whose unknown fields are looked for inside as well."""
+"""Events that hold records, whose unknown fields are looked for inside as well; and those that are unknown whole."""

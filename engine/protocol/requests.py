@@ -95,7 +95,7 @@ class Requests:
 
     def note(self, event: ClientEvent, now: float) -> None:
         """Take note of a request that went out without anybody waiting for its answer: that answer is not another's."""
-        if type(event) in _NOTED:
+        if type(event) in _NOTED or (isinstance(event, client.ConversationItemCreate) and event.item.id is not None):
             self._forget_noted(now)
             pending = self._make(event, None)
             pending.sent_at = now

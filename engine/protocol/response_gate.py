@@ -13,36 +13,12 @@ go on.
 from collections import deque
 from typing import Final
 
-import attrs
-
 from engine.limits import TOOL_RESULT_DEADLINE_S
 from engine.protocol.states import GATES, Gate, GateSignal
+from engine.protocol.statistics import GateStatistics
 
 UNSEEN_MAX: Final = 256
 """Items on their way that are followed at once; a server that never says that it has added one is not waited for."""
-
-
-@attrs.frozen
-class GateStatistics:
-    """A snapshot of the gate.
-
-    Attributes:
-        state: Name of the state.
-        owed: True when a request waits.
-        requested: Requests sent.
-        refused: Requests that lost a race against a response of the service's own.
-        unanswered: Requests that the service never answered.
-        open_calls: Calls that wait for a result.
-        in_line: Responses that the application asked for by themselves and that wait for their turn.
-    """
-
-    state: str
-    owed: bool
-    requested: int
-    refused: int
-    unanswered: int
-    open_calls: int
-    in_line: int = 0
 
 
 class ResponseGate:

@@ -1,10 +1,31 @@
-"""The figures of a conversation."""
+"""The figures of a conversation and of its response gate."""
 
 from collections.abc import Mapping
 
 import attrs
 
-from engine.protocol.response_gate import GateStatistics
+
+@attrs.frozen
+class GateStatistics:
+    """A snapshot of the gate.
+
+    Attributes:
+        state: Name of the state.
+        owed: True when a request waits.
+        requested: Requests sent.
+        refused: Requests that lost a race against a response of the service's own.
+        unanswered: Requests that the service never answered.
+        open_calls: Calls that wait for a result.
+        in_line: Responses that the application asked for by themselves and that wait for their turn.
+    """
+
+    state: str
+    owed: bool
+    requested: int
+    refused: int
+    unanswered: int
+    open_calls: int
+    in_line: int = 0
 
 
 @attrs.frozen

@@ -66,6 +66,8 @@ class Items:
             DeadlinePassed: No answer came within `engine.request_deadline_s`.
             SessionEnded: The session is over.
         """
+        if item is not None and text is not None:
+            raise ConfigError("text", "(given)", "either an item or a text")
         made = _named(_message(text, role) if item is None else readers.item("item", item), id)
         if after is not None and (not isinstance(after, str) or not after):
             raise ConfigError("after", after, "the id of an item, 'root', or None")

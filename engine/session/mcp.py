@@ -31,6 +31,7 @@ class McpServers:
         self._mcp = mcp
         self._answers = answers
         self._supervisor = supervisor
+        self._answering: set[str] = set()
         self._waiting = trio.lowlevel.ParkingLot()
         supervisor.when_over(self._over)
 
@@ -83,10 +84,14 @@ class McpServers:
         if reason is not None and not isinstance(reason, str):
             raise ConfigError("reason", type(reason).__name__, "text, or None")
         self._supervisor.check_live()
-        if request_id not in self._mcp.approvals:
+        if request_id not in self._mcp.approvals or request_id in self._answering:
             raise LocalMisuse(f"no request for approval {request_id!r} waits | each takes one answer")
         item = McpApprovalResponseItem(id=new_id(), approval_request_id=request_id, approve=approve, reason=reason)
-        await self._answers.ask(lambda: ConversationItemCreate(item=item))
+        self._answering.add(request_id)
+        try:
+            await self._answers.ask(lambda: ConversationItemCreate(item=item))
+        finally:
+            self._answering.discard(request_id)
 
     def _over(self) -> None:
         self._waiting.unpark_all()

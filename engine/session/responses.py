@@ -13,6 +13,7 @@ from engine.event_stream import EventStream
 from engine.events import BidiAudioStreamEvent, BidiOutputEvent, BidiResponseCompleteEvent
 from engine.inbox import Inbox
 from engine.limits import RESPONSE_INBOX_MAX_BYTES
+from engine.protocol.asking import FOLLOWED_MAX
 from engine.protocol.effects import Apart, AudioDone, ResponseEnded
 from engine.session.answers import Answers
 from engine.session.speaker import Speaker
@@ -72,6 +73,7 @@ class ResponseStream(AsyncIterator[BidiOutputEvent]):
 
         Raises:
             SessionEnded: The session ended before it.
+            RemoteViolation: What the service said of its end could not be read.
         """
         await self._ended.wait()
         if self._error is not None:
@@ -116,7 +118,7 @@ class ResponseStream(AsyncIterator[BidiOutputEvent]):
         self._ended.set()
 
     def lose(self, error: EngineError) -> None:
-        """Its session is over."""
+        """Its end will not be told: the session is over, or the end could not be read."""
         self._error = error
         self._inbox.close(error)
         self._ended.set()
@@ -138,6 +140,7 @@ class Responses:
         self._audio = audio
         self._model = model
         self._streams: dict[str, ResponseStream] = {}
+        self._beginning = 0
         supervisor.when_over(self._over)
 
     async def create(
@@ -159,7 +162,8 @@ class Responses:
         """Ask for a response; returns when it has begun. What is None is as the session has it.
 
         One in the conversation waits until no other is active and the user has stopped speaking, behind those that were
-        asked for before it. One out of band goes out at once; several may run beside each other and the conversation.
+        asked for before it. If the user begins to speak just then, it begins, and ends as cancelled. One out of band
+        goes out at once; several may run beside each other and the conversation.
         Cancelled, it is not asked for; or, if it was already, one out of band is stopped as soon as it begins.
 
         Args:
@@ -183,6 +187,7 @@ class Responses:
             ConfigError: A value can't be used.
             UnsupportedContent: An item can't be written as JSON.
             ServerReported: The service refused.
+            LimitExceeded: `asking.FOLLOWED_MAX` (256) responses run or wait already.
             DeadlinePassed: It did not begin within `engine.response_request_deadline_s` of being sent.
             SessionEnded: The session is over.
         """
@@ -204,6 +209,8 @@ class Responses:
         return await self._begin(event, out_of_band=conversation == "none")
 
     async def _begin(self, event: ClientEvent, *, out_of_band: bool) -> ResponseStream:
+        if (asked := len(self._streams) + self._beginning + 1) > FOLLOWED_MAX:
+            raise LimitExceeded("FOLLOWED_MAX", FOLLOWED_MAX, asked, "wait for the end of other responses")
         made: list[ResponseStream] = []
 
         def follow(response: Response) -> ResponseStream:
@@ -212,12 +219,15 @@ class Responses:
             self._streams[stream.id] = stream
             return stream
 
+        self._beginning += 1
         try:
             return cast("ResponseStream", await self._answers.ask(lambda: event, follow))
         except BaseException:  # Cancelled, or the program is.
             for stream in made:
                 self._abandon(stream)
             raise
+        finally:
+            self._beginning -= 1
 
     def _abandon(self, stream: ResponseStream) -> None:
         """It had begun, and nobody got it: one out of band would run for nobody."""
@@ -252,8 +262,12 @@ class Responses:
     def ended(self, effect: ResponseEnded) -> None:
         """A response is over."""
         stream = self._streams.pop(effect.response.id or "", None)
-        if stream is not None:
+        if stream is None:
+            return
+        if effect.error is None:
             stream.end(effect.response)
+        else:
+            stream.lose(effect.error)
 
     def _over(self) -> None:
         streams, self._streams = self._streams, {}

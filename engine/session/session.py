@@ -162,7 +162,8 @@ class Session(SpeakingSession):
         Calls are among the events too, for whoever wants to see them. Tools run in the session's nursery, so that
         leaving the loop does not stop them; to go on with the events, run the same tools again. The service is told at
         once of those that it does not know from `config.tools` or from an `update`. A call of a tool that it knows from
-        there, and that is not among these, is left to the application.
+        there, and that is not among these, is left to the application. So is a call of a response out of band, which is
+        told in its own stream.
 
         Args:
             tools: As `engine.tools.Tools`; one set for the whole session, which may grow.

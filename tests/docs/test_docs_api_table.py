@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "_ext"))
 
-from engine_docs.api_table import TABLES, served
+from engine_docs.api_table import TABLES, served, target
 
 import engine
 import engine.events
@@ -71,6 +71,33 @@ def leads_somewhere(name):
     except AttributeError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("name", "described"),
+    [
+        ("Session.items.create", "engine.session.items.Items.create"),
+        ("Session.update", "engine.session.Session.update"),
+        ("Session.send_audio", "engine.session.base.BaseSession.send_audio"),
+        ("Session.audio_out", "engine.session.speaking.SpeakingSession.audio_out"),
+        ("Session.settings", "engine.session.Session.settings"),
+        ("Session.raw", "engine.raw.Raw"),
+        ("SessionConfig.voice", "engine.config.SessionConfig"),
+        ("BidiAudioStreamEvent", "engine.events.BidiAudioStreamEvent"),
+        ("ServerReported", "engine.errors.ServerReported"),
+        ("open_session", "engine.session.open_session"),
+    ],
+)
+def test_a_name_links_to_what_describes_it(name, described):
+    assert target(name) == described
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_name_has_a_place_where_it_is_described(table):
+    _, rows = TABLES[table]
+
+    for name in {name for served_by in rows.values() for name in served_by.split(", ")}:
+        assert target(name).startswith("engine.")
 
 
 def test_a_name_that_leads_nowhere_is_noticed():

@@ -18,7 +18,7 @@ from engine.events import (
     McpCallEvent,
     McpToolsEvent,
 )
-from engine.protocol.asking import REMEMBERED
+from engine.protocol.asking import FOLLOWED_MAX
 from engine.protocol.conversation import Conversation
 from engine.protocol.effects import Apart, AudioDone, End, ResponseEnded
 from engine.protocol.requests import Answered
@@ -215,7 +215,7 @@ def test_one_out_of_band_that_nobody_waits_for_is_stopped_as_it_begins(talk):
 
 
 def test_only_so_many_are_followed_at_once_and_the_oldest_is_forgotten(talk):
-    for number in range(REMEMBERED + 1):
+    for number in range(FOLLOWED_MAX + 1):
         (event,) = sent(talk.asks(create("none"))[1])
         talk.response("created", f"resp_{number}", event=event, aside=True)
 

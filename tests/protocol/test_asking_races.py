@@ -3,7 +3,7 @@
 import pytest
 from asking_talk import Talk, create, message, only, sent, speaks, update
 
-from engine.errors import DeadlinePassed
+from engine.errors import DeadlinePassed, RemoteViolation
 from engine.events import (
     BidiAudioStreamEvent,
     BidiErrorEvent,
@@ -162,6 +162,30 @@ def test_to_stop_a_response_without_an_id_names_none(talk):
     _, effects = talk.asks(client.ResponseCancel())
 
     assert [each.response_id for each in sent(effects)] == [None]
+
+
+@pytest.mark.parametrize("conversation", [None, "none"])
+def test_whoever_waits_for_an_end_that_can_not_be_read_is_told_so(talk, conversation):
+    (event,) = sent(talk.asks(create(conversation))[1])
+    aside = conversation is not None
+    talk.response("created", "resp_1", event=event, aside=aside)
+    error = RemoteViolation("missing_field", "no response", field="response", event_type="response.done")
+    effects = talk.conversation.violated(error, "missing_field", talk.now)
+
+    # Which response out of band it was is not known; the session's end ends its stream.
+    assert [each.error for each in only(effects, ResponseEnded)] == ([] if aside else [error])
+
+
+def test_an_item_that_is_put_first_by_hand_is_the_first_of_the_mirror(talk):
+    for number, place in enumerate([None, "root"]):
+        item = MessageItem(id=f"item_{number}", role="user", content=(Content(type="input_text", text="x"),))
+        event = client.ConversationItemCreate(event_id=f"mine_{number}", item=item, previous_item_id=place)
+        talk.conversation.sent_by_hand(event, talk.now)
+        told = {"type": "message", "id": item.id, "role": "user", "content": [{"type": "input_text", "text": "x"}]}
+        talk.hears("conversation.item.added", item=told, previous_item_id=None)
+        talk.hears("conversation.item.done", item=told, previous_item_id=None)
+
+    assert [held.item.id for held in talk.conversation.history] == ["item_1", "item_0"]
 
 
 # --- nothing is kept --------------------------------------------------------------------------------------------------

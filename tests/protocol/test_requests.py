@@ -144,9 +144,11 @@ def test_an_update_that_nobody_waits_for_takes_its_own_answer_away(requests):
 
 def test_what_has_no_answer_of_its_own_is_not_noted(requests):
     requests.note(client.InputAudioBufferClear(), 0.0)
-    requests.note(create(), 0.0)
-
+    requests.note(create(item_id=None), 0.0)
     assert requests.about(error(param="item.content")) is None
+
+    requests.note(create(), 0.0)
+    assert requests.about(error(param="item.content")) is not None, "by its id, its answer is known"
 
 
 def test_a_response_is_known_by_its_metadata(requests):

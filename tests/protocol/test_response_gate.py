@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.limits import TOOL_RESULT_DEADLINE_S
-from engine.protocol.response_gate import GateStatistics, ResponseGate
+from engine.protocol.response_gate import ResponseGate
 from engine.protocol.states import Gate
+from engine.protocol.statistics import GateStatistics
 
 DEADLINE_S = 15.0
 

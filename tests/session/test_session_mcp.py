@@ -108,6 +108,31 @@ async def test_a_call_that_needs_a_yes_waits_for_the_answer(approve, status):
             await session.mcp.approve(asked.request_id)
 
 
+async def test_of_two_answers_at_once_one_goes_out():
+    answers = McpCall("docs", "search", {}), Say("Done.")
+    async with (
+        talk(*answers) as (simulator, _, connector),
+        opened(connector, require_approval="always") as session,
+    ):
+        await session.mcp.listed("docs")
+        await session.send(BidiTextInputEvent("What is Trio?"))
+        asked = await until(session.receive(), McpApprovalRequestEvent)
+        refused = []
+
+        async def answer(approve):
+            try:
+                await session.mcp.approve(asked.request_id, approve=approve)
+            except LocalMisuse as error:
+                refused.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for approve in (True, False):
+                nursery.start_soon(answer, approve)
+
+        assert len(refused) == 1
+        assert simulator.sessions[0].received.counts["conversation.item.create"] == 2, "the question, and one answer"
+
+
 async def test_an_answer_to_no_request_is_a_mistake():
     async with talk() as (_, __, connector), opened(connector) as session:
         with pytest.raises(LocalMisuse, match="mcpr_1"):

@@ -15,6 +15,7 @@ from engine.errors import (
     LimitExceeded,
     LocalMisuse,
     NotStarted,
+    RemoteViolation,
     ServerReported,
     SessionEnded,
     UnsupportedContent,
@@ -28,6 +29,7 @@ from engine.events import (
     ToolUseStreamEvent,
 )
 from engine.limits import RESPONSE_INBOX_MAX_BYTES
+from engine.protocol.asking import FOLLOWED_MAX
 from engine.protocol.effects import End
 from engine.session import Session, open_session
 from engine.session.items import FIRST
@@ -283,6 +285,7 @@ async def test_speech_is_cut_where_it_was_heard(served):
         (lambda items: items.create(text="x", after=""), "after"),
         (lambda items: items.create({"no": "type"}), "item"),
         (lambda items: items.create("words"), "item"),
+        (lambda items: items.create({"type": "message", "role": "user", "content": []}, text="x"), "text"),
         (lambda items: items.delete(""), "item_id"),
         (lambda items: items.retrieve(7), "item_id"),
         (lambda items: items.truncate("i", -1), "audio_end_ms"),
@@ -428,6 +431,35 @@ async def test_a_reader_that_is_too_slow_loses_that_response_alone():
         with pytest.raises(LimitExceeded):
             async for _ in stream:
                 pass
+
+
+async def test_an_end_that_can_not_be_read_is_an_end_all_the_same():
+    async with live() as (session, peer):
+        made = []
+
+        async def ask():
+            made.append(await session.responses.create())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            event = await peer.hear("response.create")
+            await peer.say(begun(event, conversation_id="conv_1"))
+        await peer.say(said("response.done", response=7))
+
+        with pytest.raises(RemoteViolation, match=r"response\.done"):
+            await made[0].done()
+
+
+async def test_only_so_many_responses_run_at_once_so_that_none_is_forgotten():
+    async with live() as (session, peer):
+        streams = [await begin(session, peer, f"resp_{number}") for number in range(FOLLOWED_MAX)]
+        with pytest.raises(LimitExceeded, match="256"):
+            await session.responses.create(conversation="none")
+        response = {"id": "resp_0", "status": "completed", "conversation_id": None}
+        await peer.say(said("response.done", response=response))
+
+        assert (await streams[0].done()).status == "completed"
+        await begin(session, peer, "resp_more")
 
 
 async def begin(session, peer, response_id="resp_1"):

@@ -4,6 +4,7 @@ The service's side is read from `openai.types.realtime`; ours is the data below.
 the tests, so a field that the service adds is noticed with the next release of openai-python.
 """
 
+import importlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, get_args, get_origin
 
@@ -11,6 +12,10 @@ from docutils import nodes
 from openai.types import realtime
 from pydantic import BaseModel
 from sphinx.util.docutils import SphinxDirective
+
+import engine.session
+from engine.session.base import BaseSession
+from engine.session.speaking import SpeakingSession
 
 Rows = Mapping[str, str]
 """What the service has, and the engine's names for it, joined by commas. A key that ends in `.*` stands for all below
@@ -41,7 +46,7 @@ SERVER_EVENTS: Final[Rows] = {
     "rate_limits.updated": RAW,
     "input_audio_buffer.speech_started": "BidiInterruptionEvent, SpeechStartedEvent",
     "input_audio_buffer.speech_stopped": "SpeechStoppedEvent, ConversationStatistics.user_speaks",
-    "input_audio_buffer.committed": "SpeechCommittedEvent, Session.history",
+    "input_audio_buffer.committed": f"SpeechCommittedEvent, {RAW}",
     "input_audio_buffer.cleared": "Session.input.clear",
     "input_audio_buffer.timeout_triggered": RAW,
     "input_audio_buffer.dtmf_event_received": RAW,
@@ -175,6 +180,8 @@ SESSION_FIELDS: Final[Rows] = {
     "truncation.token_limits": "RetentionRatio.post_instructions_tokens",
     "truncation.token_limits.post_instructions": "RetentionRatio.post_instructions_tokens",
 }
+SESSION_TOLD_FIELDS: Final[Rows] = dict.fromkeys(("expires_at", "id", "object"), "Session.settings")
+"""What the service says of a session beside its settings."""
 TRANSCRIPTION_SESSION_FIELDS: Final[Rows] = {
     **_heard("TranscriptionConfig"),
     "type": "TranscriptionConfig, open_transcription",
@@ -282,10 +289,16 @@ def _classes(annotation: Any) -> Iterator[type[BaseModel]]:
             yield from _classes(argument)
 
 
+def _only_told() -> list[str]:
+    asked = set(fields("RealtimeSessionCreateRequest"))
+    return [name for name in fields("RealtimeSessionCreateResponse") if name not in asked]
+
+
 TABLES: Final[Mapping[str, tuple[list[str], Rows]]] = {
     "client-events": (events("RealtimeClientEvent"), CLIENT_EVENTS),
     "server-events": (events("RealtimeServerEvent"), SERVER_EVENTS),
     "session-fields": (fields("RealtimeSessionCreateRequest"), SESSION_FIELDS),
+    "session-told-fields": (_only_told(), SESSION_TOLD_FIELDS),
     "response-request-fields": (fields("RealtimeResponseCreateParams"), RESPONSE_REQUEST_FIELDS),
     "response-fields": (fields("RealtimeResponse"), RESPONSE_FIELDS),
     "transcription-session-fields": (
@@ -307,6 +320,40 @@ def served(rows: Rows, name: str) -> str:
     return rows[max(above, key=len)] if any(name.startswith(key[:-1]) for key in rows if key.endswith(".*")) else ""
 
 
+# --- where our side is described -----------------------------------------------------------------------------------
+
+HOMES: Final = {
+    "Session.input": "engine.session.input.SpokenInput",
+    "Session.items": "engine.session.items.Items",
+    "Session.responses": "engine.session.responses.Responses",
+    "Session.mcp": "engine.session.mcp.McpServers",
+    "Session.raw": "engine.raw.Raw",
+    "TranslationSession.raw": "engine.raw.Raw",
+    "ResponseStream": "engine.session.responses.ResponseStream",
+}
+"""What has verbs beside the sessions themselves, and where each is described."""
+
+_ROOMS: Final = ("events", "session", "config", "errors", "wire.session", "protocol.statistics")
+
+
+def target(name: str) -> str:
+    """Give the full name of what describes one of our names: a verb itself, or the class of a field."""
+    for home, described in HOMES.items():
+        if name == home or name.startswith(home + "."):
+            return described + name.removeprefix(home)
+    first, _, verb = name.partition(".")
+    room = next(room for room in _ROOMS if hasattr(importlib.import_module(f"engine.{room}"), first))
+    return f"{_heir(first, verb)}.{verb}" if verb and room == "session" else f"engine.{room}.{first}"
+
+
+def _heir(session: str, verb: str) -> str:
+    """Name the class that has a verb: the session's own, or what it shares with others."""
+    shared = [base for base in (SpeakingSession, BaseSession) if verb in vars(base)]
+    if verb in vars(getattr(engine.session, session)) or not shared:
+        return f"engine.session.{session}"
+    return f"{shared[0].__module__}.{shared[0].__name__}"
+
+
 class ApiTable(SphinxDirective):
     """Its argument is one of `TABLES`."""
 
@@ -316,6 +363,6 @@ class ApiTable(SphinxDirective):
         names, rows = TABLES[self.arguments[0]]
         lines = ["| the service | the engine |", "|---|---|"]
         for name in names:
-            ours = ", ".join(f"`{each}`" for each in served(rows, name).split(", "))
+            ours = ", ".join(f"{{py:obj}}`{each} <{target(each)}>`" for each in served(rows, name).split(", "))
             lines.append(f"| `{name}` | {ours} |")
         return self.parse_text_to_nodes("\n".join(lines))
