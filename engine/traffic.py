@@ -18,7 +18,7 @@ Observer = Callable[[Literal["client", "server"], str | bytes, float], None]
 
 
 class Taker(Protocol):
-    """What the events are for; see `engine.session.supervisor.Core`."""
+    """What the events are for; see `engine.session.plan.Core`."""
 
     def receive(self, event: Any, now: float) -> Sequence[Effect]:
         """Take a server event."""

@@ -20,8 +20,9 @@ from engine.outgoing import Outgoing
 from engine.raw import Raw
 from engine.recording import AudioKept, Recorder
 from engine.recording.recorder import RECORDING_MAX_BYTES
+from engine.session.plan import Core, Plan
 from engine.session.recording import recorded
-from engine.session.supervisor import Core, Plan, Spawn, Supervisor
+from engine.session.supervisor import Spawn, Supervisor
 from engine.telemetry import SessionMeter
 from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint

@@ -6,17 +6,12 @@ about is its core's business (`engine.protocol`).
 
 import logging
 import math
-import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
 
-import attrs
 import trio
 
-from engine.actors.receiver import Decode, receiver
-from engine.actors.sender import sender
-from engine.actors.watchdog import Watchdog, deadline
-from engine.config import EngineSettings
+from engine.actors.watchdog import deadline
 from engine.errors import (
     BidiModelTimeoutError,
     ConnectionLost,
@@ -31,11 +26,14 @@ from engine.inbox import Inbox
 from engine.outgoing import Outgoing
 from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
 from engine.raw import Raw
+from engine.session.crash import places
+from engine.session.link import Link
+from engine.session.plan import Core, Plan
 from engine.telemetry import SessionMeter
 from engine.traffic import Traffic
-from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
+from engine.transport.base import TransportStatistics
 from engine.wire.client import ClientEvent
-from engine.wire.codec import decode_client, decode_server, encode
+from engine.wire.codec import encode
 from engine.wire.translation import TranslationClientEvent
 
 logger = logging.getLogger(__name__)
@@ -44,62 +42,6 @@ Spawn = Callable[[Callable[[], Awaitable[None]]], None]
 """Starts the supervisor's task."""
 
 Job = Callable[[], Awaitable[None]]
-
-
-class Core(Protocol):
-    """What a session is about, without waiting: server events in, effects out."""
-
-    @property
-    def deadline(self) -> float | None:
-        """When `tick` has something to do, or None."""
-        ...
-
-    def begin(self) -> Sequence[Effect]:
-        """Give what to send first."""
-        ...
-
-    def receive(self, event: Any, now: float) -> Sequence[Effect]:
-        """Take a server event."""
-        ...
-
-    def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
-        """Take note of a message that could not be read."""
-        ...
-
-    def link_ended(self, lost: ConnectionLost) -> Sequence[Effect]:
-        """Tell what the end of the connection means."""
-        ...
-
-    def tick(self, now: float) -> Sequence[Effect]:
-        """Do what time has made due."""
-        ...
-
-    def sent_by_hand(self, event: Any, now: float) -> Sequence[Effect]:
-        """Take note of an event that the application sends by itself."""
-        ...
-
-
-@attrs.frozen(kw_only=True)
-class Plan:
-    """What a supervisor needs to know of its session.
-
-    Attributes:
-        connection_id: Names the session.
-        engine: Bounds and deadlines.
-        lifetime_s: From the first packet to the end.
-        connector: How to connect.
-        endpoint: Where to; may wait, as for a key that has to be fetched.
-        decode: Reads a server message.
-        decode_sent: Reads a client message, for those who look at the raw events.
-    """
-
-    connection_id: str
-    engine: EngineSettings
-    lifetime_s: float
-    connector: Connector
-    endpoint: Callable[[], Awaitable[Endpoint]]
-    decode: Decode = decode_server
-    decode_sent: Decode = decode_client
 
 
 class Supervisor:
@@ -134,8 +76,17 @@ class Supervisor:
         self._raw = raw
         self.traffic = Traffic(core, raw, plan.decode_sent, meter)
         """What goes by on the wire."""
-        self._transport: Transport | None = None
-        self._watchdog: Watchdog | None = None
+        self._link = Link(
+            plan,
+            core,
+            inbox=inbox,
+            out=out,
+            traffic=self.traffic,
+            apply=self.apply,
+            on_lost=self._lost,
+            on_lifetime=self._lifetime_over,
+            meter=meter,
+        )
         self._nursery: trio.Nursery | None = None
         self._begin: Sequence[str] = ()
         self._connecting = trio.CancelScope()
@@ -145,7 +96,6 @@ class Supervisor:
         self._error: BaseException | None = None
         self._opened = False
         self._closing = False
-        self._link_is_down = False
         self._lost_link: ConnectionLost | None = None
         self._settled = trio.Event()
         self._ending = trio.Event()
@@ -202,7 +152,7 @@ class Supervisor:
 
     def transport_statistics(self) -> TransportStatistics | None:
         """Give the connection's figures, once there is one."""
-        return self._transport.statistics() if self._transport is not None else None
+        return self._link.statistics()
 
     def check_live(self) -> None:
         """Make sure that something can be sent.
@@ -363,7 +313,7 @@ class Supervisor:
         try:
             async with trio.open_nursery(strict_exception_groups=True) as nursery:
                 self._nursery = nursery
-                await self._link(nursery)
+                await self._live(nursery)
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             bugs, rest = group.split(Exception)
@@ -396,9 +346,9 @@ class Supervisor:
 
     def _log_crash(self, bug: BaseException) -> None:
         # Not what it says: that may quote what somebody said.
-        logger.error("session %s crashed: %s", self._plan.connection_id, "; ".join(_leaves(bug)))
+        logger.error("session %s crashed: %s", self._plan.connection_id, "; ".join(places(bug)))
 
-    async def _link(self, nursery: trio.Nursery) -> None:
+    async def _live(self, nursery: trio.Nursery) -> None:
         """Live one connection."""
         limit_s, close_by = self._plan.engine.close_deadline_s, math.inf
         try:
@@ -408,69 +358,20 @@ class Supervisor:
                 self.state = "live"
                 await self._ending.wait()
             close_by = trio.current_time() + limit_s
-            await self._drain(limit_s / 2)
+            if self._opened:
+                await self._link.drain(limit_s / 2)
         finally:
             self.state, self._closing = "closing", True
-            await self._close(max(0.0, min(limit_s, close_by - trio.current_time())))
+            await self._link.close(max(0.0, min(limit_s, close_by - trio.current_time())))
 
     async def _connect(self, nursery: trio.Nursery) -> None:
+        begin, self._begin = self._begin, ()
         try:
             with deadline("connect", self._plan.engine.connect_deadline_s):
-                endpoint = await self._plan.endpoint()
-                self._transport = await self._plan.connector(nursery, endpoint)
-                if self._meter is not None:
-                    self._meter.link_opened(trio.current_time(), endpoint.url)
-                self._start_actors(nursery, self._transport)
+                await self._link.connect(nursery, begin, self._started_at + self._plan.lifetime_s)
                 await self._settled.wait()
         except EngineError as error:
             self.finish(End("error", error))
-
-    def _start_actors(self, nursery: trio.Nursery, transport: Transport) -> None:
-        self._out.begin(self._begin)
-        self._begin = ()
-        lifetime_ends = self._started_at + self._plan.lifetime_s
-        self._watchdog = Watchdog(self._core, self.apply, lifetime_ends, self._lifetime_over)
-        nursery.start_soon(self._run_receiver, transport, name="engine receiver")
-        nursery.start_soon(self._run_sender, transport, name="engine sender")
-        nursery.start_soon(self._out.pump.run, name="engine audio pump")
-        nursery.start_soon(self._watchdog.run, name="engine watchdog")
-
-    @trio.lowlevel.enable_ki_protection
-    async def _run_receiver(self, transport: Transport) -> None:
-        await receiver(
-            transport,
-            self.traffic,
-            self.apply,
-            decode=self._plan.decode,
-            room=self._inbox.has_room,
-            wait_for_room=self._inbox.room,
-            message_max_bytes=self._plan.engine.message_max_bytes,
-            on_lost=self._lost,
-        )
-
-    async def _run_sender(self, transport: Transport) -> None:
-        await sender(
-            transport, self._out.control, self._out.audio, on_sent=self.traffic.sent, on_lost=self._cannot_send
-        )
-
-    @trio.lowlevel.enable_ki_protection
-    async def _cannot_send(self, lost: ConnectionLost) -> None:
-        """Leave the end to the receiver, which reads what came before it and sees the close code."""
-        self._link_is_down = True
-        await trio.sleep(self._plan.engine.close_deadline_s)
-        self._lost(lost)
-
-    async def _drain(self, limit_s: float) -> None:
-        """Send what waits; a cancelled session does not."""
-        if self._opened and not self._link_is_down:
-            await self._out.drain(limit_s)
-
-    async def _close(self, limit_s: float) -> None:
-        """Say goodbye, drop the connection: bounded, whatever is cancelled."""
-        self._out.close()
-        if self._transport is not None:
-            with trio.CancelScope(shield=True):
-                await self._transport.close(limit_s)
 
     # --- effects ----------------------------------------------------------------------------------------------
 
@@ -485,8 +386,7 @@ class Supervisor:
             self.finish(End("error", error))
 
     def _rearm(self, _: Rearm) -> None:
-        # The core has a say only once its actors run.
-        cast("Watchdog", self._watchdog).rearm()
+        self._link.rearm()
 
     def _open(self, _: Opened) -> None:
         if self._end is not None:  # `stop` came before the service's answer.
@@ -496,7 +396,6 @@ class Supervisor:
         logger.info("session %s open after %.3f s", self._plan.connection_id, trio.current_time() - self._started_at)
 
     def _lost(self, lost: ConnectionLost) -> None:
-        self._link_is_down = True
         if self._end is None:
             self._lost_link = lost
         self.apply(self._core.link_ended(lost))
@@ -511,13 +410,3 @@ class Supervisor:
 async def _guarded(job: Job) -> None:
     """Keep Ctrl-C out of the session's tasks."""
     await job()
-
-
-def _leaves(error: BaseException) -> Iterator[str]:
-    """Tell an exception, or each of a group, by its type and where it was raised, innermost frame last."""
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _leaves(part)
-        return
-    frames = (f"{frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__))
-    yield f"{type(error).__name__} at {' > '.join(frames)}"

@@ -312,7 +312,7 @@ async def test_a_bug_is_logged_with_each_line_that_it_came_through(autojump_cloc
     async with open_session(config(), connector=Broken("receive", ZeroDivisionError(CANARY))) as session:
         assert await crash(session) is ZeroDivisionError
     [crashed] = [record.message for record in caplog.records if "crashed" in record.message]
-    assert re.search(r"ZeroDivisionError at \S+supervisor\.py:\d+ > \S+receiver\.py:\d+ > \S+rooms\.py:\d+", crashed)
+    assert re.search(r"ZeroDivisionError at \S+link\.py:\d+ > \S+receiver\.py:\d+ > \S+rooms\.py:\d+", crashed)
     assert CANARY not in caplog.text
 
 
@@ -920,7 +920,7 @@ async def test_a_rest_of_audio_that_is_due_while_it_closes_is_no_crash(autojump_
 
     async with open_session(config(), connector=Slow("", None)) as session:
         await session.send_audio(MS * 10)
-        session._supervisor._lost(ConnectionLost("gone", code=1006))
+        session._supervisor._link._lost(ConnectionLost("gone", code=1006))
         await trio.sleep(5)
         assert isinstance(await ended(session), ConnectionLost)
     assert "crashed" not in caplog.text

@@ -1,0 +1,69 @@
+"""What a supervisor is given: a core, which says what the session is about, and a plan, which says how to reach it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from engine.actors.receiver import Decode
+from engine.config import EngineSettings
+from engine.errors import ConnectionLost, EngineError
+from engine.protocol.effects import Effect
+from engine.transport.base import Connector, Endpoint
+from engine.wire.codec import decode_client, decode_server
+
+
+class Core(Protocol):
+    """What a session is about, without waiting: server events in, effects out."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` has something to do, or None."""
+        ...
+
+    def begin(self) -> Sequence[Effect]:
+        """Give what to send first."""
+        ...
+
+    def receive(self, event: Any, now: float) -> Sequence[Effect]:
+        """Take a server event."""
+        ...
+
+    def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
+        """Take note of a message that could not be read."""
+        ...
+
+    def link_ended(self, lost: ConnectionLost) -> Sequence[Effect]:
+        """Tell what the end of the connection means."""
+        ...
+
+    def tick(self, now: float) -> Sequence[Effect]:
+        """Do what time has made due."""
+        ...
+
+    def sent_by_hand(self, event: Any, now: float) -> Sequence[Effect]:
+        """Take note of an event that the application sends by itself."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What a supervisor needs to know of its session.
+
+    Attributes:
+        connection_id: Names the session.
+        engine: Bounds and deadlines.
+        lifetime_s: From the first packet to the end.
+        connector: How to connect.
+        endpoint: Where to; may wait, as for a key that has to be fetched.
+        decode: Reads a server message.
+        decode_sent: Reads a client message, for those who look at the raw events.
+    """
+
+    connection_id: str
+    engine: EngineSettings
+    lifetime_s: float
+    connector: Connector
+    endpoint: Callable[[], Awaitable[Endpoint]]
+    decode: Decode = decode_server
+    decode_sent: Decode = decode_client
