@@ -121,6 +121,7 @@ class Inbox:
     ) -> None:
         self._max_bytes = max_bytes
         self._overflow = overflow
+        self._waits = overflow == "wait"
         self._taken = taken
         self._lost = lost
         self._cells: deque[_Cell] = deque()
@@ -155,12 +156,12 @@ class Inbox:
         if self._closed:
             return
         self._append(event)
-        if self._bytes > self._max_bytes and self._overflow != "wait":
+        if self._bytes > self._max_bytes and not self._waits:
             self._overflowed()
 
     def has_room(self) -> bool:
         """Tell whether the receiver may go on reading, by the policy `wait`."""
-        return self._overflow != "wait" or self._closed or self._bytes <= self._max_bytes
+        return not self._waits or self._closed or self._bytes <= self._max_bytes
 
     async def room(self) -> None:
         """Wait until the application has read something."""
@@ -242,9 +243,9 @@ class Inbox:
             self._cells = deque(cell for cell in self._cells if cell.event is not None)
 
     def _took(self) -> None:
-        if self._bytes <= self._max_bytes // 2:
+        if self._overflowing and self._bytes <= self._max_bytes // 2:
             self._overflowing = False  # The next overflow is another one, and is told.
-        if self._writers:
+        if self._waits and self._writers:  # The second is a call: only where one can wait.
             self._writers.unpark_all()
 
     def _append(self, event: BidiOutputEvent) -> None:

@@ -168,12 +168,13 @@ class AudioPump:
             self._woken(trio.current_time())
 
     def _take(self, audio: bytes) -> None:
-        had_rest = self._framer.rest > 0
+        had_rest = self._rest_due != math.inf
         frames = self._framer.push(audio)
         for frame in frames:
             self._put(frame)
         if self._framer.rest == 0:
-            self._rest_due = self._sleep.deadline = math.inf
+            if had_rest:  # Else nothing of it was due, and Trio's deadline is left alone.
+                self._rest_due = self._sleep.deadline = math.inf
         elif frames or not had_rest:
             patience_s = self._frame_s + _BLOCK_S if self._input.resamples else self._frame_s
             self._rest_due = self._sleep.deadline = trio.current_time() + patience_s

@@ -59,17 +59,19 @@ class Track:
         begun = (stretch for stretch in self._stretches if at > stretch.offset)
         return self._passed + sum(part.skipped + min(at - part.offset, part.samples) for part in begun)
 
-    def add(self, run: int, stretch: _Stretch) -> None:
-        """Go on with this stretch."""
+    def add(self, run: int, at: int, offset: int, samples: int, skipped: int) -> None:
+        """Go on with what sounds from `offset` on; the player is at `at` of `run`."""
         if self._run != run:
             self.settle(self.given)
             self._run = run
-        self.given += stretch.skipped + stretch.samples
+        self.given += skipped + samples
         last = self._stretches[-1] if self._stretches else None
-        if last is not None and not stretch.skipped and last.offset + last.samples == stretch.offset:
-            last.samples += stretch.samples
+        if last is not None and not skipped and last.offset + last.samples == offset:
+            # The hot path: a track that plays alone is one stretch, which only grows.
+            last.samples += samples
         else:
-            self._append(stretch)
+            self.forget_heard(run, at)
+            self._append(_Stretch(offset, samples, skipped))
 
     def _append(self, stretch: _Stretch) -> None:
         self._stretches.append(stretch)
@@ -128,9 +130,11 @@ class AssumedPlayer:
         at = self._at(now)
         if at >= self._samples:
             self._begin_run(now)
-        else:
-            track.forget_heard(self._run, at)
-        return self._play(track, _Stretch(self._samples, samples, skipped))
+            at = 0
+        offset = self._samples
+        self._samples += samples
+        track.add(self._run, at, offset, samples, skipped)
+        return self._began + offset / self._rate_hz
 
     def heard(self, track: Track, now: float) -> int:
         """Tell the position in a track."""
@@ -144,14 +148,7 @@ class AssumedPlayer:
         rest = [(part, track) for track in kept for part in track.take_rest(self._run, at)]
         self._begin_run(now)
         for part, track in sorted(rest, key=lambda pair: pair[0].offset):
-            part.offset = self._samples
-            self._play(track, part)
-
-    def _play(self, track: Track, part: _Stretch) -> float:
-        begins = self.ends_at
-        self._samples += part.samples
-        track.add(self._run, part)
-        return begins
+            self.give(track, part.samples, part.skipped, now)
 
     def _begin_run(self, now: float) -> None:
         self._run += 1

@@ -53,6 +53,7 @@ class Playback:
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
+        self._rounding = _ROUNDING_MS * rate_hz / 1000
         self._items: dict[str, PlaybackItem] = {}
         self._player = AssumedPlayer(rate_hz)
         self._outputs = 0
@@ -75,15 +76,17 @@ class Playback:
 
     def delivered(self, item_id: str, samples: int, now: float) -> None:
         """`receive()` handed it to the application, which is taken to play it."""
-        item = self._live(item_id)
+        # The hot path, once for each audio event: a call costs more here than what it would do.
+        item = self._items.get(item_id)
         self._now = now
-        if item is None or item.exact is not None:
+        if item is None or item.cut_at is not None or item.exact is not None:
             return
         samples = self._rounded(samples, item.received - item.track.given - item.left_out)
         if samples > 0:
             begins = self._player.give(item.track, samples, item.left_out, now)
             item.left_out = 0
-            self._tell(item, begins)
+            if not item.told:
+                self._tell(item, begins)
 
     def undelivered(self, item_id: str, samples: int) -> None:
         """It was dropped before `receive()` could hand it over: it is passed over, not waited for."""
@@ -245,7 +248,7 @@ class Playback:
 
     def _rounded(self, samples: int, whole: int) -> int:
         """Give so many samples, or the whole if that is as good as reached."""
-        return min(samples, whole) if whole - samples >= _ROUNDING_MS * self._rate_hz / 1000 else whole
+        return samples if whole - samples >= self._rounding else whole
 
     def _ms(self, samples: int) -> float:
         return samples * 1000 / self._rate_hz

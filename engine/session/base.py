@@ -165,9 +165,11 @@ class BaseSession:
 
     async def _feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
-        await self._out.pump.room()
+        pump = self._out.pump
+        if not self._out.audio.has_room():  # Seldom: a coroutine for each frame would cost more than the look.
+            await pump.room()
         self._supervisor.check_sendable()
-        self._out.pump.feed(audio, shape)
+        pump.feed(audio, shape)
         self._feeds += 1
         if self._feeds % _FEEDS_A_CHECKPOINT == 0:
             await trio.lowlevel.cancel_shielded_checkpoint()
