@@ -70,7 +70,7 @@ class Track:
             # The hot path: a track that plays alone is one stretch, which only grows.
             last.samples += samples
         else:
-            self.forget_heard(run, at)
+            self._forget_heard(at)
             self._append(_Stretch(offset, samples, skipped))
 
     def _append(self, stretch: _Stretch) -> None:
@@ -81,10 +81,8 @@ class Track:
             offset, samples = last.offset - before.samples, last.samples + before.samples
             self._stretches.append(_Stretch(offset, samples, last.skipped + before.skipped))
 
-    def forget_heard(self, run: int, at: int) -> None:
-        """Keep only a number of what was heard."""
-        if self._run != run:
-            return
+    def _forget_heard(self, at: int) -> None:
+        """Keep only a number of what was heard when the player is at `at` of the track's run."""
         while self._stretches and at >= self._stretches[0].offset + self._stretches[0].samples:
             heard = self._stretches.pop(0)
             self._passed += heard.skipped + heard.samples
@@ -93,7 +91,7 @@ class Track:
         """Settle where it is; give what was not heard, to be played in another run."""
         if self._run != run:
             return []
-        self.forget_heard(run, at)
+        self._forget_heard(at)
         rest, position = self._stretches, self.heard(run, at)
         self._stretches = []
         if rest and at > rest[0].offset:
