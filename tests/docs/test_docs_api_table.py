@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "_ext"))
 
-from engine_docs.api_table import TABLES, served, target
+from engine_api import TABLES, served, target
 
 import engine
 import engine.events
