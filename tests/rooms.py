@@ -302,6 +302,7 @@ async def cancel_everywhere(simulator, who, run, *, stride=1):
     """Cancel at every step in turn; after each nothing is left."""
     await run()
     await trio.sleep(5)
+    collect()  # What earlier tests forgot must not go while this one counts.
     before, sockets = tasks(), open_sockets()
     number, reached = 0, True
     while reached:
@@ -309,7 +310,8 @@ async def cancel_everywhere(simulator, who, run, *, stride=1):
         assert not reached or (number, took) < (number, 0.5), "the server answers, so nothing is waited for"
         await trio.sleep(12)  # the simulator waits 10 s for a handshake that does not come
         assert (number, tasks()) == (number, before)
-        assert (number, open_sockets()) == (number, sockets)
+        left = open_sockets()
+        assert (number, left) <= (number, sockets), f"{left - sockets} more sockets than before"
         assert simulator.active_sessions == 0
         assert all(ledger.crash is None for ledger in simulator.sessions)
         number += stride
