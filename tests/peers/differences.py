@@ -205,7 +205,8 @@ def unheard_taken_back(pair: Pair) -> None:
         _less_is_read(pair)
     ended = (done["response"] for done in pair.sent("response.done"))
     cut_off = {response["id"] for response in ended if response["status"] == "cancelled"}
-    unheard = {delta["item_id"] for delta in pair.sent("response.output_audio.delta") if delta["response_id"] in cut_off}
+    deltas = pair.sent("response.output_audio.delta")
+    unheard = {delta["item_id"] for delta in deltas if delta["response_id"] in cut_off}
     pair.demand(not interrupted or unheard <= set(items), "the service is told what was not heard")
 
 
