@@ -51,7 +51,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "include": Setting(readers.include, clears=True),
 }
 """Settings by name: fields of `SessionConfig`, and arguments of `Session.update`. An explicit None of one that clears
-is null on the wire (dossier of nullable fields: openai-python's types, and captures of clients that send it)."""
+is null on the wire (openai-python's types, and captures of clients that send it)."""
 
 
 def wire_value(name: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whole turns, written and spoken, as the transcripts of the dossier have them."""
+"""Whole turns, written and spoken, as the service was measured to hold them."""
 
 import itertools
 
