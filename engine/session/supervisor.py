@@ -141,11 +141,6 @@ class Supervisor:
         return (trio.current_time() if self._closed_at is None else self._closed_at) - self._started_at
 
     @property
-    def started_at(self) -> float:
-        """When the connection was begun, in seconds of Trio's clock."""
-        return self._started_at
-
-    @property
     def closed_at(self) -> float | None:
         """When all was over, in seconds of Trio's clock; None until then."""
         return self._closed_at
@@ -186,7 +181,7 @@ class Supervisor:
     def when_over(self, do: Callable[[], None]) -> None:
         """Do this at the session's end, or at once when it is over. It must not raise; if it does, that is logged."""
         if self._end is not None:
-            do()
+            self._tell_over(do)
         else:
             self._over.append(do)
 
