@@ -78,7 +78,7 @@ class BidiOpenAIRealtimeModel:
         }
         self._settings = _session_config(_mapping(provider.get("session"), "session"))
         self._image_input: bool = provider.get("image_input", False)
-        self._engine: EngineSettings = _settings(EngineSettings, provider.get("engine"), "engine")
+        self._engine: EngineSettings = _settings(EngineSettings, _engine_config(provider.get("engine")), "engine")
         self._client: ClientSettings = _settings(ClientSettings, client_config, "client_config")
         self._connector = connector
         self._session: Session | None = None
@@ -227,6 +227,13 @@ def _audio_config(given: Mapping[str, Any]) -> dict[str, Any]:
     rate = WIRE_FORMATS.get(str(given.get("format", "pcm")), WIRE_FORMATS["pcm"])[1]
     defaults = {"input_rate": rate, "output_rate": rate, "channels": 1, "format": "pcm", "voice": "alloy"}
     return defaults | deepcopy(dict(given))
+
+
+def _engine_config(given: Any) -> Any:
+    """Fill in the contract's defaults: the end of a connection is raised, and who calls starts again."""
+    if isinstance(given, EngineSettings):
+        return given
+    return {"on_timeout": "raise", "reconnect": None, **_mapping(given, "engine")}
 
 
 def _session_config(given: Mapping[str, Any]) -> dict[str, Any]:

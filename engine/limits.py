@@ -131,3 +131,36 @@ AUDIO_OUT_LAG_MAX_MS: Final = 200
 
 AUDIO_OUT_STALL_MS: Final = 1_000
 """How long an item that has run dry may keep the next one waiting in a paced output."""
+
+RENEW_MARGIN_S: Final = 60.0
+"""How long before `SESSION_MAX_S` a session that is renewed moves on at the latest, whoever speaks."""
+
+REPLAY_MAX_TOKENS: Final = 16_000
+"""What a new connection is told of the talk, in tokens, estimated: half the context of `gpt-realtime` (32 Ki tokens), so
+that as much room is left."""
+
+REPLAY_MAX_ITEMS: Final = 500
+"""And in items: each is a message of its own on the wire."""
+
+KEPT_SPEECH_S: Final = 30.0
+"""The user's speech without an answer that is kept for a new connection: as much as waits in the audio lane."""
+
+RECONNECT_ATTEMPTS: Final = 10
+RECONNECT_TOTAL_S: Final = 60.0
+RECONNECT_FIRST_DELAY_S: Final = 0.5
+RECONNECT_MAX_DELAY_S: Final = 10.0
+RECONNECT_STABLE_S: Final = 10.0
+"""How a lost connection is made anew: who talks waits a minute at most. LiveKit tries 3 times, 2 s apart."""
+
+SESSION_CREATED_DEADLINE_S: Final = 10.0
+"""From the open connection to `session.created`. The service took under 1 s when measured."""
+
+PING_INTERVAL_S: Final = 20.0
+PING_DEADLINE_S: Final = 10.0
+"""Liveness: a connection that is dead without a word is found within their sum. The service pings every 20.3 s."""
+
+RESPONSE_STALL_DEADLINE_S: Final = 30.0
+"""The longest that an active response may be silent. The service's thinking takes some seconds at most."""
+
+READER_DEADLINE_S: Final = 30.0
+"""How long events wait that nobody receives before a warning is logged."""

@@ -34,10 +34,15 @@ MS = b"\0\0" * 24
 """A millisecond of PCM16 at 24 kHz."""
 
 
+ONE_LINK = {"on_timeout": "raise", "reconnect": None}
+"""Settings of a session that ends with its connection."""
+
+
 def config(*, engine=None, client=None, **settings):
-    """Settings of a session with a server on this machine."""
+    """Settings of a session with a server on this machine, which ends with its connection unless `engine` says more."""
     where = {"api_key": KEY, "base_url": "ws://127.0.0.1:1/v1", **(client or {})}
-    return SessionConfig(client=ClientSettings(**where), engine=EngineSettings(**(engine or {})), **settings)
+    bounds = {**ONE_LINK, **(engine or {})}
+    return SessionConfig(client=ClientSettings(**where), engine=EngineSettings(**bounds), **settings)
 
 
 def audio_event(size=1000, response_id="r1", mark="A"):

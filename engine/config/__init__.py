@@ -6,8 +6,9 @@ before any connection.
 
 from engine.config.audio import WIRE_FORMATS, AudioSettings
 from engine.config.client import DEFAULT_BASE_URL, ClientSettings, Key, is_loopback
-from engine.config.engine import EngineSettings, InboxOverflow, InputOverflow
+from engine.config.engine import EngineSettings, InboxOverflow, InputOverflow, OnTimeout
 from engine.config.listening import TranscriptionConfig, TranslationConfig
+from engine.config.reconnect import Reconnect
 from engine.config.session import (
     DEFAULT_INSTRUCTIONS,
     DEFAULT_MODEL,
@@ -30,7 +31,9 @@ __all__ = [
     "InboxOverflow",
     "InputOverflow",
     "Key",
+    "OnTimeout",
     "Prompt",
+    "Reconnect",
     "RetentionRatio",
     "SessionConfig",
     "Tracing",

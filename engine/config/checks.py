@@ -36,6 +36,16 @@ def number(prefix: str, low: float, high: float, unit: str, *, whole: bool = Fal
     return check
 
 
+def number_or_none(prefix: str, low: float, high: float, unit: str) -> Check:
+    """Allow numbers within the bounds, both included, and None."""
+
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is not None and not is_number(value, low, high):
+            raise ConfigError(prefix + attribute.name, value, f"{low:g} to {high:g} {unit}, or None for none")
+
+    return check
+
+
 def instance_of(prefix: str, cls: type, allowed: str) -> Check:
     """Allow instances of a class; `allowed` says it in words."""
 

@@ -8,6 +8,13 @@ and is never part of the JSON form.
 `repr` shows no words, sounds, pictures, arguments or results: it ends in logs.
 """
 
+from engine.events.connection import (
+    BidiConnectionCloseEvent,
+    BidiConnectionRestartEvent,
+    BidiConnectionStartEvent,
+    BidiConnectionWarningEvent,
+    RestartReason,
+)
 from engine.events.inputs import (
     BidiAudioInputEvent,
     BidiImageInputEvent,
@@ -28,9 +35,6 @@ from engine.events.listening import (
 from engine.events.mcp import McpApprovalRequestEvent, McpCallEvent, McpToolsEvent
 from engine.events.outputs import (
     BidiAudioStreamEvent,
-    BidiConnectionCloseEvent,
-    BidiConnectionRestartEvent,
-    BidiConnectionStartEvent,
     BidiErrorEvent,
     BidiInterruptionEvent,
     BidiOutputEvent,
@@ -49,6 +53,7 @@ __all__ = [
     "BidiConnectionCloseEvent",
     "BidiConnectionRestartEvent",
     "BidiConnectionStartEvent",
+    "BidiConnectionWarningEvent",
     "BidiErrorEvent",
     "BidiImageInputEvent",
     "BidiInputEvent",
@@ -64,6 +69,7 @@ __all__ = [
     "McpApprovalRequestEvent",
     "McpCallEvent",
     "McpToolsEvent",
+    "RestartReason",
     "Role",
     "SessionInput",
     "SpeechCommittedEvent",

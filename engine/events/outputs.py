@@ -7,49 +7,20 @@ from typing import Any, ClassVar, Literal
 import attrs
 import pybase64
 
-from engine.errors import BidiModelTimeoutError, RemoteViolation, ServerReported
+from engine.errors import RemoteViolation, ServerReported
+from engine.events.connection import (
+    BidiConnectionCloseEvent,
+    BidiConnectionRestartEvent,
+    BidiConnectionStartEvent,
+    BidiConnectionWarningEvent,
+)
 from engine.events.mcp import McpApprovalRequestEvent, McpCallEvent, McpToolsEvent
-from engine.events.view import OfResponse, Output, call_only
-from engine.events.words import CloseReason, Role, StopReason
+from engine.events.view import Output, call_only
+from engine.events.words import Role, StopReason
 
 
 def _or_empty(details: Sequence[Mapping[str, Any]] | None) -> Sequence[Mapping[str, Any]]:
     return details or ()
-
-
-@attrs.frozen
-class BidiConnectionStartEvent(OfResponse):
-    """The session is open. Always the first event."""
-
-    type: ClassVar[str] = "bidi_connection_start"
-    connection_id: str
-    model: str
-
-    def _fields(self) -> dict[str, Any]:
-        return {"connection_id": self.connection_id, "model": self.model}
-
-
-@attrs.frozen
-class BidiConnectionRestartEvent(OfResponse):
-    """The connection is being made anew after its lifetime ended."""
-
-    type: ClassVar[str] = "bidi_connection_restart"
-    timeout_error: BidiModelTimeoutError = attrs.field(eq=False)
-
-    def _fields(self) -> dict[str, Any]:
-        return {"timeout_error": self.timeout_error}
-
-
-@attrs.frozen
-class BidiConnectionCloseEvent(OfResponse):
-    """The session ended in order: the last event. An end that is a fault is raised instead."""
-
-    type: ClassVar[str] = "bidi_connection_close"
-    connection_id: str
-    reason: CloseReason
-
-    def _fields(self) -> dict[str, Any]:
-        return {"connection_id": self.connection_id, "reason": self.reason}
 
 
 @attrs.frozen
@@ -269,6 +240,7 @@ class BidiErrorEvent(OfResponse):
 
 BidiOutputEvent = (
     BidiConnectionStartEvent
+    | BidiConnectionWarningEvent
     | BidiConnectionRestartEvent
     | BidiResponseStartEvent
     | BidiAudioStreamEvent
