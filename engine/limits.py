@@ -136,8 +136,8 @@ RENEW_MARGIN_S: Final = 60.0
 """How long before `SESSION_MAX_S` a session that is renewed moves on at the latest, whoever speaks."""
 
 REPLAY_MAX_TOKENS: Final = 16_000
-"""What a new connection is told of the talk, in tokens, estimated: half the context of `gpt-realtime` (32 Ki tokens), so
-that as much room is left."""
+"""What a new connection is told of the talk, in tokens, estimated: half the context of `gpt-realtime` (32 Ki tokens),
+so that as much room is left."""
 
 REPLAY_MAX_ITEMS: Final = 500
 """And in items: each is a message of its own on the wire."""

@@ -33,7 +33,7 @@ class EngineSettings:
         inbox_overflow: What happens past it: `drop_oldest_audio` (counted, told once an overflow), `wait` (stop
             reading the socket: nothing is lost, but pings are not answered either), or `fail`.
         message_max_bytes: Largest server message that is decoded.
-        on_timeout: What happens at `client.timeout_s`: `renew` makes the next connection while this one still talks, and
+        on_timeout: What happens at `client.timeout_s`: `renew` makes the next connection while this one talks, and
             moves the talk over at a turn's end; `raise` ends the session with `BidiModelTimeoutError`.
         session_max_s: When the service ends a connection by itself; renewed sessions have moved on before.
         renew_margin_s: How long before that the talk is moved on at the latest, whoever speaks.

@@ -15,7 +15,7 @@ from engine.events.connection import (
     BidiConnectionWarningEvent,
 )
 from engine.events.mcp import McpApprovalRequestEvent, McpCallEvent, McpToolsEvent
-from engine.events.view import Output, call_only
+from engine.events.view import OfResponse, Output, call_only
 from engine.events.words import Role, StopReason
 
 
