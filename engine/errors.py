@@ -11,7 +11,9 @@ EngineError
 |- RemoteViolation                    the peer sent what the protocol does not allow; the session lives
 |- ServerReported                     the service answered with an `error` event
 |- ConnectionLost                     the connection broke, or could not be made
-|  `- HandshakeRejected               the upgrade was refused with an HTTP status
+|  |- CertificateRefused              who answered could not show who they are
+|  |- HandshakeRejected               the upgrade was refused with an HTTP status
+|  `- ProxyRefused                    the proxy refused a tunnel with an HTTP status
 |- DeviceLost                         a sound device went away; the session lives
 |- RecordingFailed                    a recording can't be written on; the session lives
 |- DeadlinePassed                     a named wait took too long
@@ -164,18 +166,49 @@ class ConnectionLost(EngineError):
         self.reason = reason
 
 
+class CertificateRefused(ConnectionLost):
+    """The server's certificate, or the proxy's, does not hold: of another host, expired, of an unknown issuer.
+
+    Nothing was sent, the key neither. To connect again does not help; `reason` says what is wrong. For an issuer of
+    your own, give an `ssl_context` that trusts it.
+    """
+
+
 class HandshakeRejected(ConnectionLost):
     """The server refused the WebSocket upgrade.
 
     Attributes:
         status: HTTP status of the answer.
         body: At most `limits.HANDSHAKE_BODY_MAX_BYTES` of the answer's body.
+        retry_after_s: How long the server wants to be left alone, in seconds; None when it did not say.
     """
 
-    def __init__(self, status: int, body: str) -> None:
-        super().__init__(f"the server refused the WebSocket upgrade with HTTP status {status}", reason=body or None)
+    def __init__(self, status: int, body: str, retry_after_s: float | None = None) -> None:
+        words = f"the server refused the WebSocket upgrade with HTTP status {status}{_later(retry_after_s)}"
+        super().__init__(words, reason=body or None)
         self.status = status
         self.body = body
+        self.retry_after_s = retry_after_s
+
+
+class ProxyRefused(ConnectionLost):
+    """The proxy refused a tunnel to the server, which never heard of it. What the proxy said is in `reason`.
+
+    Attributes:
+        status: HTTP status of the proxy's answer; 407 when it wants other credentials.
+        retry_after_s: How long the proxy wants to be left alone, in seconds; None when it did not say.
+    """
+
+    def __init__(
+        self, message: str, *, status: int, reason: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message + _later(retry_after_s), reason=reason)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+def _later(wait_s: float | None) -> str:
+    return "" if wait_s is None else f" | try again in {wait_s:g} s"
 
 
 class DeviceLost(EngineError):

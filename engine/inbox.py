@@ -1,7 +1,7 @@
 """The inbox: what the session has for the application, in order, bounded in bytes, purged when the user interrupts."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, cast
 
@@ -42,6 +42,8 @@ class InboxStatistics:
         purged_audio: Audio events dropped as stale, at interruptions and at `stop`.
         dropped_audio: Audio events dropped at the bound.
         delivered: Events handed to the application.
+        waiting_since: Since when events wait and none is taken, in seconds of Trio's clock; None when none waits, or
+            somebody waits for them.
     """
 
     events: int
@@ -50,6 +52,7 @@ class InboxStatistics:
     purged_audio: int
     dropped_audio: int
     delivered: int
+    waiting_since: float | None = None
 
 
 _EMPTY_CELLS = 64
@@ -133,6 +136,7 @@ class Inbox:
         self._purged = 0
         self._dropped = 0
         self._delivered = 0
+        self._since: float | None = None
         self._overflowing = False
         self._closed = False
         self._error: BaseException | None = None
@@ -143,8 +147,22 @@ class Inbox:
     def statistics(self) -> InboxStatistics:
         """Give a snapshot."""
         return InboxStatistics(
-            self._events, self._bytes, self._most_bytes, self._purged, self._dropped, self._delivered
+            self._events,
+            self._bytes,
+            self._most_bytes,
+            self._purged,
+            self._dropped,
+            self._delivered,
+            self.waiting_since,
         )
+
+    @property
+    def waiting_since(self) -> float | None:
+        """Since when events wait and none is taken, in seconds of Trio's clock.
+
+        None when none waits, or somebody waits for them. Whoever reads slowly reads: each event that is taken counts.
+        """
+        return self._since if self._events else None
 
     def put(self, event: BidiOutputEvent) -> None:
         """Add an event.
@@ -167,7 +185,7 @@ class Inbox:
         """Wait until the application has read something."""
         await self._writers.park()
 
-    def purge_audio(self, kept: frozenset[str] = frozenset()) -> int:
+    def purge_audio(self, kept: Container[str] = frozenset()) -> int:
         """Drop audio that waits, but for that of the responses in `kept`; give how many events."""
         left: deque[tuple[_Cell, str | None]] = deque()
         stale = 0
@@ -217,6 +235,7 @@ class Inbox:
             await self._readers.park()
         event = self._pop()
         self._delivered += 1
+        self._since = trio.current_time() if self._events else None
         self._took()
         taken = self._taken.get(type(event))
         if taken is not None:
@@ -257,7 +276,10 @@ class Inbox:
         self._bytes += cell.weight
         self._most_bytes = max(self._most_bytes, self._bytes)
         if self._readers:
+            self._since = None  # Who waits for it takes it at once: the clock is asked only where nobody does.
             self._readers.unpark()
+        elif self._events == 1:
+            self._since = trio.current_time()
 
     def _overflowed(self) -> None:
         way_out = "call receive() faster, raise engine.inbox_max_bytes, or choose another engine.inbox_overflow"

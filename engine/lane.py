@@ -29,12 +29,14 @@ class Queued:
         text: The message.
         weight: What it counts for.
         keep: True for one that is never dropped.
+        kind: What it is, for whoever goes through them.
         after: How many messages of the lane ahead must be on the socket before this one is written.
     """
 
     text: str = attrs.field(repr=False)
     weight: float
     keep: bool = False
+    kind: str = ""
     after: int = 0
 
 
@@ -58,6 +60,8 @@ class Lane:
         self._lost = False
         self._going = trio.lowlevel.ParkingLot()
         self._send, self._receive = trio.open_memory_channel[Queued](math.inf)
+        self._first: Queued | None = None
+        # Given to the sender and not on the socket yet: where it stops, the next one begins with it.
         self._emptied = trio.Event()
         self._emptied.set()
         self._room = trio.Event()
@@ -91,13 +95,13 @@ class Lane:
         while not self.has_room():
             await self._room.wait()
 
-    def put(self, text: str, weight: float, *, keep: bool = False) -> None:
+    def put(self, text: str, weight: float, *, keep: bool = False, kind: str = "") -> None:
         """Add a message; `keep` it from being dropped.
 
         Raises:
             trio.ClosedResourceError: The lane is closed.
         """
-        self._send.send_nowait(Queued(text, weight, keep, self._after))
+        self._send.send_nowait(Queued(text, weight, keep, kind, self._after))
         self._puts += 1
         self._messages += 1
         self._kept += keep
@@ -142,16 +146,28 @@ class Lane:
         return True
 
     async def next(self) -> Queued:
-        """Wait for the next message, for the sender; `sent` must follow.
+        """Wait for the next message, for the sender; `sent` must follow, else the same is given again.
 
         Raises:
             trio.EndOfChannel: The lane is closed and empty.
         """
-        return await self._receive.receive()
+        if self._first is None:
+            self._first = await self._receive.receive()
+        return self._first
 
     def sent(self, message: Queued) -> None:
         """Note that the message which `next` gave is on the socket."""
+        self._first = None
         self._took(message)
+
+    def take_all(self) -> list[Queued]:
+        """Take out all that is not on the socket, for a new connection; whoever waits behind it waits no longer."""
+        taken = [*([] if self._first is None else [self._first]), *self._take_all()]
+        self._first = None
+        for message in taken:
+            self._took(message)
+        self._lost = False
+        return taken
 
     async def emptied(self) -> None:
         """Wait until everything is on the socket."""

@@ -6,7 +6,7 @@ before them: an item belongs to the turn that it was sent in. Everything else go
 session begins with goes ahead of all audio.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import trio
@@ -15,7 +15,7 @@ from engine import limits
 from engine.actors.audio_pump import AudioPump
 from engine.config import AudioSettings, EngineSettings
 from engine.errors import LimitExceeded, LocalMisuse
-from engine.lane import Lane
+from engine.lane import Lane, Queued
 from engine.wire.client import (
     ClientEvent,
     InputAudioBufferAppend,
@@ -37,8 +37,20 @@ _BEHIND_AUDIO: Final = (
     TranslationSessionClose,
 )
 
+APPEND: Final = "append"
+COMMIT: Final = "commit"
+CLEAR: Final = "clear"
+_KINDS_OF_SPEECH: Final = frozenset({APPEND, COMMIT, CLEAR})
+"""Kinds of messages in the audio lane that outlive their connection: what was said has no other copy."""
+
+OF_SPEECH: Final = (InputAudioBufferAppend, InputAudioBufferCommit, InputAudioBufferClear)
+"""Those messages."""
+
 _MARKER_MS: Final = limits.AUDIO_LANE_S * 1000 / limits.CONTROL_LANE_MESSAGES
 """What a control message weighs in the audio lane: as many fill it as fill the lane that they have to themselves."""
+
+
+_KINDS: Final[Mapping[type, str]] = {InputAudioBufferCommit: COMMIT, InputAudioBufferClear: CLEAR}
 
 
 class Outgoing:
@@ -118,20 +130,37 @@ class Outgoing:
                 self.pump.flush()
                 length_ms = len(audio) * 3 / 4 / self._bytes_per_ms
                 self._by_hand_ms += length_ms
-                self.audio.put(text, length_ms)
+                self.audio.put(text, length_ms, kind=APPEND)
             case InputAudioBufferCommit() | InputAudioBufferClear() | TranslationSessionClose():
                 if isinstance(event, TranslationSessionClose):
                     self.pump.end_silence()
                 self.pump.flush()
                 self._committed_ms += self.uncommitted_ms
                 self.audio.follow()
-                self.audio.put(text, _MARKER_MS, keep=True)
+                self.audio.put(text, _MARKER_MS, keep=True, kind=_KINDS.get(type(event), ""))
             case _ if self.audio.keeps:
                 self._check_stuck(self.audio.kept)
                 self.audio.put(text, _MARKER_MS, keep=True)
             case _:
                 self._check_stuck(int(self.control.statistics().waiting) - self._begun)
                 self.control.put(text, 1)
+
+    def hold(self, holds: bool) -> None:
+        """Take audio while there is no connection, the oldest of it dropped at the bound; or go on as before."""
+        self.pump.hold(holds)
+
+    def move(self, texts: Sequence[str], speech: Sequence[Queued]) -> None:
+        """Go on over a new connection: what was meant for the old one is forgotten, but for speech.
+
+        Args:
+            texts: What goes out before all else.
+            speech: Audio, and turns' ends among it, that is sent again before what waits.
+        """
+        self.control.take_all()
+        waiting = [each for each in self.audio.take_all() if each.kind in _KINDS_OF_SPEECH]
+        self.begin(texts)
+        for each in (*speech, *waiting):
+            self.audio.put(each.text, each.weight, keep=each.keep, kind=each.kind)
 
     async def drain(self, limit_s: float) -> None:
         """Flush the pump, which fills in no more silence, and wait until everything is on the socket.

@@ -59,6 +59,7 @@ class Traffic:
         self._decode_sent = decode_sent
         self._raw = raw
         self._observers: list[Observer] = []
+        self._on_link: list[Callable[[int, float], None]] = []
         self.messages = 0
         """Server messages, those that could not be read included."""
         self.events = NameCounts()
@@ -88,11 +89,33 @@ class Traffic:
             self._raw.observe(RawEvent("server", event, now), len(message))
         return self._core.receive(event, now)
 
+    def overhear(self, event: Any, now: float, message: str) -> None:
+        """Take note of a server event that is not for the core: of a connection that does not carry the talk yet."""
+        self.messages += 1
+        self.events.add(event.tag or event_type(event))
+        self._show("server", message, now)
+        if self._raw.listened_to:
+            self._raw.observe(RawEvent("server", event, now), len(message))
+
+    def overhear_violation(self, now: float, message: str | bytes) -> None:
+        """Take note of a message there that can't be read."""
+        self.messages += 1
+        self._show("server", message, now)
+
     def violated(self, error: EngineError, problem: str, now: float, message: str | bytes) -> Sequence[Effect]:
         """Take note of a server message that can't be read."""
         self.messages += 1
         self._show("server", message, now)
         return self._core.violated(error, problem, now)
+
+    def when_linked(self, do: Callable[[int, float], None]) -> None:
+        """Do this when a connection was made anew: its number in the session, and when."""
+        self._on_link.append(do)
+
+    def linked(self, number: int, now: float) -> None:
+        """Take note of a connection that carries the talk from now on."""
+        for do in self._on_link:
+            do(number, now)
 
     def sent(self, text: str) -> None:
         """Take note of a message that is on the socket."""

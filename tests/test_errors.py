@@ -12,6 +12,7 @@ from engine import errors
 from engine.errors import (
     AlreadyStarted,
     BidiModelTimeoutError,
+    CertificateRefused,
     ConfigError,
     ConnectionLost,
     DeadlinePassed,
@@ -21,6 +22,7 @@ from engine.errors import (
     LimitExceeded,
     LocalMisuse,
     NotStarted,
+    ProxyRefused,
     RecordingFailed,
     RemoteViolation,
     ServerReported,
@@ -44,7 +46,9 @@ CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type) a
         (RemoteViolation, {EngineError}),
         (ServerReported, {EngineError}),
         (ConnectionLost, {EngineError}),
+        (CertificateRefused, {ConnectionLost}),
         (HandshakeRejected, {ConnectionLost}),
+        (ProxyRefused, {ConnectionLost}),
         (DeviceLost, {EngineError}),
         (RecordingFailed, {EngineError}),
         (DeadlinePassed, {EngineError}),
@@ -117,6 +121,25 @@ def test_a_rejected_handshake_carries_status_and_body():
     assert (error.status, error.body, error.reason, error.code) == (401, "no key", "no key", None)
     assert "401" in str(error)
     assert HandshakeRejected(404, "").reason is None
+    assert error.retry_after_s is None
+
+
+def test_a_wait_that_was_told_is_in_the_words_and_in_a_field():
+    rejected = HandshakeRejected(503, "busy", 12.0)
+    refused = ProxyRefused("the proxy refused a tunnel", status=429, reason="slowly", retry_after_s=0.5)
+
+    assert (str(rejected), rejected.retry_after_s) == (
+        "the server refused the WebSocket upgrade with HTTP status 503 | try again in 12 s",
+        12.0,
+    )
+    assert str(refused) == "the proxy refused a tunnel | try again in 0.5 s"
+    assert (refused.status, refused.reason, refused.retry_after_s, refused.code) == (429, "slowly", 0.5, None)
+
+
+def test_a_proxy_that_refuses_without_more_words():
+    refused = ProxyRefused("no", status=403)
+
+    assert (str(refused), refused.reason, refused.retry_after_s) == ("no", None, None)
 
 
 def test_a_lost_device_is_named_with_what_was_seen():
@@ -170,7 +193,10 @@ MADE = [
     RemoteViolation("invalid_field", "expected text", event_type="error", field="error.code"),
     ServerReported("no", code="bad", error_type="invalid_request_error", param="x", client_event_id="e", fatal=True),
     ConnectionLost("gone", code=1011, reason="server error"),
+    CertificateRefused("TLS failed", reason="certificate has expired"),
     HandshakeRejected(401, "no key"),
+    HandshakeRejected(503, "busy", 12.0),
+    ProxyRefused("no tunnel", status=407, reason="no password", retry_after_s=1.0),
     DeviceLost("USB microphone", "has stopped"),
     RecordingFailed("call.jsonl", "No space left on device"),
     DeadlinePassed("connect", 15.0),

@@ -39,7 +39,7 @@ def rooms(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-L0 = rooms("errors limits counting blocks")
+L0 = rooms("errors limits counting blocks secrets")
 L1 = rooms("events contract config wire audio")
 L2 = rooms("protocol transport inbox lane raw event_stream content metering recording")
 L3 = rooms("actors traffic outgoing endpoints telemetry devices")
@@ -54,6 +54,7 @@ ROOMS = {
     "limits": Room(0, rooms(""), pure=True),
     "counting": Room(0, rooms("limits"), pure=True),
     "blocks": Room(0, rooms("")),
+    "secrets": Room(0, rooms(""), pure=True),
     "wire": Room(1, L0, pure=True),
     "audio": Room(1, L0, pure=True),
     "events": Room(1, L0, pure=True),

@@ -3,6 +3,8 @@
 It has no task. The session feeds it, and who iterates over it sleeps until the next frame is due.
 """
 
+from collections.abc import Container
+
 import attrs
 import pybase64
 import trio
@@ -15,7 +17,7 @@ from engine.audio.playback import Playback
 from engine.audio.shape import AudioShape
 from engine.errors import ConfigError, LocalMisuse
 
-_NOTHING: frozenset[str] = frozenset()
+_NOTHING: Container[str] = frozenset()
 
 
 @attrs.frozen
@@ -177,7 +179,7 @@ class AudioOut:
         """No more of any item of this response will come."""
         self._buffer.response_done(response_id)
 
-    def flush(self, kept: frozenset[str] = _NOTHING) -> int:
+    def flush(self, kept: Container[str] = _NOTHING) -> int:
         """The user cut in: the next frame holds nothing of what waits, but for the responses in `kept`.
 
         Returns:

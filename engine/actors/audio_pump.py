@@ -31,6 +31,9 @@ piece may have nothing to complete the rest with."""
 
 _TAIL = '"}'
 
+_KIND: Final = "append"
+"""Its messages, as `engine.outgoing` names them."""
+
 
 @attrs.frozen
 class AudioPumpStatistics:
@@ -84,7 +87,7 @@ class AudioPump:
         self._frame_samples = self._framer.frame_bytes // self._wire.frame_bytes
         self._silence = self._wire.silence(self._frame_samples)
         self._input = InputConverter(audio.input_shape, self._wire)
-        self._overflow = overflow
+        self._overflow = self._policy = overflow
         self._fill_silence = fill_silence
         self._clock: SilenceClock | None = None
         self._timed = fill_silence or self._input.resamples
@@ -102,6 +105,16 @@ class AudioPump:
         """Give a snapshot."""
         filled_ms = float(self._filled_frames * self._frame_ms)
         return AudioPumpStatistics(self.fed_ms, filled_ms, self._input.shape_changes, self._input.empty_pieces)
+
+    def hold(self, holds: bool) -> None:
+        """Drop the oldest audio at the bound, whatever the policy: there is no connection that could take it.
+
+        Args:
+            holds: False when there is one again.
+        """
+        self._overflow = "drop_oldest" if holds else self._policy
+        if holds:  # Whoever waits for room would wait for the connection.
+            self._drop_over_bound()
 
     async def room(self) -> None:
         """Wait until audio may be fed. A checkpoint only when it waits.
@@ -134,8 +147,11 @@ class AudioPump:
         if self._timed:
             self._came(trio.current_time())
         if self._overflow == "drop_oldest":
-            while self._lane.statistics().waiting > self._lane.bound and self._lane.drop_oldest():
-                pass
+            self._drop_over_bound()
+
+    def _drop_over_bound(self) -> None:
+        while not self._lane.has_room() and self._lane.drop_oldest():
+            pass
 
     def flush(self) -> None:
         """Send all that was fed: what a resampler holds back, and what is not a whole message yet.
@@ -209,7 +225,8 @@ class AudioPump:
     def _put(self, audio: bytes) -> None:
         if audio:
             size_bytes = len(audio)
-            self._lane.put(self._head + pybase64.b64encode_as_string(audio) + _TAIL, size_bytes / self._bytes_per_ms)
+            text = self._head + pybase64.b64encode_as_string(audio) + _TAIL
+            self._lane.put(text, size_bytes / self._bytes_per_ms, kind=_KIND)
             self._sent_bytes += size_bytes
 
     def _fill(self, clock: SilenceClock, now: float) -> None:

@@ -29,18 +29,8 @@ class Listener(Protocol):
         ...
 
 
-async def receiver(
-    transport: Transport,
-    listener: Listener,
-    apply: Callable[[Sequence[Effect]], None],
-    *,
-    decode: Decode,
-    room: Callable[[], bool],
-    wait_for_room: Callable[[], Awaitable[None]],
-    message_max_bytes: int,
-    on_lost: Callable[[ConnectionLost], None],
-) -> None:
-    """Read until the connection is lost.
+class Receiver:
+    """Reads until the connection is lost. Turns messages into effects, and counts what it can't read.
 
     Args:
         transport: Where from.
@@ -51,30 +41,48 @@ async def receiver(
         wait_for_room: Awaited then.
         message_max_bytes: Larger messages are dropped and told.
         on_lost: Told how it ended.
+
+    Attributes:
+        listener: Another one may take its place at any time.
     """
-    reader = _Reader(listener, decode, message_max_bytes)
-    try:
-        while True:
-            batch = await transport.receive()
-            now = trio.current_time()
-            for message in batch:
-                apply(reader.effects(message, now))
-            while not room():
-                await wait_for_room()
-    except ConnectionLost as lost:
-        on_lost(lost)
 
-
-class _Reader:
-    """Turns messages into effects, and counts what it can't read."""
-
-    def __init__(self, listener: Listener, decode: Decode, message_max_bytes: int) -> None:
-        self._listener = listener
+    def __init__(
+        self,
+        transport: Transport,
+        listener: Listener,
+        apply: Callable[[Sequence[Effect]], None],
+        *,
+        decode: Decode,
+        room: Callable[[], bool],
+        wait_for_room: Callable[[], Awaitable[None]],
+        message_max_bytes: int,
+        on_lost: Callable[[ConnectionLost], None],
+    ) -> None:
+        self._transport = transport
+        self.listener = listener
+        self._apply = apply
         self._decode = decode
+        self._room = room
+        self._wait_for_room = wait_for_room
         self._max_bytes = message_max_bytes
+        self._on_lost = on_lost
         self._dropped: Counter[str] = Counter()
 
-    def effects(self, message: str | bytes, now: float) -> Sequence[Effect]:
+    @trio.lowlevel.enable_ki_protection
+    async def run(self) -> None:
+        """Read."""
+        try:
+            while True:
+                batch = await self._transport.receive()
+                now = trio.current_time()
+                for message in batch:
+                    self._apply(self._effects(message, now))
+                while not self._room():
+                    await self._wait_for_room()
+        except ConnectionLost as lost:
+            self._on_lost(lost)
+
+    def _effects(self, message: str | bytes, now: float) -> Sequence[Effect]:
         """Give what a message calls for; it is never raised that it can't be read."""
         size = _bytes_if_over(message, self._max_bytes)
         if size is not None:
@@ -88,7 +96,7 @@ class _Reader:
             event = self._decode(message)
         except RemoteViolation as error:
             return self._violated(_bare(error), error.problem, now, message)
-        return self._listener.receive(event, now, message)
+        return self.listener.receive(event, now, message)
 
     def _violated(self, error: EngineError, problem: str, now: float, message: str | bytes) -> Sequence[Effect]:
         self._dropped[problem] += 1
@@ -98,7 +106,7 @@ class _Reader:
             kind = getattr(error, "event_type", None)
             words = "dropped a message of the server: %s, type %s, %d characters; %d of this kind so far"
             logger.warning(words, problem, kind, len(message), count)
-        return self._listener.violated(error, problem, now, message)
+        return self.listener.violated(error, problem, now, message)
 
 
 def _bytes_if_over(message: str | bytes, bound: int) -> int | None:

@@ -8,44 +8,115 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from engine.errors import ConnectionLost
-from engine.lane import Lane
+from engine.lane import Lane, Queued
 from engine.transport.base import Transport
 
 
-async def sender(
-    transport: Transport,
-    control: Lane,
-    audio: Lane,
-    *,
-    on_sent: Callable[[str], None],
-    on_lost: Callable[[ConnectionLost], Awaitable[None]],
-) -> None:
-    """Write both lanes until they are closed and empty, or the connection is lost.
+class Sender:
+    """Writes both lanes until they are closed and empty, the connection is lost, or it is stopped.
 
     Each lane has its task, so a control message waits at most for the audio frame that is being written: the
     transport's own lock is fair.
+
+    Args:
+        transport: Where to.
+        control: One lane.
+        audio: The other.
+        on_sent: Told of each message that is on the socket.
+        on_lost: Told how the connection ended.
     """
-    async with trio.open_nursery() as nursery:
-        for name, lane in (("control", control), ("audio", audio)):
-            nursery.start_soon(_write, transport, lane, on_sent, on_lost, name=f"engine sender, {name} lane")
+
+    def __init__(
+        self,
+        transport: Transport,
+        control: Lane,
+        audio: Lane,
+        *,
+        on_sent: Callable[[Queued], None],
+        on_lost: Callable[[ConnectionLost], Awaitable[None]],
+    ) -> None:
+        self._transport = transport
+        self._writers = tuple(
+            _Writer(name, lane, transport, on_sent, on_lost) for name, lane in (("control", control), ("audio", audio))
+        )
+
+    async def run(self) -> None:
+        """Write."""
+        async with trio.open_nursery() as nursery:
+            for writer in self._writers:
+                nursery.start_soon(writer.run, name=f"engine sender, {writer.name} lane")
+
+    async def stop(self, limit_s: float) -> None:
+        """Write nothing more; a message that is being written is finished. What is left stays in the lanes.
+
+        Args:
+            limit_s: How long that message may take. Then it is cut off, and with it the connection is of no more use.
+        """
+        for writer in self._writers:
+            writer.stop()
+        with trio.move_on_after(limit_s):
+            for writer in self._writers:
+                await writer.stopped.wait()
+        for writer in self._writers:
+            writer.cut_off()
 
 
-@trio.lowlevel.enable_ki_protection
-async def _write(
-    transport: Transport,
-    lane: Lane,
-    on_sent: Callable[[str], None],
-    on_lost: Callable[[ConnectionLost], Awaitable[None]],
-) -> None:
-    try:
+class _Writer:
+    """Writes one lane."""
+
+    def __init__(
+        self,
+        name: str,
+        lane: Lane,
+        transport: Transport,
+        on_sent: Callable[[Queued], None],
+        on_lost: Callable[[ConnectionLost], Awaitable[None]],
+    ) -> None:
+        self.name = name
+        self._lane = lane
+        self._transport = transport
+        self._on_sent = on_sent
+        self._on_lost = on_lost
+        self._scope = trio.CancelScope()
+        self._stopping = self._writing = False
+        self.stopped = trio.Event()
+        """Nothing is written any more."""
+
+    def stop(self) -> None:
+        """Stop before the next message."""
+        self._stopping = True
+        if not self._writing:
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        """Stop now."""
+        self._stopping = True
+        self._scope.cancel()
+        self.stopped.set()
+
+    @trio.lowlevel.enable_ki_protection
+    async def run(self) -> None:
+        try:
+            with self._scope:
+                await self._write()
+        except trio.EndOfChannel:
+            pass
+        except ConnectionLost as lost:
+            self._lane.lose()
+            self.stopped.set()
+            await self._on_lost(lost)
+        finally:
+            self.stopped.set()
+
+    async def _write(self) -> None:
+        lane, send, on_sent = self._lane, self._transport.send, self._on_sent
         while True:
             message = await lane.next()
             await lane.turn(message)
-            await transport.send(message.text)
+            if self._stopping:
+                return
+            self._writing = True
+            await send(message.text)
+            self._writing = False
             lane.sent(message)
-            on_sent(message.text)
-    except trio.EndOfChannel:
-        return
-    except ConnectionLost as lost:
-        lane.lose()
-        await on_lost(lost)
+            on_sent(message)

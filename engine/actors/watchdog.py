@@ -1,4 +1,4 @@
-"""The watchdog: owns the session's deadlines. Sleeps until the next one and says which has passed."""
+"""The watchdog: owns deadlines that have names, and the core's own. Sleeps until the next one and acts on it."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -24,28 +24,82 @@ class Timed(Protocol):
         ...
 
 
+class Deadlines:
+    """A table of deadlines: by name, when it is and what is done then. Each is over when it was done."""
+
+    def __init__(self) -> None:
+        self._table: dict[str, tuple[float, Callable[[], None]]] = {}
+        self._next: float | None = math.inf
+
+    @property
+    def next(self) -> float:
+        """The earliest; infinity when there is none."""
+        if self._next is None:
+            self._next = min((when for when, _ in self._table.values()), default=math.inf)
+        return self._next
+
+    def set(self, name: str, when: float, do: Callable[[], None]) -> None:
+        """Do something at a time, instead of what has the name now.
+
+        Args:
+            name: As in `lifetime`.
+            when: In seconds of Trio's clock; infinity for never.
+            do: Called then, once. It may set the deadline anew.
+        """
+        self._table[name] = (when, do)
+        self._next = None
+
+    def clear(self, name: str) -> None:
+        """Forget one, if there is such."""
+        self._table.pop(name, None)
+        self._next = None
+
+    def take(self, now: float) -> Callable[[], None] | None:
+        """Take the earliest of those that are due out of the table; give what is to be done, or None."""
+        if now < self.next:
+            return None
+        name = min(self._table, key=lambda name: self._table[name][0])
+        _, do = self._table.pop(name)
+        self._next = None
+        return do
+
+
+def _nothing(*_: object) -> None:
+    return
+
+
 class Watchdog:
-    """Watches the session's lifetime and its core's own deadline.
+    """Watches deadlines: the core's own, the lifetime, and whatever else is `set`.
 
     Args:
         core: Has a deadline now and then.
         apply: Carries out what the core does at its deadline.
-        lifetime_ends: When the session's time is over, in seconds of Trio's clock.
-        on_lifetime: Called then, once.
+        lifetime_ends: When the time is over, in seconds of Trio's clock.
+        on_lifetime: Called then, once. It may set the deadline `lifetime` anew.
     """
 
     def __init__(
         self,
-        core: Timed,
-        apply: Callable[[Sequence[Effect]], None],
-        lifetime_ends: float,
-        on_lifetime: Callable[[], None],
+        core: Timed | None = None,
+        apply: Callable[[Sequence[Effect]], None] = _nothing,
+        lifetime_ends: float = math.inf,
+        on_lifetime: Callable[[], None] = _nothing,
     ) -> None:
         self._core = core
         self._apply = apply
-        self._lifetime_ends = lifetime_ends
-        self._on_lifetime = on_lifetime
+        self._deadlines = Deadlines()
+        self._deadlines.set("lifetime", lifetime_ends, on_lifetime)
         self._sleep = trio.CancelScope()
+
+    def set(self, name: str, when: float, do: Callable[[], None]) -> None:
+        """Do something at a time, instead of what has the name now; see `Deadlines.set`. Cheap, wakes nobody."""
+        self._deadlines.set(name, when, do)
+        self.rearm()
+
+    def clear(self, name: str) -> None:
+        """Forget a deadline, if there is such. Cheap, wakes nobody."""
+        self._deadlines.clear(name)
+        self.rearm()
 
     def rearm(self) -> None:
         """Look at the deadlines anew; cheap, wakes nobody."""
@@ -53,19 +107,19 @@ class Watchdog:
 
     @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
-        """Watch until the lifetime is over."""
+        """Watch until it is cancelled."""
         while True:
             with trio.CancelScope(deadline=self._next()) as self._sleep:
                 await trio.sleep_forever()
             now = trio.current_time()
-            self._apply(self._core.tick(now))
-            if now >= self._lifetime_ends:
-                self._on_lifetime()
-                return
+            if self._core is not None:
+                self._apply(self._core.tick(now))
+            while (do := self._deadlines.take(now)) is not None:
+                do()
 
     def _next(self) -> float:
-        own = self._core.deadline
-        return min(self._lifetime_ends, math.inf if own is None else own)
+        own = None if self._core is None else self._core.deadline
+        return self._deadlines.next if own is None else min(self._deadlines.next, own)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import functools
 from collections import deque
+from collections.abc import Container
 from itertools import count
 
 from engine.audio.converter import Converter
@@ -69,7 +70,7 @@ class FrameMaker:
             audio += self._target.silence(missing)
         return audio, self._went_out()
 
-    def flush(self, kept: frozenset[str]) -> int:
+    def flush(self, kept: Container[str]) -> int:
         """Drop what did not go out yet, but for the responses in `kept`; give how many bytes of the wire's audio."""
         if any(piece.response_id not in kept for piece in self._taken):
             self._buffer.put_back(list(self._taken))

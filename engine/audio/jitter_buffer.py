@@ -5,6 +5,7 @@ until there is enough again.
 """
 
 from collections import deque
+from collections.abc import Container
 
 import attrs
 
@@ -139,7 +140,7 @@ class JitterBuffer:
         """Note that so much silence was played instead."""
         self._silent_bytes += size_bytes
 
-    def flush(self, kept: frozenset[str]) -> int:
+    def flush(self, kept: Container[str]) -> int:
         """Drop what waits, but for the responses in `kept`; give how many bytes."""
         before = self.waiting_bytes
         self._items = {item.item_id: item for item in self._items.values() if item.response_id in kept}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from engine.demo.printable import printable
 from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, DeviceLost, EngineError, LocalMisuse
 
 OK: Final = 0
@@ -86,7 +87,7 @@ def _innermost(error: BaseException) -> BaseException:
 def _report(error: BaseException, *, debug: bool) -> int:
     code = code_of(error)
     if debug:
-        traceback.print_exception(error)
+        print(printable("".join(traceback.format_exception(error))), end="", file=sys.stderr)  # noqa: T201
     if code == NOT_READ:
         _discard_output()
         return code
@@ -105,7 +106,7 @@ def _discard_output() -> None:
 def _words(error: BaseException, code: int, *, debug: bool) -> str:
     if code == STOPPED:
         return "stopped"
-    words = " ".join(str(error).split()) or type(error).__name__
+    words = printable(" ".join(str(error).split())) or type(error).__name__
     if code == FAILED:
         words = f"{type(error).__name__}: {words}"
         return words if debug else f"{words} | this is a fault of the program; --debug shows where"

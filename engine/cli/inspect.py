@@ -13,6 +13,7 @@ from rich.table import Table
 from engine.cli.console import CommandConsole
 from engine.cli.inspect_figures import Figures
 from engine.cli.outputs import check_writable
+from engine.demo.printable import one_line
 from engine.errors import ConfigError
 from engine.metering.records import TurnRecord
 from engine.recording import Direction, Recording, read_recording
@@ -57,6 +58,11 @@ def inspect(path: Path, out: Path | None) -> None:
         console.print(f"{out}  ({out.stat().st_size / 1000:,.0f} kB)", soft_wrap=True, markup=False)
 
 
+def _shown(words: str) -> str:
+    """Write what a recording says, which is whatever its sender wrote."""
+    return escape(one_line(words))
+
+
 # --- what it is ------------------------------------------------------------------------------------------------------
 
 
@@ -65,7 +71,7 @@ def _facts(recording: Recording, figures: Figures) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(recording, figures):
-        table.add_row(name, escape(value))
+        table.add_row(name, _shown(value))
     return table
 
 
@@ -132,7 +138,7 @@ def _turns(recording: Recording, figures: Figures) -> Table:
     table.add_column("tokens", justify="right", no_wrap=True)
     shown = _seconds if recording.timed else _number
     for turn in figures.turns.turns:
-        table.add_row(*map(escape, _turn(turn, shown, timed=recording.timed)))
+        table.add_row(*map(_shown, _turn(turn, shown, timed=recording.timed)))
     return table
 
 
@@ -177,7 +183,7 @@ def _messages(figures: Figures) -> Table:
         table.add_column(verb, justify="right")
     sent, received = (figures.types[way] for way in WAYS)
     for kind in [*sent, *(kind for kind in received if kind not in sent)]:
-        table.add_row(escape(kind), *(f"{counts[kind]:,}" if counts[kind] else "" for counts in (sent, received)))
+        table.add_row(_shown(kind), *(f"{counts[kind]:,}" if counts[kind] else "" for counts in (sent, received)))
     return table
 
 
@@ -187,7 +193,7 @@ def _print_failures(console: Console, recording: Recording, figures: Figures) ->
     console.print("errors", style="bold")
     for failure in figures.failures:
         when = f"{failure.at_s:.2f} s" if recording.timed else f"message {failure.at_s:.0f}"
-        console.print(f"{when}: {failure.words}", markup=False, soft_wrap=True)
+        console.print(f"{when}: {one_line(failure.words)}", markup=False, soft_wrap=True)
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------

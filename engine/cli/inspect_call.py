@@ -29,6 +29,10 @@ _RESULT_CHARS: Final = 60
 """What is shown of a tool's arguments and result."""
 
 
+TAPE_MAX_S: Final = 4 * 3600.0
+"""Sound that a recording puts later than this is not drawn: what is silent before it takes memory all the same."""
+
+
 @attrs.define
 class SeenCall:
     """A call as its messages tell it.
@@ -223,6 +227,8 @@ class _SentAudio:
 
 def _lay(tape: bytearray, pcm: bytes, at_s: float) -> None:
     """Put sound on the tape at a time, or after what is there already."""
+    if at_s > TAPE_MAX_S:
+        return
     at = max(0, int(at_s * PCM_RATE_HZ) * SAMPLE_BYTES)
     if len(tape) < at:
         tape.extend(bytes(at - len(tape)))

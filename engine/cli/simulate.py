@@ -12,6 +12,7 @@ from rich.console import Console
 from engine.cli.console import CommandConsole
 from engine.cli.running import run
 from engine.config import is_loopback
+from engine.demo.printable import one_line
 from engine.demo.service import ANY_KEY, local_voice
 from engine.errors import ConfigError
 from engine.recording import read_recording
@@ -156,7 +157,7 @@ class _SessionLog:
         ledgers = server.sessions
         for ledger in ledgers:
             for line in self.news(server, ledger):
-                self.console.print(line, markup=False)
+                self.console.print(one_line(line), markup=False)
         # Sessions that the server has forgotten do not come back.
         self._known = {ledger.number: ledger.open for ledger in ledgers}
 

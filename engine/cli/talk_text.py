@@ -12,6 +12,7 @@ import trio
 
 from engine.cli.heard import Heard
 from engine.cli.talk_tools import NoTools
+from engine.demo.printable import one_line, printable
 from engine.demo.tools import in_words
 from engine.errors import DeadlinePassed, ServerReported
 from engine.events import (
@@ -90,7 +91,8 @@ class _TextTalk:
         if isinstance(event, BidiAudioStreamEvent):
             self._heard.add(event.pcm)
         elif isinstance(event, BidiTranscriptStreamEvent) and not event.is_final:
-            _write(event.text if self._begun else ANSWER + event.text)
+            words = printable(event.text)
+            _write(words if self._begun else ANSWER + words)
             self._begun = True
         elif isinstance(event, BidiResponseCompleteEvent):
             self._end(event)
@@ -123,7 +125,7 @@ class _TextTalk:
         use = event.current_tool_use
         result = self._tools.call(use["name"], use["input"])
         call, gave = in_words(use["name"], use["input"], result)
-        _write(f"{TOOL}{call} -> {gave}\n")
+        _write(f"{TOOL}{one_line(call)} -> {one_line(gave)}\n")
         told = {"toolUseId": use["toolUseId"], "status": "error", "content": [{"json": result}]}
         await self._session.send(ToolResultEvent(told))
 

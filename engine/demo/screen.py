@@ -9,6 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from engine.demo.printable import one_line, printable
+
 STYLES: Final = {"caller": "cyan", "you": "cyan", "agent": "green", "tool": "yellow", "error": "bold red"}
 
 
@@ -97,7 +99,7 @@ class Screen:
         else:
             # A pipe has no width to wrap at: one entry a line, so that other programs can read it.
             note = f"  [{entry.note}]" if entry.note else ""
-            line = f"{entry.at_s:6.1f} s  {entry.who:<6}  {entry.words}{note}"
+            line = f"{entry.at_s:6.1f} s  {entry.who:<6}  {one_line(entry.words)}{note}"
             self.console.print(Text(line), soft_wrap=True)
 
 
@@ -107,7 +109,7 @@ def _row(entry: Entry) -> Any:
     row.add_column(width=8, justify="right", style="dim")
     row.add_column(width=6, style=style)
     row.add_column(ratio=1)
-    words = Text(entry.words or "…", style="" if entry.words else "dim")
+    words = Text(printable(entry.words) or "…", style="" if entry.words else "dim")
     row.add_row(f"{entry.at_s:.1f} s", entry.who, words)
     if entry.note:
         row.add_row("", "", Text(entry.note, style="dim italic"))

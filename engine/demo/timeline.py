@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 import attrs
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -98,7 +99,13 @@ def draw(recording: Recording, tape: Tape, path: Path, look: Look | None = None)
         path: Where to.
         look: How.
     """
-    look = look or Look()
+    with rc_context(
+        {"text.parse_math": False}
+    ):  # Words between dollars are no formula, and often not even a valid one.
+        _draw(recording, tape, path, look or Look())
+
+
+def _draw(recording: Recording, tape: Tape, path: Path, look: Look) -> None:
     length_s = (tape.length_s if look.length_s is None else look.length_s) + MARGIN_S
     width_inches = min(MAX_WIDTH_INCHES, max(MIN_WIDTH_INCHES, 4.0 + length_s * INCHES_PER_S))
     figure = Figure(figsize=(width_inches, HEIGHT_INCHES), dpi=DPI, layout="constrained")

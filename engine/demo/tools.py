@@ -66,7 +66,8 @@ def call(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def in_words(name: str, arguments: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[str, str]:
     """Say a call and its result in short, for people."""
-    given = "; ".join(", ".join(value) if isinstance(value, list) else str(value) for value in arguments.values())
+    shown = (value if isinstance(value, list) else [value] for value in arguments.values())
+    given = "; ".join(", ".join(map(str, each)) for each in shown)
     found = [str(value) for value in result.values() if value is not None]
     unit = " points" if name == "score_hand" and "score" in result else ""
     return f"{name}({given})", (", ".join(found[:1]) or "nothing") + unit

@@ -34,6 +34,10 @@ class TappedTransport:
             self._tell("server", message)
         return messages
 
+    async def ping(self) -> None:
+        """Ping."""
+        await self._transport.ping()
+
     async def close(self, deadline_s: float) -> None:
         """Close it."""
         await self._transport.close(deadline_s)

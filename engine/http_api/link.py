@@ -2,7 +2,7 @@
 
 import importlib
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ from engine.errors import (
     RemoteViolation,
     ServerReported,
 )
+from engine.secrets import Secrets
 from engine.transport.streams import default_context, words
 
 if TYPE_CHECKING:
@@ -74,34 +75,49 @@ class HttpLink:
         content: dict[str, Any] = {"files": files}
         if json is not None:
             content = {"content": to_json(json), "headers": [("Content-Type", "application/json")]}
+        if self._transport is None:
+            raise LocalMisuse("the HTTP client is not open | use it within `async with HttpApi(...) as api:`")
         try:
             with trio.fail_after(self._deadline_s):
-                async with self._answer(path, content) as answer:
+                who = await sign(self._client)
+                secrets = self._secrets(path, who)
+                async with self._answer(self._transport, path, who, content, secrets) as answer:
                     body = await _read(answer)
         except trio.TooSlowError as error:
             raise DeadlinePassed("http request", self._deadline_s) from error
         if not answer.is_success:
-            raise _refusal(answer.status_code, body)
+            raise _refusal(answer.status_code, secrets.masked(body.decode(errors="replace")).encode())
         return answer.headers, body
 
+    def _secrets(self, path: str, who: Sequence[tuple[str, str]]) -> Secrets:
+        """Collect what a server could repeat, as in `Incorrect API key provided: ...`."""
+        url = self._client.http_url(path)
+        return Secrets.to(url, who, self._client.proxy_to(url))
+
     @asynccontextmanager
-    async def _answer(self, path: str, content: dict[str, Any]) -> AsyncGenerator["httpx.Response", None]:
-        if self._transport is None:
-            raise LocalMisuse("the HTTP client is not open | use it within `async with HttpApi(...) as api:`")
+    async def _answer(
+        self,
+        transport: "httpx.AsyncHTTPTransport",
+        path: str,
+        who: Sequence[tuple[str, str]],
+        content: dict[str, Any],
+        secrets: Secrets,
+    ) -> AsyncGenerator["httpx.Response", None]:
         # As it comes, so that a small answer can't unpack to a large one.
         accept = [("Accept", "*/*"), ("Accept-Encoding", "identity")]
-        content["headers"] = [*await sign(self._client), *accept, *content.get("headers", ())]
+        content["headers"] = [*who, *accept, *content.get("headers", ())]
         request = self._httpx.Request("POST", self._client.http_url(path), **content)
         try:
-            answer = await self._transport.handle_async_request(request)
+            answer = await transport.handle_async_request(request)
             try:
                 yield answer
             finally:
                 await answer.aclose()
         except self._httpx.TransportError as error:
+            secrets.mask_error(error)
             why = _why(error)
-            who = "the proxy refused" if isinstance(error, self._httpx.ProxyError) else "the request failed"
-            raise ConnectionLost(f"{request.url.host}: {who}: {why}", reason=why) from error
+            what = "the proxy refused" if isinstance(error, self._httpx.ProxyError) else "the request failed"
+            raise ConnectionLost(f"{request.url.host}: {what}: {why}", reason=why) from error
 
 
 def _why(error: BaseException) -> str:

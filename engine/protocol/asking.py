@@ -18,6 +18,7 @@ from engine.protocol.outcomes import NO_ID
 from engine.protocol.pairs import guess, is_aside, is_out_of_band, signature
 from engine.protocol.requests import Requests
 from engine.protocol.response_gate import ResponseGate
+from engine.protocol.underway import Underway
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent, ConversationItemCreate, ResponseCancel, ResponseCreate
 from engine.wire.items import FunctionCallOutputItem
@@ -50,12 +51,14 @@ class Asking:
         composer: Numbers client events.
         gate: Has the order of the conversation's responses.
         requests: Finds what an answer answers.
+        underway: Follows items.
     """
 
-    def __init__(self, composer: Composer, gate: ResponseGate, requests: Requests) -> None:
+    def __init__(self, composer: Composer, gate: ResponseGate, requests: Requests, underway: Underway) -> None:
         self._composer = composer
         self._gate = gate
         self._requests = requests
+        self._underway = underway
         self._followed: dict[str, None] = {}
         self.apart: dict[str, None] = {}
         """Responses out of band whose events are set apart."""
@@ -87,7 +90,7 @@ class Asking:
 
     def item_sent(self, event: ConversationItemCreate) -> None:
         """Take note of an item on its way."""
-        self._gate.item_sent(event.event_id)
+        self._underway.sent(event)
         if isinstance(event.item, FunctionCallOutputItem):
             opened = self._gate.is_open(event.item.call_id)
             (self._gate.call_answered if opened else self._gate.answered_unseen)(event.item.call_id)
@@ -164,6 +167,13 @@ class Asking:
             del self.apart[response_id]
         return [Apart(response_id, each) if isinstance(each, _TOLD_APART) else each for each in effects]
 
+    def link_down(self, error: EngineError) -> list[Effect]:
+        """The connection is gone, and with it each response that was asked for by itself and had begun."""
+        ended: list[Effect] = [ResponseEnded(Response(id=response_id), error) for response_id in self._followed]
+        self._followed.clear()
+        self.apart.clear()
+        return ended
+
     def refused(self, details: ErrorDetails, now: float) -> list[Effect]:
         """Take an error; tells nothing when nobody waits for it."""
         event = self._requests.about(details)
@@ -171,9 +181,9 @@ class Asking:
             case ResponseCreate():
                 self._gate.refused(event.event_id, because_active=False)
             case ConversationItemCreate():
-                self._gate.item_refused(event.event_id)
+                self._underway.refused(event.event_id)
             case None if details.event_id is not None or guess(details) is ConversationItemCreate:
-                self._gate.item_refused(details.event_id)
+                self._underway.refused(details.event_id)
         answers = self._requests.refused(details)
         return [*answers, *self.due(now)] if event is not None else []
 

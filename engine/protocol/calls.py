@@ -6,12 +6,15 @@ anywhere (API reference). So a call counts as made when its item is done, or els
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import attrs
 
+from engine.wire.depth import is_deeper
 from engine.wire.items import FunctionCallItem
 from engine.wire.server import ResponseFunctionCallArgumentsDone
+
+V = TypeVar("V")
 
 
 @attrs.frozen
@@ -20,7 +23,7 @@ class Call:
 
     Attributes:
         call_id: As on the wire.
-        arguments: The JSON object, or None when the text holds none.
+        arguments: The JSON object, or None when the text holds none, or one that is nested too deep to be used.
     """
 
     call_id: str
@@ -29,23 +32,28 @@ class Call:
     item_id: str
 
 
+REMEMBERED: Final = 4096
+"""Calls, and responses that made some, that are kept in mind; past it the oldest is forgotten. What is told again of a
+call comes soon after it, and an hour has some hundreds of them."""
+
+
 class Calls:
     """Gathers what several events say of one call, and gives each call once."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._arguments: dict[str, ResponseFunctionCallArgumentsDone] = {}
-        self._told: set[str] = set()
-        self._responses: set[str] = set()
+        self._told: dict[str, None] = {}
+        self._responses: dict[str, None] = {}
 
     def begun(self, item: FunctionCallItem) -> None:
         """Keep the name that the call's item begins with."""
         if item.call_id is not None:
-            self._names[item.call_id] = item.name
+            _keep(self._names, item.call_id, item.name)
 
     def arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> None:
         """Keep the arguments, for a server that never says that the item is done."""
-        self._arguments[event.call_id] = event
+        _keep(self._arguments, event.call_id, event)
 
     def item_done(self, item: FunctionCallItem, response_id: str) -> Call | None:
         """Take the finished item; None when the call was told already, or never got whole."""
@@ -79,9 +87,15 @@ class Calls:
         self._names.pop(call_id, None)
         if call_id in self._told:
             return None
-        self._told.add(call_id)
-        self._responses.add(response_id)
+        _keep(self._told, call_id, None)
+        _keep(self._responses, response_id, None)
         return Call(call_id, name, _parse(arguments), item_id)
+
+
+def _keep(kept: dict[str, V], key: str, value: V) -> None:
+    kept[key] = value
+    if len(kept) > REMEMBERED:
+        del kept[next(iter(kept))]
 
 
 def _parse(arguments: str) -> dict[str, Any] | None:
@@ -91,4 +105,4 @@ def _parse(arguments: str) -> dict[str, Any] | None:
         value = json.loads(arguments)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not is_deeper(value) else None

@@ -30,6 +30,7 @@ from engine.protocol.effective import Effective
 from engine.protocol.effects import Effect, Opened, Rearm, Transmit
 from engine.protocol.history import History
 from engine.protocol.item_listener import ItemListener
+from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.life import Life
 from engine.protocol.mcp import Mcp
 from engine.protocol.mcp_listener import MCP_ITEMS, McpListener
@@ -38,10 +39,11 @@ from engine.protocol.session_listener import SessionListener
 from engine.protocol.speech_listener import SpeechListener
 from engine.protocol.states import Gate, Phase
 from engine.protocol.statistics import ConversationStatistics
+from engine.protocol.succession import Succession
 from engine.protocol.turns import Turns
 from engine.protocol.utterances import Utterances
 from engine.wire import server as wire
-from engine.wire.client import ClientEvent
+from engine.wire.client import ClientEvent, SessionUpdate
 
 _Handler = Callable[[Any, float], Sequence[Effect]]
 
@@ -56,32 +58,50 @@ class Conversation:
 
     def __init__(self, config: SessionConfig, connection_id: str) -> None:
         self._config = config
-        self._life = Life(connection_id, config.model)
+        self._life = Life(connection_id, config.model, survives=config.engine.on_timeout == "renew")
         self._oddities = Oddities()
         self.effective = Effective(config)
         """The settings as the service tells them."""
         self.history = History(limits.HISTORY_MAX_ITEMS)
         """The server's items."""
+        self.kept_speech = KeptSpeech(
+            config.engine.kept_speech_s * 1000, detects_turns=config.turn_detection is not None
+        )
+        """What the user said that has no words yet."""
         self._composer = Composer()
         self._ids = CallIds()
         self._turns = Turns(config, self._composer, self._ids, self._life.out_of_order)
         self._asking = self._turns.asking
         self._apart = self._asking.apart
         self._mcp = McpListener(self._turns.gate, self._turns.settle)
-        self._speech = SpeechListener(self.effective, self._turns)
-        self._session = SessionListener(self.effective, self._life, self._turns)
+        self._speech = SpeechListener(self.effective, self._turns, self.kept_speech)
+        self._utterances = Utterances(self.history, self.kept_speech)
+        self._session = SessionListener(self.effective, self._life, self._turns, self.kept_speech, self._is_echo)
         self._handlers: Mapping[type, _Handler] = {
             **self._session.handlers,
             **self._speech.handlers,
-            **ItemListener(self.history, self._turns, self._mcp).handlers,
+            **ItemListener(self.history, self._turns, self._mcp, self.kept_speech, self._is_echo).handlers,
             **self._mcp.handlers,
             **self._turns.handlers,
             wire.ResponseCreated: self._response_created,
             wire.ResponseOutputItemAdded: self._output_item,
             wire.ResponseOutputItemDone: self._output_item,
             wire.ResponseDone: self._response_done,
-            **Utterances(self.history).handlers,
+            **self._utterances.handlers,
         }
+        self._turns.requests.on_update = self._updated
+        self.succession = Succession(
+            config,
+            composer=self._composer,
+            effective=self.effective,
+            history=self.history,
+            turns=self._turns,
+            speech=self._speech,
+            kept=self.kept_speech,
+            utterances=self._utterances,
+            mcp=self._mcp,
+        )
+        """Moves the talk from connection to connection."""
 
     @property
     def phase(self) -> Phase:
@@ -100,6 +120,11 @@ class Conversation:
             return None
         both = (self._turns.gate.deadline, self._turns.requests.deadline)
         return min((each for each in both if each is not None), default=None)
+
+    @property
+    def is_open(self) -> bool:
+        """The service has opened the session, and it is not over."""
+        return self._life.phase is Phase.LIVE
 
     @property
     def standing(self) -> Standing:
@@ -131,6 +156,13 @@ class Conversation:
             playback_forgotten=self.playback.forgotten,
         )
 
+    def _is_echo(self, event: wire.ServerEvent) -> bool:
+        return self.succession.is_echo(event)
+
+    def _updated(self, update: SessionUpdate) -> None:
+        if update is not self._session.configured:
+            self.effective.accepted(update)
+
     # --- the application's side -------------------------------------------------------------------------------
 
     def begin(self) -> list[Effect]:
@@ -141,7 +173,7 @@ class Conversation:
         """
         items = [self._composer.add(item) for item in messages_to_items(self._config.history, self._ids.to_wire)]
         for added in items:
-            self._turns.gate.item_sent(added.event.event_id)
+            self._turns.underway.sent(added.event)
         configure = self._composer.configure(self._config.to_wire())
         self._session.configured = cast("ClientEvent", configure.event)
         return [configure, *items]
@@ -162,7 +194,7 @@ class Conversation:
                 added = self._submit_image(content)
             case _:
                 added = self._turns.answer(content)
-        self._turns.gate.item_sent(added.event.event_id)
+        self._turns.underway.sent(added.event)
         return [added, *self._turns.settle(now)]
 
     def ask(self, event: ClientEvent, now: float) -> Asked:
@@ -228,7 +260,7 @@ class Conversation:
         self._life.check_not_over()
         told = self._composer.add(message("system", text))
         self._turns.gate.want()
-        self._turns.gate.item_sent(told.event.event_id)
+        self._turns.underway.sent(told.event)
         return [told, *self._turns.settle(now)]
 
     @property
@@ -285,6 +317,15 @@ class Conversation:
             self._turns.gate.none_active()
         return [*told, *self._turns.settle(now)]
 
+    def speech_sent(self, kind: str, text: str, length_ms: float) -> None:
+        """Take note of the user's audio, or a turn's end, that is on the socket."""
+        if kind == "append":
+            self.kept_speech.sent(text, length_ms)
+        elif kind == "commit":
+            self.kept_speech.committed_by_hand(text)
+        else:
+            self.kept_speech.cleared_by_hand()
+
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""
         return self._session.link_ended(lost)
@@ -292,6 +333,8 @@ class Conversation:
     def _response_created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
         told = self._turns.handlers[wire.ResponseCreated](event, now)
         if not self._turns.is_aside(event.response.id):
+            self._speech.answered()
+            self.kept_speech.answering()
             self.mcp.response_began(event.response.id or "")
         return told
 
@@ -306,4 +349,6 @@ class Conversation:
     def _response_done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
         told = self._turns.handlers[wire.ResponseDone](event, now)
         aside = self._turns.is_aside(event.response.id)
+        if not aside and event.response.status == "completed":
+            self.kept_speech.answered()
         return [*told, *self._mcp.ended(event, now, aside=aside), *self._session.response_failed(event)]

@@ -3,6 +3,8 @@
 An output event of `engine.events` is itself the effect of delivering it.
 """
 
+from collections.abc import Container
+
 import attrs
 
 from engine.errors import EngineError
@@ -16,9 +18,25 @@ from engine.wire.translation import TranslationClientEvent
 
 @attrs.frozen
 class Transmit:
-    """Send this to the service."""
+    """Send this to the service.
+
+    Attributes:
+        event: What.
+        again: Another connection was sent it before, and is no more.
+    """
 
     event: ClientEvent | TranslationClientEvent
+    again: bool = False
+
+
+@attrs.frozen
+class AllBut:
+    """All responses but one."""
+
+    response_id: str
+
+    def __contains__(self, response_id: object) -> bool:
+        return response_id != self.response_id
 
 
 @attrs.frozen
@@ -27,9 +45,11 @@ class PurgeAudio:
 
     Attributes:
         kept: Responses whose audio stays: those outside the conversation, which the user does not interrupt.
+        by_user: The user has cut in; else it is a response that can't go on.
     """
 
-    kept: frozenset[str] = frozenset()
+    kept: Container[str] = frozenset()
+    by_user: bool = True
 
 
 @attrs.frozen
@@ -76,6 +96,17 @@ class Opened:
 
 
 @attrs.frozen
+class LinkOver:
+    """The connection is at its end, by the service's word; the session need not be.
+
+    Attributes:
+        error: What it said.
+    """
+
+    error: EngineError
+
+
+@attrs.frozen
 class End:
     """The session is over.
 
@@ -99,5 +130,6 @@ Effect = (
     | ResponseEnded
     | Rearm
     | Opened
+    | LinkOver
     | End
 )

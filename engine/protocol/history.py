@@ -35,6 +35,11 @@ class HistoryItem:
     audio_ms: float | None = None
 
     @property
+    def id(self) -> str:
+        """Its id; an item without one is not kept."""
+        return self.item.id or ""
+
+    @property
     def transcript(self) -> str:
         """All its words."""
         return " ".join(text for _, text in self.words if text)
@@ -50,6 +55,12 @@ class HistoryItem:
             return self.transcript
         return _beginning(self.transcript, self.heard_ms / self.audio_ms if self.audio_ms else 0.0)
 
+    @property
+    def heard_words(self) -> list[str]:
+        """The words that were heard, in the pieces that have some; of audio that was cut, in one."""
+        pieces = [text for _, text in self.words] if self.heard_ms is None else [self.heard_transcript]
+        return [text for text in pieces if text]
+
 
 def _beginning(text: str, share: float) -> str:
     end = int(len(text) * share)
@@ -60,6 +71,9 @@ def _beginning(text: str, share: float) -> str:
         cut = cut[: max((index for index, letter in enumerate(cut) if letter.isspace()), default=0)]
     return cut.rstrip()
 
+
+PIECES_MAX: Final = 128
+"""Pieces of one item whose words are kept; the service's have one or two. Each costs a pass over all of them."""
 
 _DELETED_KEPT: Final = 64
 """Ids of deleted items that are kept, to know the late end of one."""
@@ -171,17 +185,12 @@ class History:
         words that nobody heard, calls that are not whole, results of calls that were forgotten, tools that an MCP
         server listed, and approvals. The service is not told whether a result was an error, so all say "success".
         """
-        return messages((self._items[item_id].item, self._pieces(item_id)) for item_id in self._order)
-
-    def _pieces(self, item_id: str) -> list[str]:
-        held = self._items[item_id]
-        pieces = [text for _, text in held.words] if held.heard_ms is None else [held.heard_transcript]
-        return [text for text in pieces if text]
+        return messages((held.item, held.heard_words) for held in self)
 
 
 def _merged(words: tuple[tuple[int, str], ...], newer: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
     """Put words in place of others, but nothing in place of some."""
-    return tuple(sorted({**dict(words), **{index: text for index, text in newer if text}}.items()))
+    return tuple(sorted({**dict(words), **{index: text for index, text in newer if text}}.items()))[:PIECES_MAX]
 
 
 def _without_media(item: Item) -> Item:

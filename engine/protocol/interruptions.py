@@ -32,7 +32,7 @@ class Interruptions:
     def __init__(self, playback: Playback, composer: Composer) -> None:
         self._playback = playback
         self._composer = composer
-        self._out: dict[str, str | None] = {}
+        self._out: dict[str, tuple[str | None, Cut]] = {}
         self._waiting: dict[str, list[Cut]] = {}
         self.truncated = 0
         """Truncations and deletions sent."""
@@ -64,7 +64,7 @@ class Interruptions:
             effect = self._composer.truncate(cut.item_id, cut.content_index, cut.heard_ms)
         else:
             effect = self._composer.delete(cut.item_id)
-        self._out[cut.item_id] = effect.event.event_id
+        self._out[cut.item_id] = (effect.event.event_id, cut)
         if len(self._out) > _OUT_MAX:
             del self._out[next(iter(self._out))]
         self.truncated += 1
@@ -73,6 +73,13 @@ class Interruptions:
     def settled(self, item_id: str) -> None:
         """Note that the service has done it."""
         self._out.pop(item_id, None)
+
+    def link_down(self) -> list[Cut]:
+        """The connection is gone: nothing is answered any more. Gives what the service may not have done."""
+        waiting = [*(cut for _, cut in self._out.values()), *(cut for cuts in self._waiting.values() for cut in cuts)]
+        self._out.clear()
+        self._waiting.clear()
+        return waiting
 
     def refused(self, error: ErrorDetails) -> bool:
         """Tell whether an error answers one of these."""
@@ -85,6 +92,6 @@ class Interruptions:
 
     def _answered(self, error: ErrorDetails) -> str | None:
         if error.event_id is not None:
-            return next((item_id for item_id, event_id in self._out.items() if event_id == error.event_id), None)
+            return next((item_id for item_id, (event_id, _) in self._out.items() if event_id == error.event_id), None)
         known = error.code in _CODES or (error.message or "").startswith(_WORDS)
         return next(iter(self._out), None) if known else None

@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.protocol.effects import Effect
 from engine.protocol.history import PLACED_FIRST, History
+from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.mcp_listener import MCP_ITEMS, McpListener
 from engine.protocol.turns import Turns
 from engine.wire import server as wire
@@ -18,9 +19,20 @@ class ItemListener:
         history: The mirror.
         turns: Told of items that have arrived, and of those that were cut.
         mcp: Told of items of MCP servers.
+        kept: Told of items that are gone.
+        is_echo: Tells of an event whether it only answers what this connection was told of the talk.
     """
 
-    def __init__(self, history: History, turns: Turns, mcp: McpListener) -> None:
+    def __init__(
+        self,
+        history: History,
+        turns: Turns,
+        mcp: McpListener,
+        kept: KeptSpeech,
+        is_echo: Callable[[Any], bool],
+    ) -> None:
+        self._kept = kept
+        self._is_echo = is_echo
         self._history = history
         self._turns = turns
         self._asking = turns.asking
@@ -35,10 +47,12 @@ class ItemListener:
         }
 
     def _item(self, event: wire.PlacedItemEvent, now: float) -> Sequence[Effect]:
+        if self._is_echo(event):
+            return ()
         first = self._asking.put_first(event.item.id)
         self._history.put(event.item, PLACED_FIRST if first else event.previous_item_id)
         if not isinstance(event, wire.ConversationItemDone) and _is_the_clients(event.item):
-            self._turns.gate.item_seen()
+            self._turns.underway.seen()
         return [*self._asking.answered(event, now), *self._mcp.item(event, event.item, None, now, done=False)]
 
     def _truncated(self, event: wire.ConversationItemTruncated, now: float) -> Sequence[Effect]:
@@ -50,7 +64,10 @@ class ItemListener:
         return self._asking.answered(event, now)
 
     def _deleted(self, event: wire.ConversationItemDeleted, now: float) -> Sequence[Effect]:
+        if self._is_echo(event):
+            return ()
         self._history.deleted(event.item_id)
+        self._kept.deleted(event.item_id)
         self._turns.interruptions.settled(event.item_id)
         return self._asking.answered(event, now)
 

@@ -11,7 +11,7 @@ from engine.counting import NameCounts
 from engine.errors import ConnectionLost, EngineError, RemoteViolation, ServerReported, SessionEnded
 from engine.events import BidiConnectionStartEvent, BidiErrorEvent
 from engine.protocol import server_errors
-from engine.protocol.effects import Effect, End, Opened
+from engine.protocol.effects import Effect, End, LinkOver, Opened
 from engine.protocol.states import PHASES, Phase, PhaseSignal
 from engine.wire.response import ErrorDetails
 from engine.wire.server import ErrorReported
@@ -28,9 +28,11 @@ class Life:
     Args:
         connection_id: Names the session in its first event.
         model: Told there.
+        survives: The session may outlive its connection, as when the service says that its time is over.
     """
 
-    def __init__(self, connection_id: str, model: str) -> None:
+    def __init__(self, connection_id: str, model: str, *, survives: bool = False) -> None:
+        self._survives = survives
         self._connection_id = connection_id
         self._model = model
         self._early: list[Effect] = []
@@ -93,6 +95,8 @@ class Life:
         details = event.error
         error = server_errors.reported(details)
         if details.code == server_errors.SESSION_EXPIRED:
+            if self._survives and self.phase is Phase.LIVE:
+                return [LinkOver(server_errors.expired(error.message, error))]
             return self.over(PhaseSignal.FATAL_ERROR, End("timeout", server_errors.expired(error.message, error)))
         said = {"type": details.type, "param": details.param, "client_event_id": details.event_id}
         told = BidiErrorEvent(error, said, event_id=event.event_id, received_at=now)

@@ -81,9 +81,32 @@ class Mcp:
         return dict(self._servers)
 
     @property
+    def is_busy(self) -> bool:
+        """Tell whether a call runs, or an approval is waited for."""
+        return bool(self._calls or self._approvals or self._approved)
+
+    @property
     def approvals(self) -> frozenset[str]:
         """Requests for approval that wait for their answer."""
         return frozenset(self._approvals)
+
+    # --- from one connection to the next ------------------------------------------------------------------------
+
+    def link_down(self) -> tuple[list[McpEvent], bool]:
+        """The connection is gone, and all that was under way on it: calls have failed, approvals can't be given.
+
+        What is on offer stands until the next connection has listed it anew.
+
+        Returns:
+            What to tell, and whether results that were waited for were to be answered.
+        """
+        told: list[McpEvent] = [_call_event(held.item, "failed", held.response_id) for held in self._calls.values()]
+        wants_answer = any(work.done for work in self._work.values())
+        for held in self._calls.values():
+            _keep(self._told, held.item.id or "", None)
+        for kept in (self._lists, self._calls, self._approvals, self._approved, self._work):
+            kept.clear()
+        return told, wants_answer
 
     # --- what is on offer ---------------------------------------------------------------------------------------
 
@@ -146,7 +169,7 @@ class Mcp:
     def _begin(self, item: McpCallItem, response_id: str | None) -> str:
         item_id, owner = item.id or "", response_id or self._latest
         _keep(self._calls, item_id, _Call(item, owner))
-        self._work_of(owner).open.add(item_id)
+        self._open(owner, item_id)
         self._close_approval(item)
         return owner
 
@@ -174,12 +197,14 @@ class Mcp:
         for work in self._work.values():
             work.open.discard(item_id)
 
-    def _work_of(self, response_id: str) -> _Work:
+    def _open(self, response_id: str, item_id: str) -> None:
+        """A response has this left to be done; past the bound it is not waited for."""
         work = self._work.get(response_id)
         if work is None:
             work = _Work()
             _keep(self._work, response_id, work)
-        return work
+        if len(work.open) < REMEMBERED:
+            work.open.add(item_id)
 
     # --- approvals ----------------------------------------------------------------------------------------------
 
@@ -190,7 +215,7 @@ class Mcp:
             return []
         _keep(self._approvals, request_id, item)
         _keep(self._told, request_id, None)
-        self._work_of(owner).open.add(request_id)
+        self._open(owner, request_id)
         told = McpApprovalRequestEvent(
             request_id=request_id,
             server_label=item.server_label,

@@ -81,6 +81,18 @@ class McpListener:
         self.mcp.response_done(response.id or "", wants_answer=wants_answer)
         return self._follow(_with_identity([each for events in told for each in events], event, now), now)
 
+    def link_down(self, now: float) -> list[Effect]:
+        """The connection is gone."""
+        told, wants_answer = self.mcp.link_down()
+        if wants_answer:
+            self._gate.want()
+        return [attrs.evolve(each, received_at=now) for each in told]
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a call runs, or an approval is waited for."""
+        return self.mcp.is_busy
+
     def _follow(self, told: list[Effect], now: float) -> list[Effect]:
         if self.mcp.follow_up():
             self._gate.want()

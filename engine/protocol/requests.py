@@ -5,8 +5,8 @@ do not (`session.updated`), and an error often leaves out the client event that 
 own id first, then by what it is about, then by order among those of its kind, for one connection is served in order.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, cast
 
 import attrs
 
@@ -75,6 +75,9 @@ class Requests:
         self._pending: list[_Pending] = []
         self._given_up: dict[str, None] = {}
         self._tickets = 0
+        self._is_down = False
+        self.on_update: Callable[[client.SessionUpdate], None] = lambda _: None
+        """Told of each change of settings that the service has taken."""
 
     def __len__(self) -> int:
         return sum(pending.ticket is not None for pending in self._pending)
@@ -113,6 +116,8 @@ class Requests:
         An update waits while one of the same setting is unanswered. Responses of the conversation are not given: the
         gate has their order.
         """
+        if self._is_down:
+            return []
         self._forget_noted(now)
         going: list[ClientEvent] = []
         for index, pending in enumerate(self._pending):
@@ -188,6 +193,9 @@ class Requests:
         found = [each for each in self._sent(kind) if matches(each.event, event)]
         going = found if kind in SHARED else found[:1]
         answers = self._over(going, lambda _: (value(event), None))
+        if isinstance(event, server.SessionUpdated):
+            for each in going:
+                self.on_update(cast("client.SessionUpdate", each.event))
         if isinstance(event, server.ResponseDone):
             self._stopped(going, event.response.id)
         return answers
@@ -241,6 +249,30 @@ class Requests:
         if len(self._given_up) > GIVEN_UP_MAX:
             del self._given_up[next(iter(self._given_up))]
 
+    # --- from one connection to the next ----------------------------------------------------------------------
+
+    def link_down(self) -> tuple[list[ClientEvent], list[Answered]]:
+        """The connection is gone: what can be asked on another waits for it.
+
+        Returns:
+            What can't: for whoever does by himself what the service may not have done any more; and its answers.
+        """
+        self._is_down = True
+        moot = [each for each in self._pending if type(each.event) in _MOOT and each.sent_at is not None]
+        kept = [each for each in self._pending if each not in moot and (each.ticket is not None or _is_update(each))]
+        for each in kept:
+            each.sent_at = None
+        self._pending = kept
+        answers = [Answered(each.ticket, _MOOT[type(each.event)](each.event)) for each in moot if each.ticket]
+        return [each.event for each in moot], answers
+
+    def link_up(self, now: float) -> None:
+        """There is a connection again. It is told all items on their way by whoever follows those."""
+        self._is_down = False
+        for each in self._pending:
+            if isinstance(each.event, client.ConversationItemCreate):
+                each.sent_at = now
+
     def close(self, error: Callable[[], EngineError]) -> list[Answered]:
         """Give up all that is left; each gets an error of its own."""
         return self._over(list(self._pending), lambda _: (None, error()))
@@ -259,6 +291,13 @@ class Requests:
         return next((each for each in self._pending if event_id is not None and each.event.event_id == event_id), None)
 
 
+_MOOT: Final[Mapping[type, Callable[[Any], Any]]] = {
+    client.ResponseCancel: lambda _: False,
+    client.ConversationItemTruncate: lambda event: event.audio_end_ms,
+    client.ConversationItemDelete: lambda _: None,
+}
+"""What is of no use on another connection, which is told the talk as it is meant to be; and how each is answered."""
+
 _NOTED: Final = frozenset(
     {
         client.SessionUpdate,
@@ -269,6 +308,10 @@ _NOTED: Final = frozenset(
     }
 )
 """Requests whose answer, or whose error without a name, could be taken for another's."""
+
+
+def _is_update(pending: _Pending) -> bool:
+    return isinstance(pending.event, client.SessionUpdate)
 
 
 def _passes_the_gate(event: ClientEvent) -> bool:

@@ -11,14 +11,11 @@ go on.
 """
 
 from collections import deque
-from typing import Final
 
 from engine.limits import TOOL_RESULT_DEADLINE_S
 from engine.protocol.states import GATES, Gate, GateSignal
 from engine.protocol.statistics import GateStatistics
-
-UNSEEN_MAX: Final = 256
-"""Items on their way that are followed at once; a server that never says that it has added one is not waited for."""
+from engine.protocol.underway import Underway
 
 
 class ResponseGate:
@@ -27,13 +24,17 @@ class ResponseGate:
     Args:
         deadline_s: How long a request may stay unanswered, and the end of a spoken turn without its response.
         held_s: How long calls without a result may hold a request that is owed.
+        underway: Items that the service has not seen yet, and that a response which begins now does not answer.
     """
 
-    def __init__(self, deadline_s: float, held_s: float = TOOL_RESULT_DEADLINE_S) -> None:
+    def __init__(
+        self, deadline_s: float, held_s: float = TOOL_RESULT_DEADLINE_S, underway: Underway | None = None
+    ) -> None:
         self._deadline_s = deadline_s
         self._held_s = held_s
         self._held_since: float | None = None
-        self._unseen: deque[str | None] = deque(maxlen=UNSEEN_MAX)
+        self._underway = underway if underway is not None else Underway()
+        self._is_down = False
         self._user_speaks = False
         self._turn_ended_at: float | None = None
         self._polite_since: float | None = None
@@ -46,6 +47,7 @@ class ResponseGate:
         self._repeat = True
         self._asked_at: float | None = None
         self._active_id: str | None = None
+        self._asked_for_active = False
         self._presumed = False
         self._calls: dict[str, str] = {}
         self._answered: set[str] = set()
@@ -90,22 +92,6 @@ class ResponseGate:
             open_calls=len(self._calls),
             in_line=len(self._line),
         )
-
-    def item_sent(self, event_id: str | None = None) -> None:
-        """Note that an item of ours is on its way to the conversation."""
-        self._unseen.append(event_id)
-
-    def item_seen(self) -> None:
-        """Note that the service has added an item of ours; it takes them in order."""
-        if self._unseen:
-            self._unseen.popleft()
-
-    def item_refused(self, event_id: str | None) -> None:
-        """Note that the service will not add an item of ours: the oldest on its way, where the error names none."""
-        if event_id is None:
-            self.item_seen()
-        elif event_id in self._unseen:
-            self._unseen.remove(event_id)
 
     def want(self) -> None:
         """Owe a response."""
@@ -212,13 +198,14 @@ class ResponseGate:
         """
         if asked:
             self._forget_request()
-        elif not self._unseen:
+        elif not self._underway:
             self._owed = False
         self._presumed = self._state is Gate.REQUESTED and not asked
         self._asked_at = None
         self._user_speaks = False
         self._turn_ended_at = None
         self._active_id = response_id
+        self._asked_for_active = asked
         self._move(GateSignal.CREATED)
 
     def done(self, response_id: str | None) -> None:
@@ -325,13 +312,51 @@ class ResponseGate:
         if response_id != self._holding:
             self._holding = None
 
+    # --- from one connection to the next ----------------------------------------------------------------------
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Tell whether a spoken turn is over that the service is to answer by itself, and has not begun to."""
+        return self._turn_ended_at is not None
+
+    def link_down(self, *, interrupted: bool) -> None:
+        """There is no connection any more: what was under way on it is owed anew, once there is another.
+
+        That is a request without an answer; and an answer without an end, unless the results of its calls will ask for
+        one. Who has asked for a response by itself, and has its beginning, can ask anew.
+
+        Args:
+            interrupted: The active response was to end, for the user has cut in.
+        """
+        if self._state is Gate.REQUESTED:
+            self._repeat = True
+            self._again()
+        elif self._cut_short() and not interrupted:
+            self._owe()
+        self._forget_request()
+        self._is_down = True
+        self._active_id = None
+        self._presumed = self._user_speaks = False
+        self._turn_ended_at = self._held_since = self._polite_since = None
+        self._state = Gate.FREE
+
+    def link_up(self) -> None:
+        """There is a connection again."""
+        self._is_down = False
+
+    def _cut_short(self) -> bool:
+        """Tell whether an answer to the talk is active that nothing else will ask for again."""
+        if self._state is not Gate.ACTIVE or self._asked_for_active:
+            return False
+        return self._active_id is None or self._active_id not in {*self._calls.values(), self._holding}
+
     def _owe(self) -> None:
         if not self._owed:
             self._owed = True
             self._owed_behind = len(self._line)
 
     def _may_ask(self) -> bool:
-        return self._state is Gate.FREE and not self._user_speaks
+        return self._state is Gate.FREE and not self._user_speaks and not self._is_down
 
     def _held(self) -> bool:
         return self._holding is not None and self._holding in self._calls.values()

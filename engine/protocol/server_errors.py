@@ -23,10 +23,17 @@ FATAL: Final = frozenset(
 )
 """The service ends the session, and to try again would not help."""
 
+COMMIT_EMPTY: Final = "input_audio_buffer_commit_empty"
 RESPONSE_ACTIVE: Final = "conversation_already_has_active_response"
 SESSION_EXPIRED: Final = "session_expired"
 EXPIRY_WORDS: Final = "maximum duration"
 """In the close reason of an expired session, which comes with the clean code 1001."""
+
+PASSING: Final = frozenset({"inference_rate_limit_exceeded", "rate_limit_exceeded", "server_error", SESSION_EXPIRED})
+"""To connect again may help: the service's own fault, a rate that was too high, a session whose time is over."""
+
+PASSING_TYPES: Final = frozenset({"server_error"})
+"""As `PASSING`, of `error.type`: the service's own faults have this one whatever their code."""
 
 
 def reported(details: ErrorDetails) -> ServerReported:

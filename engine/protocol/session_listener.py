@@ -7,6 +7,7 @@ from engine.errors import ConnectionLost, SessionEnded
 from engine.protocol import server_errors
 from engine.protocol.effective import Effective
 from engine.protocol.effects import Effect, End
+from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.life import Life
 from engine.protocol.requests import Answered
 from engine.protocol.turns import Turns
@@ -22,12 +23,23 @@ class SessionListener:
         effective: Keeps the settings.
         life: Says whether an error ends the session.
         turns: Told of refused requests.
+        kept: Told how turns are found.
+        is_echo: Told of errors, which may be about what this connection was told of the talk.
 
     Attributes:
         configured: The session's first settings, as they are sent when it begins.
     """
 
-    def __init__(self, effective: Effective, life: Life, turns: Turns) -> None:
+    def __init__(
+        self,
+        effective: Effective,
+        life: Life,
+        turns: Turns,
+        kept: KeptSpeech,
+        is_echo: Callable[[Any], bool],
+    ) -> None:
+        self._kept = kept
+        self._is_echo = is_echo
         self._effective = effective
         self._life = life
         self._turns = turns
@@ -41,6 +53,7 @@ class SessionListener:
 
     def _session(self, event: wire.SessionCreated | wire.SessionUpdated, now: float) -> Sequence[Effect]:
         self._effective.told(event)
+        self._kept.detects_turns, self._kept.transcribes = self._effective.detects_turns, self._effective.transcribes
         if isinstance(event, wire.SessionCreated) and self.configured is not None:
             self._turns.requests.note(self.configured, now)
         answers = self._asking.answered(event, now)
@@ -54,6 +67,9 @@ class SessionListener:
 
     def _error(self, event: wire.ErrorReported, now: float) -> Sequence[Effect]:
         details = event.error
+        self._is_echo(event)
+        if details.code == server_errors.COMMIT_EMPTY:
+            self._kept.commit_refused()
         if details.code in server_errors.BENIGN:
             return self._not_active(details, now)
         if self._turns.interruptions.refused(details) or self._lost_race(details):

@@ -6,6 +6,7 @@ from typing import Any
 from engine.events import BidiInterruptionEvent
 from engine.protocol.effective import Effective
 from engine.protocol.effects import Effect, Rearm
+from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.states import SPEECHES, Speech, SpeechSignal
 from engine.protocol.turns import Turns
 from engine.wire import server as wire
@@ -17,15 +18,20 @@ class SpeechListener:
     Args:
         effective: Says whether speech interrupts, and whether the service answers it.
         turns: The model's side.
+        kept: Keeps the speech.
     """
 
-    def __init__(self, effective: Effective, turns: Turns) -> None:
+    def __init__(self, effective: Effective, turns: Turns, kept: KeptSpeech) -> None:
         self._effective = effective
         self._turns = turns
+        self._kept = kept
         self._speech = Speech.SILENT
+        self.turn_item: str | None = None
+        """The user's last turn, until it is answered."""
         self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
             wire.InputAudioBufferSpeechStarted: self._started,
             wire.InputAudioBufferSpeechStopped: self._stopped,
+            wire.InputAudioBufferCommitted: self._committed,
             wire.InputAudioBufferCleared: self._cleared,
         }
 
@@ -36,18 +42,35 @@ class SpeechListener:
 
     def _started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
         self._move(SpeechSignal.STARTED)
+        self._kept.began(event.audio_start_ms, event.item_id)
         self._turns.gate.turn_began()
         self._turns.cuts = self._effective.interrupts
         told = BidiInterruptionEvent("user_speech", item_id=event.item_id, event_id=event.event_id, received_at=now)
         return self._turns.interrupt(now, told) if self._effective.interrupts else [told]
 
-    def _stopped(self, _: wire.InputAudioBufferSpeechStopped, now: float) -> Sequence[Effect]:
+    def _stopped(self, event: wire.InputAudioBufferSpeechStopped, now: float) -> Sequence[Effect]:
         self._move(SpeechSignal.STOPPED)
+        self._kept.stopped(event.audio_end_ms, event.item_id)
         self._turns.gate.turn_ended(now, answered=self._effective.answers)
         return [Rearm(), *self._turns.settle(now)]
 
+    def _committed(self, event: wire.InputAudioBufferCommitted, _: float) -> Sequence[Effect]:
+        self._kept.committed(event.item_id)
+        self.turn_item = event.item_id
+        return ()
+
+    def answered(self) -> None:
+        """A response of the conversation has begun: it answers the user's last turn."""
+        self.turn_item = None
+
+    def link_down(self) -> None:
+        """The connection is gone: who speaks is heard anew by the next one."""
+        self._speech = Speech.SILENT
+        self.turn_item = None
+
     def _cleared(self, _: wire.InputAudioBufferCleared, now: float) -> Sequence[Effect]:
         self._move(SpeechSignal.CLEARED)
+        self._kept.cleared()
         self._turns.gate.turn_ended(now, answered=False)
         return self._turns.settle(now)
 

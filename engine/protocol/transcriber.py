@@ -10,8 +10,10 @@ from engine.events import BidiErrorEvent, TextSoFar
 from engine.events.listening import SpeechCommittedEvent, SpeechStartedEvent, SpeechStoppedEvent, TranscriptEvent
 from engine.protocol.composer import Composer
 from engine.protocol.effects import Effect, Transmit
+from engine.protocol.growing import grow
 from engine.protocol.life import Handle, Life
 from engine.protocol.server_errors import reported
+from engine.protocol.states import Phase
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent
 from engine.wire.codec import to_object
@@ -35,6 +37,8 @@ class Transcriber:
     def __init__(self, config: TranscriptionConfig, connection_id: str) -> None:
         self._config = config
         self._life = Life(connection_id, config.model)
+        self.succession = None
+        """The session ends with its connection."""
         self._composer = Composer()
         self._so_far: dict[tuple[str, int], list[str]] = {}
         self.forgotten_turns = 0
@@ -54,6 +58,14 @@ class Transcriber:
             wire.ConversationItemInputAudioTranscriptionFailed: self._failed,
             wire.UnknownServerEvent: self._unknown,
         }
+
+    @property
+    def is_open(self) -> bool:
+        """The service has opened the session, and it is not over."""
+        return self._life.phase is Phase.LIVE
+
+    def speech_sent(self, kind: str, text: str, length_ms: float) -> None:
+        """Take note of audio that is on the socket: nothing is made of it."""
 
     # --- the application's side -------------------------------------------------------------------------------
 
@@ -123,9 +135,7 @@ class Transcriber:
         if place not in self._so_far and len(self._so_far) >= OPEN_TURNS_MAX:
             del self._so_far[next(iter(self._so_far))]
             self.forgotten_turns += 1
-        pieces = self._so_far.setdefault(place, [])
-        pieces.append(text)
-        return TextSoFar(pieces)
+        return TextSoFar(grow(self._so_far, place, text))
 
     def _segment(self, event: wire.ConversationItemInputAudioTranscriptionSegment, now: float) -> Sequence[Effect]:
         pieces = self._so_far.get((event.item_id, event.content_index))

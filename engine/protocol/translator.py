@@ -9,7 +9,7 @@ from engine.errors import ConnectionLost, DeadlinePassed, EngineError
 from engine.events.listening import TranslatedAudioEvent, TranslationTextEvent
 from engine.protocol.effects import AudioDone, Effect, End, Rearm, Transmit
 from engine.protocol.life import Handle, Life
-from engine.protocol.states import PhaseSignal
+from engine.protocol.states import Phase, PhaseSignal
 from engine.wire import translation as wire
 from engine.wire.record import Record
 from engine.wire.server import ErrorReported, UnknownServerEvent
@@ -35,6 +35,8 @@ class Translator:
         self._config = config
         self._shape = config.audio.wire_shape
         self._life = Life(connection_id, config.model)
+        self.succession = None
+        """The session ends with its connection."""
         self._finishing_at: float | None = None
         self._sent = 0
         self.held_back: Callable[[], bool] = lambda: False
@@ -56,6 +58,14 @@ class Translator:
         if self._finishing_at is None or self._life.end is not None:
             return None
         return self._finishing_at + FINISH_DEADLINE_S
+
+    @property
+    def is_open(self) -> bool:
+        """The service has opened the session, and it is not over."""
+        return self._life.phase is Phase.LIVE
+
+    def speech_sent(self, kind: str, text: str, length_ms: float) -> None:
+        """Take note of audio that is on the socket: nothing is made of it."""
 
     # --- the application's side -------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from engine.protocol.interruptions import Interruptions
 from engine.protocol.outcomes import NO_ID, complete_event, usage_event
 from engine.protocol.requests import Requests
 from engine.protocol.response_gate import ResponseGate
+from engine.protocol.underway import Underway
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent, ConversationItemCreate, ResponseCreate
 from engine.wire.items import FunctionCallItem, FunctionCallOutputItem
@@ -61,11 +62,13 @@ class Turns:
         self._aside: dict[str, None] = {}
         self._ended: dict[str, None] = {}
         limits = config.engine
-        self.gate = ResponseGate(limits.response_request_deadline_s, limits.tool_result_deadline_s)
+        self.underway = Underway()
+        """Items on their way."""
+        self.gate = ResponseGate(limits.response_request_deadline_s, limits.tool_result_deadline_s, self.underway)
         """When a response may be asked for."""
         self.requests = Requests(limits.request_deadline_s, limits.response_request_deadline_s)
         """What the application has asked for by itself."""
-        self.asking = Asking(composer, self.gate, self.requests)
+        self.asking = Asking(composer, self.gate, self.requests, self.underway)
         """How it does."""
         self._apart = self.asking.apart
         self.has_spoken = False
@@ -139,6 +142,16 @@ class Turns:
         kept = frozenset(self._aside)
         cancelling = self.gate.active_id if cancelled else None
         return [PurgeAudio(kept), told, *self.interruptions.cut_in(now, kept, cancelling)]
+
+    def is_silenced(self, response_id: str) -> bool:
+        """Tell whether the user has cut in on a response."""
+        return response_id in self._silenced
+
+    def forget(self, response_id: str) -> None:
+        """A response will not end: it counts as ended, and what it was about to call is forgotten."""
+        self._calls.response_done(response_id, (), completed=False)
+        if response_id != NO_ID:
+            _remember(self._ended, response_id)
 
     def cancel(self, now: float) -> list[Effect]:
         """Stop the active response, if there is one."""
@@ -291,7 +304,7 @@ class Turns:
         details = {"toolUseId": self._ids.to_application(call.call_id), "name": call.name}
         told = BidiErrorEvent(error, details, response_id=response_id, item_id=call.item_id, received_at=now)
         answer = self._answer(call.call_id, tool_output([{"text": text}], call.call_id))
-        self.gate.item_sent(answer.event.event_id)
+        self.underway.sent(answer.event)
         return (told, answer, *self.settle(now))
 
     def _answer(self, call_id: str, output: str) -> Transmit:

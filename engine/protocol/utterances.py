@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent, Role, TextSoFar
 from engine.protocol.effects import Effect
+from engine.protocol.growing import grow
 from engine.protocol.history import History
+from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.server_errors import reported
 from engine.wire import server as wire
 
@@ -20,10 +22,12 @@ class Utterances:
 
     Args:
         history: Told what was said in each item.
+        kept: Told which speech has words.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, kept: KeptSpeech) -> None:
         self._history = history
+        self._kept = kept
         self._so_far: dict[tuple[str, int], list[str]] = {}
         self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
             wire.ResponseOutputAudioTranscriptDelta: self._spoken,
@@ -56,6 +60,7 @@ class Utterances:
         return (_told(event, text, "user", so_far, now, is_final=False),)
 
     def _heard(self, event: wire.ConversationItemInputAudioTranscriptionCompleted, now: float) -> Sequence[Effect]:
+        self._kept.transcribed(event.item_id)
         return self._final(event, event.transcript, "user", now)
 
     def _heard_segment(
@@ -67,12 +72,19 @@ class Utterances:
 
     def _not_heard(self, event: wire.ConversationItemInputAudioTranscriptionFailed, now: float) -> Sequence[Effect]:
         self._so_far.pop((event.item_id, event.content_index), None)
+        self._kept.transcription_failed(event.item_id)
         details = {"type": event.error.type, "param": event.error.param, "client_event_id": None}
         return (
             BidiErrorEvent(
                 reported(event.error), details, item_id=event.item_id, event_id=event.event_id, received_at=now
             ),
         )
+
+    def link_down(self) -> None:
+        """Nothing that grows comes to its end any more: what was said of it stays in the history."""
+        for (item_id, index), pieces in self._so_far.items():
+            self._history.said(item_id, "".join(pieces), index)
+        self._so_far.clear()
 
     def _final(self, event: Any, text: str, role: Role, now: float) -> Sequence[Effect]:
         self._so_far.pop((event.item_id, event.content_index), None)
@@ -82,10 +94,9 @@ class Utterances:
         return (_told(event, text, role, text, now, is_final=True),)
 
     def _grow(self, place: tuple[str, int], delta: str) -> TextSoFar:
-        pieces = self._so_far.setdefault(place, [])
+        pieces = grow(self._so_far, place, delta)
         if len(self._so_far) > _MOST_OPEN:
             del self._so_far[next(iter(self._so_far))]
-        pieces.append(delta)
         return TextSoFar(pieces)
 
 

@@ -18,6 +18,13 @@ from engine.recording.format import BrokenLine, End, Entry, Header, Line, Link, 
 LINE_MAX_BYTES: Final = MESSAGE_HARD_MAX_BYTES + 2**20
 """Longest line that is read: the largest message that a connection takes, and what stands beside it."""
 
+READ_MAX_BYTES: Final = 2 * 2**30
+"""Largest recording that is read, unpacked: twice what the recorder writes. A small compressed file can unpack to any
+size, and a recording is held in memory as a whole."""
+
+ENTRY_BYTES: Final = 512
+"""What a line counts for beside its text: many short ones take more memory than their text."""
+
 READ_BYTES: Final = 2**18
 """One read of the file."""
 
@@ -161,28 +168,35 @@ def _salvaged(stream: "zlib._Decompress", data: bytes) -> Iterator[bytes]:
             yield stream.decompress(data[start : start + 1])
 
 
-def read_recording(path: str | Path) -> Recording:
+def read_recording(path: str | Path, *, max_bytes: int = READ_MAX_BYTES) -> Recording:
     """Read a recording of the engine, or one of the shape `{"dir": ..., "event": {...}}` a line; gzip or not.
 
     It is held in memory as a whole.
 
+    Args:
+        path: The file.
+        max_bytes: The most that is read, unpacked; each line counts for `ENTRY_BYTES` more than its text.
+
     Raises:
         ConfigError: The file can't be read, or a line in its middle is broken. A last line that is not whole, as a
             crash leaves it, is left out and told by `Recording.torn`.
-        LimitExceeded: A line is longer than any message.
+        LimitExceeded: A line is longer than any message, or there is more than `max_bytes`.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
-            return _read(path, _Lines(file))
+            return _read(path, _Lines(file), max_bytes)
     except OSError as error:
         message = f"the recording {path} can't be read: {error.strerror} | give another file"
         raise ConfigError("recording", str(path), "a file that can be read", message=message) from error
 
 
-def _read(path: Path, lines: _Lines) -> Recording:
-    reading = _Reading()
+def _read(path: Path, lines: _Lines, max_bytes: int) -> Recording:
+    reading, size = _Reading(), 0
     for number, (line, ended) in enumerate(lines, 1):
+        size += len(line) + ENTRY_BYTES
+        if size > max_bytes:
+            raise LimitExceeded("READ_MAX_BYTES", max_bytes, size, "cut it, or read it with max_bytes=... of your own")
         try:
             if line.strip():
                 reading.take(read_line(line))

@@ -9,7 +9,8 @@ import orjson
 import pybase64
 
 from engine.errors import shown_url
-from engine.recording.reduction import NOT_SHOWN, AudioKept, Reduction
+from engine.recording.reduction import AudioKept, Reduction
+from engine.secrets import NOT_SHOWN
 
 Direction = Literal["client", "server"]
 """Who sent it."""

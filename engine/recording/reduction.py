@@ -1,6 +1,5 @@
 """What a recording keeps of a message: its audio whole, cut or left out, and never a key."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, get_args
 
@@ -9,6 +8,7 @@ import pybase64
 
 from engine.errors import ConfigError, shown_url
 from engine.limits import MESSAGE_HARD_MAX_BYTES
+from engine.secrets import NOT_SHOWN, Secrets, keys_masked
 
 AudioKept = Literal["whole", "cut", "none"]
 """All audio and images; the first `CUT_AUDIO_MAX_BYTES` of each message; or only how much there was."""
@@ -16,17 +16,8 @@ AudioKept = Literal["whole", "cut", "none"]
 CUT_AUDIO_MAX_BYTES: Final = 960
 """What `cut` keeps of the audio in one message: 20 ms of PCM16 at 24 kHz, which tells speech from silence."""
 
-NOT_SHOWN: Final = "(not shown)"
-"""Stands for whatever is secret."""
-
-SECRET_MIN_CHARS: Final = 16
-"""Shorter keys than this are not searched for: they would be found in words and audio that have nothing of a key."""
-
 _DEPTH_MAX: Final = 12
 """How deep a message is searched: audio and keys stand at most seven levels deep."""
-
-_KEY = re.compile(r"(?<![A-Za-z0-9])(?:sk-|ek_)[A-Za-z0-9_-]{8,}")
-"""Keys and client secrets of the service. Base64 has neither `-` nor `_`, so no audio looks like one."""
 
 _CUT_CHARS: Final = CUT_AUDIO_MAX_BYTES // 3 * 4
 
@@ -50,8 +41,8 @@ def _checked(_: Any, __: Any, value: object) -> None:
         raise ConfigError("record.audio", value, ", ".join(get_args(AudioKept)))
 
 
-def _long_enough(secrets: Iterable[str]) -> tuple[str, ...]:
-    return tuple(secret for secret in secrets if len(secret) >= SECRET_MIN_CHARS)
+def _texts(secrets: Iterable[str]) -> tuple[str, ...]:
+    return tuple(secrets)
 
 
 @attrs.frozen
@@ -64,13 +55,16 @@ class Reduction:
     """
 
     audio: AudioKept = attrs.field(default="whole", validator=_checked)
-    secrets: tuple[str, ...] = attrs.field(default=(), repr=False, converter=_long_enough)
+    secrets: tuple[str, ...] = attrs.field(default=(), repr=False, converter=_texts)
+    _searched: Secrets = attrs.field(init=False, repr=False, eq=False)
+
+    @_searched.default
+    def _searched_for(self) -> Secrets:
+        return Secrets.of(*self.secrets)
 
     def masked(self, text: str) -> str:
         """Replace keys wherever they stand."""
-        for secret in self.secrets:
-            text = text.replace(secret, NOT_SHOWN)
-        return _KEY.sub(NOT_SHOWN, text) if "sk-" in text or "ek_" in text else text
+        return keys_masked(self._searched.masked(text))
 
     def reduce(self, event: dict[str, Any]) -> bool:
         """Take secrets and audio out of an event, in place; tell whether anything changed."""

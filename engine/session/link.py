@@ -1,20 +1,24 @@
-"""A link: one connection with the actors that live on it, from the first packet to the last."""
+"""A link: one connection with the actors that live on it, in a nursery of its own."""
 
 from collections.abc import Callable, Sequence
 
 import trio
 
-from engine.actors.receiver import receiver
-from engine.actors.sender import sender
-from engine.actors.watchdog import Watchdog
-from engine.errors import ConnectionLost
+from engine.actors.liveness import liveness
+from engine.actors.receiver import Listener, Receiver
+from engine.actors.sender import Sender
+from engine.actors.watchdog import Watchdog, deadline
+from engine.errors import ConnectionLost, EngineError
 from engine.inbox import Inbox
+from engine.lane import Queued
 from engine.outgoing import Outgoing
 from engine.protocol.effects import Effect
-from engine.session.plan import Core, Plan
-from engine.telemetry import SessionMeter
+from engine.session.plan import Plan
+from engine.session.prelude import DEAF, Prelude
 from engine.traffic import Traffic
 from engine.transport.base import Transport, TransportStatistics
+
+OnLost = Callable[["Link", EngineError], None]
 
 
 class Link:
@@ -22,63 +26,133 @@ class Link:
 
     Args:
         plan: How to make it.
-        core: What the session is about.
         inbox: Takes what the application is told.
         out: Holds what the service is to be told.
         traffic: Sees what goes by.
         apply: Carries out what the core wants done.
-        on_lost: Told when the connection is lost.
-        on_lifetime: Told when the session's time is over.
-        meter: Told when the connection is made.
+        on_sent: Told of each message of the lanes that is on the socket.
+        on_lost: Told when the connection is lost, once.
     """
 
     def __init__(
         self,
         plan: Plan,
-        core: Core,
         *,
         inbox: Inbox,
         out: Outgoing,
         traffic: Traffic,
         apply: Callable[[Sequence[Effect]], None],
-        on_lost: Callable[[ConnectionLost], None],
-        on_lifetime: Callable[[], None],
-        meter: SessionMeter | None,
+        on_sent: Callable[[Queued], None],
+        on_lost: OnLost,
     ) -> None:
         self._plan = plan
-        self._core = core
         self._inbox = inbox
         self._out = out
         self._traffic = traffic
         self._apply = apply
-        self._on_lost = on_lost
-        self._on_lifetime = on_lifetime
-        self._meter = meter
+        self._on_sent = on_sent
+        self.on_lost = on_lost
+        """Told when the connection is lost, once."""
+        self._nursery: trio.Nursery | None = None
+        self._done = trio.Event()
         self._transport: Transport | None = None
+        self._receiver: Receiver | None = None
+        self._sender: Sender | None = None
         self._watchdog: Watchdog | None = None
-        self._is_down = False
+        self._watching = trio.CancelScope()
+        self._is_over = False
+        self.url = ""
+        """Where it leads."""
+        self.began_at = 0.0
+        """When its first packet went out, in seconds of Trio's clock."""
+        self.is_down = False
+        """Nothing can be sent on it any more."""
 
-    async def connect(self, nursery: trio.Nursery, begin: Sequence[str], lifetime_ends: float) -> None:
-        """Connect and start the actors.
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        """Be there for the actors, until it is closed or the session is cancelled."""
+        try:
+            async with trio.open_nursery(strict_exception_groups=True) as nursery:
+                self._nursery = nursery
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._done.set()
+
+    # --- from the first packet on -----------------------------------------------------------------------------
+
+    async def connect(self, listener: Listener) -> None:
+        """Connect, and listen.
 
         Args:
-            nursery: Where they run.
-            begin: What is sent first.
-            lifetime_ends: When the session's time is over, in seconds of Trio's clock.
+            listener: Hears what the service says, until another takes over.
 
         Raises:
             EngineError: There is no connection.
         """
+        nursery = self._running()
+        self.began_at = trio.current_time()
         endpoint = await self._plan.endpoint()
+        self.url = endpoint.url
         transport = self._transport = await self._plan.connector(nursery, endpoint)
-        if self._meter is not None:
-            self._meter.link_opened(trio.current_time(), endpoint.url)
-        self._out.begin(begin)
-        self._watchdog = Watchdog(self._core, self._apply, lifetime_ends, self._on_lifetime)
-        nursery.start_soon(self._receive, transport, name="engine receiver")
-        nursery.start_soon(self._send, transport, name="engine sender")
-        nursery.start_soon(self._out.pump.run, name="engine audio pump")
-        nursery.start_soon(self._watchdog.run, name="engine watchdog")
+        self._receiver = Receiver(
+            transport,
+            listener,
+            self._apply,
+            decode=self._plan.decode,
+            room=self._inbox.has_room,
+            wait_for_room=self._inbox.room,
+            message_max_bytes=self._plan.engine.message_max_bytes,
+            on_lost=self._lost,
+        )
+        nursery.start_soon(self._receiver.run, name="engine receiver")
+        nursery.start_soon(self._stay_alive, transport, name="engine liveness")
+
+    async def hand_over(self, prelude: Prelude) -> None:
+        """Tell a new connection what it begins with, and wait until it is ready to take over.
+
+        Raises:
+            EngineError: It never will be.
+            DeadlinePassed: It took longer than `session_created_deadline_s`.
+        """
+        self._running().start_soon(self._tell, prelude, name="engine handover")
+        limit_s = self._plan.engine.session_created_deadline_s
+        if limit_s is not None:
+            with deadline("session_created", limit_s):
+                await prelude.created.wait()
+        await prelude.settled.wait()
+        if prelude.error is not None:
+            raise prelude.error
+
+    def take_over(self, watchdog: Watchdog) -> None:
+        """Carry the talk from now on: write the session's lanes, and let the conversation hear what comes."""
+        transport = self._made()
+        self._sender = self._new_sender(transport)
+        self._watchdog = watchdog
+        self._running().start_soon(self._sender.run, name="engine sender")
+        self._running().start_soon(self._watch, watchdog, name="engine watchdog")
+        self.hear(self._traffic)
+
+    async def stop_sending(self, limit_s: float) -> None:
+        """Send nothing more, for another to go on."""
+        if self._sender is not None:
+            await self._sender.stop(limit_s)
+
+    def go_on_sending(self) -> None:
+        """Send again, after all."""
+        if not self.is_down:
+            self._sender = self._new_sender(self._made())
+            self._running().start_soon(self._sender.run, name="engine sender")
+
+    def hear(self, listener: Listener) -> None:
+        """Let another hear what the service says from now on."""
+        if self._receiver is not None:
+            self._receiver.listener = listener
+
+    def fence_off(self) -> None:
+        """Nothing of this connection reaches the conversation any more, nor is it told of its end."""
+        self._is_over = True
+        self.hear(DEAF)
+        self._watching.cancel()
 
     def rearm(self) -> None:
         """Look at the deadlines anew. The core has a say only once its actors run."""
@@ -89,43 +163,70 @@ class Link:
         """Give the connection's figures, once there is one."""
         return self._transport.statistics() if self._transport is not None else None
 
+    # --- the end ----------------------------------------------------------------------------------------------
+
     async def drain(self, limit_s: float) -> None:
         """Send what waits, while there is somebody to read it."""
-        if not self._is_down:
+        if not self.is_down and self._sender is not None:
             await self._out.drain(limit_s)
 
     async def close(self, limit_s: float) -> None:
-        """Say goodbye, drop the connection: bounded, whatever is cancelled."""
-        self._out.close()
-        if self._transport is not None:
-            with trio.CancelScope(shield=True):
+        """Say goodbye, drop the connection, end the actors: bounded, whatever is cancelled."""
+        with trio.CancelScope(shield=True):
+            if self._transport is not None:
                 await self._transport.close(limit_s)
+            if self._nursery is not None:
+                self._nursery.cancel_scope.cancel()
+                await self._done.wait()
 
-    @trio.lowlevel.enable_ki_protection
-    async def _receive(self, transport: Transport) -> None:
-        await receiver(
-            transport,
-            self._traffic,
-            self._apply,
-            decode=self._plan.decode,
-            room=self._inbox.has_room,
-            wait_for_room=self._inbox.room,
-            message_max_bytes=self._plan.engine.message_max_bytes,
-            on_lost=self._lost,
-        )
+    # --- the actors -------------------------------------------------------------------------------------------
 
-    async def _send(self, transport: Transport) -> None:
-        await sender(
-            transport, self._out.control, self._out.audio, on_sent=self._traffic.sent, on_lost=self._cannot_send
-        )
+    async def _tell(self, prelude: Prelude) -> None:
+        try:
+            for text in prelude.texts:
+                await self._made().send(text)
+                self._traffic.sent(text)
+        except ConnectionLost as lost:
+            await self._cannot_send(lost)
+
+    def _new_sender(self, transport: Transport) -> Sender:
+        out = self._out
+        return Sender(transport, out.control, out.audio, on_sent=self._on_sent, on_lost=self._cannot_send)
+
+    async def _stay_alive(self, transport: Transport) -> None:
+        engine = self._plan.engine
+        if engine.ping_interval_s is not None:
+            await liveness(
+                transport,
+                interval_s=engine.ping_interval_s,
+                deadline_s=engine.ping_deadline_s,
+                reading=self._inbox.has_room,
+                on_dead=self._lost,
+            )
+
+    async def _watch(self, watchdog: Watchdog) -> None:
+        with self._watching:
+            await watchdog.run()
 
     @trio.lowlevel.enable_ki_protection
     async def _cannot_send(self, lost: ConnectionLost) -> None:
         """Leave the end to the receiver, which reads what came before it and sees the close code."""
-        self._is_down = True
+        self.is_down = True
         await trio.sleep(self._plan.engine.close_deadline_s)
         self._lost(lost)
 
-    def _lost(self, lost: ConnectionLost) -> None:
-        self._is_down = True
-        self._on_lost(lost)
+    def _lost(self, error: EngineError) -> None:
+        self.is_down = True
+        if not self._is_over:
+            self._is_over = True
+            self.on_lost(self, error)
+
+    def _running(self) -> trio.Nursery:
+        if self._nursery is None:
+            raise AssertionError("a link runs before it connects")
+        return self._nursery
+
+    def _made(self) -> Transport:
+        if self._transport is None:
+            raise AssertionError("a link connects before it carries anything")
+        return self._transport

@@ -1,5 +1,6 @@
 """What a supervisor is given: a core, which says what the session is about, and a plan, which says how to reach it."""
 
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -9,12 +10,23 @@ from engine.actors.receiver import Decode
 from engine.config import EngineSettings
 from engine.errors import ConnectionLost, EngineError
 from engine.protocol.effects import Effect
+from engine.protocol.succession import Succession
 from engine.transport.base import Connector, Endpoint
 from engine.wire.codec import decode_client, decode_server
 
 
 class Core(Protocol):
     """What a session is about, without waiting: server events in, effects out."""
+
+    @property
+    def is_open(self) -> bool:
+        """The service has opened the session, and it is not over."""
+        ...
+
+    @property
+    def succession(self) -> Succession | None:
+        """Moves the talk from connection to connection; None where it ends with the first."""
+        ...
 
     @property
     def deadline(self) -> float | None:
@@ -41,6 +53,10 @@ class Core(Protocol):
         """Do what time has made due."""
         ...
 
+    def speech_sent(self, kind: str, text: str, length_ms: float) -> None:
+        """Take note of the user's audio, or a turn's end, that is on the socket."""
+        ...
+
     def sent_by_hand(self, event: Any, now: float) -> Sequence[Effect]:
         """Take note of an event that the application sends by itself."""
         ...
@@ -56,6 +72,7 @@ class Plan:
         lifetime_s: From the first packet to the end.
         connector: How to connect.
         endpoint: Where to; may wait, as for a key that has to be fetched.
+        dice: Draws numbers from 0 to below 1, for the waits between attempts to connect.
         decode: Reads a server message.
         decode_sent: Reads a client message, for those who look at the raw events.
     """
@@ -65,5 +82,6 @@ class Plan:
     lifetime_s: float
     connector: Connector
     endpoint: Callable[[], Awaitable[Endpoint]]
+    dice: Callable[[], float] = random.random
     decode: Decode = decode_server
     decode_sent: Decode = decode_client

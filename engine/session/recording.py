@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from engine.errors import ConnectionLost
 from engine.recording import Recorder
 from engine.session.supervisor import Supervisor
 
@@ -19,6 +20,7 @@ async def recorded(supervisor: Supervisor, recorder: Recorder) -> AsyncIterator[
     async with recorder.recording():
         began = trio.current_time()
         supervisor.traffic.watch(recorder.observe)
+        supervisor.traffic.when_linked(recorder.linked)
         try:
             yield recorder
         finally:
@@ -32,4 +34,5 @@ async def recorded(supervisor: Supervisor, recorder: Recorder) -> AsyncIterator[
 
 def _mark_end(supervisor: Supervisor, recorder: Recorder, at: float) -> None:
     lost = supervisor.lost
-    recorder.ended(supervisor.reason, at, lost=lost is not None, code=lost.code if lost is not None else None)
+    code = lost.code if isinstance(lost, ConnectionLost) else None
+    recorder.ended(supervisor.reason, at, lost=lost is not None, code=code)

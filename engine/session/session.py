@@ -204,7 +204,8 @@ class Session(SpeakingSession):
     def _purge(self, effect: PurgeAudio) -> None:
         self.inbox.purge_audio(effect.kept)
         self._speaker.purge(effect)
-        self._tools.interrupted()
+        if effect.by_user:
+            self._tools.interrupted()
 
     def _tool_called(self, event: ToolUseStreamEvent) -> None:
         self._tools.call(event)

@@ -13,8 +13,6 @@ import trio
 
 from engine.actors.watchdog import deadline
 from engine.errors import (
-    BidiModelTimeoutError,
-    ConnectionLost,
     EngineError,
     LimitExceeded,
     LocalMisuse,
@@ -23,11 +21,11 @@ from engine.errors import (
 )
 from engine.events import BidiConnectionCloseEvent, BidiOutputEvent, CloseReason
 from engine.inbox import Inbox
-from engine.outgoing import Outgoing
-from engine.protocol.effects import Effect, End, Opened, Rearm, Transmit
+from engine.outgoing import OF_SPEECH, Outgoing
+from engine.protocol.effects import Effect, End, LinkOver, Opened, Rearm, Transmit
 from engine.raw import Raw
 from engine.session.crash import places
-from engine.session.link import Link
+from engine.session.links import Links
 from engine.session.plan import Core, Plan
 from engine.telemetry import SessionMeter
 from engine.traffic import Traffic
@@ -76,17 +74,7 @@ class Supervisor:
         self._raw = raw
         self.traffic = Traffic(core, raw, plan.decode_sent, meter)
         """What goes by on the wire."""
-        self._link = Link(
-            plan,
-            core,
-            inbox=inbox,
-            out=out,
-            traffic=self.traffic,
-            apply=self.apply,
-            on_lost=self._lost,
-            on_lifetime=self._lifetime_over,
-            meter=meter,
-        )
+        self._links = Links(plan, core, self, inbox=inbox, out=out, traffic=self.traffic, meter=meter)
         self._nursery: trio.Nursery | None = None
         self._begin: Sequence[str] = ()
         self._connecting = trio.CancelScope()
@@ -96,17 +84,16 @@ class Supervisor:
         self._error: BaseException | None = None
         self._opened = False
         self._closing = False
-        self._lost_link: ConnectionLost | None = None
         self._settled = trio.Event()
-        self._ending = trio.Event()
         self._ended = trio.Event()
         self._over: list[Callable[[], None]] = []
         self.state = "new"
-        """`new`, `connecting`, `live`, `closing` or `closed`."""
+        """`new`, `connecting`, `live`, `renewing`, `reconnecting`, `closing` or `closed`."""
         self._carry: dict[type, Callable[..., None]] = {
             Transmit: self._transmit,
             Rearm: self._rearm,
             Opened: self._open,
+            LinkOver: self._link_over,
             End: self.finish,
             **carry,
         }
@@ -129,9 +116,9 @@ class Supervisor:
         return self._error
 
     @property
-    def lost(self) -> ConnectionLost | None:
+    def lost(self) -> EngineError | None:
         """How the connection was lost, where that ended the session."""
-        return self._lost_link
+        return self._links.lost
 
     @property
     def age_s(self) -> float:
@@ -147,7 +134,7 @@ class Supervisor:
 
     def transport_statistics(self) -> TransportStatistics | None:
         """Give the connection's figures, once there is one."""
-        return self._link.statistics()
+        return self._links.statistics()
 
     def check_live(self) -> None:
         """Make sure that something can be sent.
@@ -285,7 +272,7 @@ class Supervisor:
             self._inbox.close(last=BidiConnectionCloseEvent(self._plan.connection_id, end.reason))
         else:
             self._inbox.close(self._error)
-        self._ending.set()
+        self._links.nudge()
         self._settled.set()
         if not self._opened:
             self._connecting.cancel()
@@ -344,27 +331,30 @@ class Supervisor:
         logger.error("session %s crashed: %s", self._plan.connection_id, "; ".join(places(bug)))
 
     async def _live(self, nursery: trio.Nursery) -> None:
-        """Live one connection."""
+        """Live, over one connection after another."""
         limit_s, close_by = self._plan.engine.close_deadline_s, math.inf
         try:
             with self._connecting:
                 await self._connect(nursery)
             if self._end is None:
                 self.state = "live"
-                await self._ending.wait()
+                await self._links.live()
             close_by = trio.current_time() + limit_s
             if self._opened:
-                await self._link.drain(limit_s / 2)
+                await self._links.drain(limit_s / 2)
         finally:
             self.state, self._closing = "closing", True
-            await self._link.close(max(0.0, min(limit_s, close_by - trio.current_time())))
+            await self._links.close(max(0.0, min(limit_s, close_by - trio.current_time())))
 
     async def _connect(self, nursery: trio.Nursery) -> None:
         begin, self._begin = self._begin, ()
+        engine = self._plan.engine
         try:
-            with deadline("connect", self._plan.engine.connect_deadline_s):
-                await self._link.connect(nursery, begin, self._started_at + self._plan.lifetime_s)
-                await self._settled.wait()
+            with deadline("connect", engine.connect_deadline_s):
+                await self._links.open(nursery, begin)
+                limit_s = engine.session_created_deadline_s
+                with deadline("session_created", math.inf if limit_s is None else limit_s):
+                    await self._settled.wait()
         except EngineError as error:
             self.finish(End("error", error))
 
@@ -373,32 +363,28 @@ class Supervisor:
     def _transmit(self, effect: Transmit) -> None:
         if self._end is not None or self._closing:
             return
-        if self._meter is not None:
+        if self._meter is not None and not effect.again:
             self._meter.sent(effect.event, trio.current_time())
+        if self._opened and not self._links.is_up and not isinstance(effect.event, OF_SPEECH):
+            return  # The core gives it again when there is a connection.
         try:
             self._out.put(effect.event)
         except LimitExceeded as error:
             self.finish(End("error", error))
 
     def _rearm(self, _: Rearm) -> None:
-        self._link.rearm()
+        self._links.rearm()
+
+    def _link_over(self, effect: LinkOver) -> None:
+        self._links.over(effect.error)
 
     def _open(self, _: Opened) -> None:
         if self._end is not None:  # `stop` came before the service's answer.
             return
         self._opened = True
+        self._links.opened()
         self._settled.set()
         logger.info("session %s open after %.3f s", self._plan.connection_id, trio.current_time() - self._started_at)
-
-    def _lost(self, lost: ConnectionLost) -> None:
-        if self._end is None:
-            self._lost_link = lost
-        self.apply(self._core.link_ended(lost))
-
-    def _lifetime_over(self) -> None:
-        error = BidiModelTimeoutError(f"timeout_s={self._plan.lifetime_s} has passed")
-        error.limit_s = self._plan.lifetime_s
-        self.finish(End("timeout", error))
 
 
 @trio.lowlevel.enable_ki_protection

@@ -50,7 +50,7 @@ def load_script(path: str | Path) -> Script:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError("script", str(path), f"a file that can be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError("script", str(path), f"a TOML file ({error})") from error
     return _Reader(path.name).script(table)
 

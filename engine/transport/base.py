@@ -32,10 +32,24 @@ class Endpoint:
 
 @attrs.frozen
 class TransportStatistics:
-    """A snapshot of the connection, in bytes as the socket's user sees them (before TLS)."""
+    """A snapshot of the connection.
+
+    Attributes:
+        bytes_received: As the socket's user sees them, before TLS.
+        bytes_sent: Likewise; of a long message, what the socket has taken so far.
+        round_trip_s: From the newest answered ping to its answer; None when none was answered. A receiver that is
+            behind makes it longer: the answer stands in line with the messages before it.
+        round_trip_min_s: The shortest so far: the network's share.
+        pings_sent: Those that were written, or are being written: one that waits for a message before it is not.
+        pings_answered: Those of them whose answer has come.
+    """
 
     bytes_received: int
     bytes_sent: int
+    round_trip_s: float | None = None
+    round_trip_min_s: float | None = None
+    pings_sent: int = 0
+    pings_answered: int = 0
 
 
 class Transport(Protocol):
@@ -47,6 +61,15 @@ class Transport(Protocol):
 
     async def receive(self) -> Sequence[str | bytes]:
         """Give the next messages, at least one; bytes stand for a binary frame."""
+        ...
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its answer, however long that takes: the caller has the deadline. One at a time.
+
+        It waits for the message that is being written, and its answer comes behind what the peer sent before it.
+        Cancelled, it leaves nothing behind, and an answer that comes later is ignored; cancelled while it is written
+        itself, it breaks the connection, as `send` does.
+        """
         ...
 
     async def close(self, deadline_s: float) -> None:

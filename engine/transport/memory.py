@@ -6,10 +6,16 @@ import trio
 
 from engine.errors import ConnectionLost
 from engine.transport.base import Endpoint, Transport, TransportStatistics
+from engine.transport.pings import Pings
 
 
 class MemoryTransport:
-    """One end of a pair: what it sends, the other receives. Bytes stand for binary frames."""
+    """One end of a pair: what it sends, the other receives. Bytes stand for binary frames.
+
+    Attributes:
+        pong_delay_s: How long after a ping of the other end this one answers; `math.inf` never does, as a machine that
+            died without a word. A ping that is under way keeps the delay that it began with.
+    """
 
     def __init__(
         self,
@@ -21,6 +27,8 @@ class MemoryTransport:
         self._closed: tuple[int, str | None] = (1006, None)
         self._peer: MemoryTransport | None = None
         self._sent = self._received = 0
+        self._pings = Pings()
+        self.pong_delay_s = 0.0
 
     async def send(self, text: str | bytes) -> None:
         """Send a frame."""
@@ -43,6 +51,16 @@ class MemoryTransport:
                 self._received += sum(map(len, batch))
                 return batch
 
+    async def ping(self) -> None:
+        """Send a ping and wait for its answer."""
+        with self._pings.until_over():
+            await trio.lowlevel.checkpoint_if_cancelled()
+            self._pings.begun()
+            await trio.sleep(self._peer.pong_delay_s if self._peer is not None else 0.0)
+            self._pings.answered()
+            return
+        raise self._lost()
+
     async def close(self, deadline_s: float) -> None:  # noqa: ARG002 - memory does not wait
         """Close both ways."""
         self.hang_up(1000, None)
@@ -51,12 +69,14 @@ class MemoryTransport:
         """End the connection with a close code; the other end still reads what was sent before."""
         if self._peer is not None:
             self._peer._closed = (code, reason)
+            self._peer._pings.over()
+        self._pings.over()
         self._outgoing.close()
         self._incoming.close()
 
     def statistics(self) -> TransportStatistics:
         """Give a snapshot; characters count as bytes."""
-        return TransportStatistics(self._received, self._sent)
+        return self._pings.statistics(self._received, self._sent)
 
     def _lost(self) -> ConnectionLost:
         code, reason = self._closed

@@ -10,7 +10,8 @@ import h11
 import trio
 
 from engine import limits
-from engine.errors import ConnectionLost
+from engine.errors import ConnectionLost, ProxyRefused
+from engine.transport.retry_after import retry_after_s
 from engine.transport.streams import host_and_port, open_tcp, secure
 
 BODY_WAIT_S: Final = 1.0
@@ -30,8 +31,8 @@ async def open_tunnel(proxy: str, host: str, port: int, context: ssl.SSLContext 
         context: For TLS with an `https://` proxy; the system's certificates when None.
 
     Raises:
-        ConnectionLost: The proxy can't be reached, refuses, or is none. Its status is in the message, what it said in
-            `reason`.
+        ConnectionLost: The proxy can't be reached, or is none; `ProxyRefused` when it refuses, and `CertificateRefused`
+            when its certificate does not hold.
     """
     parts = urlsplit(proxy)
     where = (cast("str", parts.hostname), parts.port or _DEFAULT_PORTS[parts.scheme])
@@ -89,7 +90,7 @@ class _Connect:
                 return event
             self._link.receive_data(bytes(await self._stream.receive_some(_READ_BYTES)))
 
-    async def _refusal(self, target: str, answer: h11.Response) -> ConnectionLost:
+    async def _refusal(self, target: str, answer: h11.Response) -> ProxyRefused:
         status = answer.status_code
         said = await self._body() or answer.reason.decode("ascii", "replace") or None
         if status == 407:
@@ -97,7 +98,7 @@ class _Connect:
             message = f"the proxy {self._shown} {known} (HTTP status 407) | give proxy='http://user:password@host:port'"
         else:
             message = f"the proxy {self._shown} refused a tunnel to {target} with HTTP status {status}"
-        return ConnectionLost(message, reason=said)
+        return ProxyRefused(message, status=status, reason=said, retry_after_s=retry_after_s(answer.headers))
 
     async def _body(self) -> str:
         """Read a bounded part of what the proxy says, for a bounded time: the status is known already."""

@@ -6,7 +6,7 @@ import ssl
 
 import trio
 
-from engine.errors import ConnectionLost
+from engine.errors import CertificateRefused, ConnectionLost
 
 
 async def open_tcp(host: str, port: int, what: str = "") -> trio.abc.Stream:
@@ -33,7 +33,7 @@ async def secure(
     """Make the TLS handshake as a client, and check who answers. On failure the stream is closed.
 
     Raises:
-        ConnectionLost: It failed, as with a certificate of another host.
+        ConnectionLost: It failed; `CertificateRefused` when the certificate does not hold, as one of another host.
     """
     secured = trio.SSLStream(stream, context or default_context(), server_hostname=host, https_compatible=True)
     try:
@@ -41,8 +41,9 @@ async def secure(
     except BaseException as error:
         await trio.aclose_forcefully(stream)
         if isinstance(error, (trio.BrokenResourceError, ssl.SSLError, ssl.CertificateError)):
-            reason = words(error.__cause__ or error)
-            raise ConnectionLost(f"TLS with {what}{host}:{port} failed: {reason}", reason=reason) from error
+            why = error.__cause__ or error
+            kind = CertificateRefused if isinstance(why, ssl.SSLCertVerificationError) else ConnectionLost
+            raise kind(f"TLS with {what}{host}:{port} failed: {words(why)}", reason=words(why)) from error
         raise
     return secured
 

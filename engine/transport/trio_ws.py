@@ -1,24 +1,31 @@
 """The transport on trio-websocket: the handshake on a stream of bytes, messages, and a close that is bounded."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 
 import trio
 import trio_websocket
+import wsproto.connection
 import wsproto.utilities
 
 from engine import limits
 from engine.errors import ConnectionLost, HandshakeRejected, LimitExceeded
 from engine.transport.base import Endpoint, Transport, TransportStatistics
+from engine.transport.pings import Pings
 from engine.transport.proxy import open_tunnel
+from engine.transport.retry_after import retry_after_s
 from engine.transport.streams import open_tcp, secure
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 _QUEUED_MESSAGES = 16
 """Messages that trio-websocket may hold beside the inbox: enough that its reader rarely waits for ours."""
+
+_PIECE_BYTES = 64 * 2**10
+"""A longer message is written in pieces: what the socket has taken is then known while the rest waits."""
 
 
 async def connect(nursery: trio.Nursery, endpoint: Endpoint) -> Transport:
@@ -39,7 +46,7 @@ async def wrap(nursery: trio.Nursery, stream: trio.abc.Stream, endpoint: Endpoin
     """
     parts = urlsplit(endpoint.url)
     watched = _WatchedStream(stream)
-    reader = _Reader(nursery)
+    reader = _Reader(nursery, watched.pings)
     with trio.CancelScope() as scope:
         # trio-websocket waits for ever when the connection ends inside the handshake.
         reader.on_end = scope.cancel
@@ -72,6 +79,7 @@ class TrioWebSocket:
         self._stream = stream
         self._reader = reader
         self._bound = message_hard_max_bytes
+        self._numbers = itertools.count()
 
     async def send(self, text: str) -> None:
         """Send one text frame."""
@@ -86,6 +94,22 @@ class TrioWebSocket:
             return (await self._socket.get_message(),)
         except trio_websocket.ConnectionClosed as error:
             raise self._lost() from self._why(error)
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its answer; see `Transport.ping`."""
+        payload = next(self._numbers).to_bytes(8)
+        try:
+            # trio-websocket lets it wait for ever when the connection ends.
+            with self._stream.pings.until_over(), self._stream.pinging():
+                await self._socket.ping(payload)
+                self._stream.pings.answered()
+                return
+        except (trio_websocket.ConnectionClosed, wsproto.utilities.LocalProtocolError) as error:
+            raise self._lost() from self._why(error)
+        finally:
+            # It keeps a ping that was cancelled until a later one is answered.
+            self._socket._pings.pop(payload, None)
+        raise self._lost() from self._reader.error
 
     async def close(self, deadline_s: float) -> None:
         """Close in order; see `Transport.close`."""
@@ -109,7 +133,7 @@ class TrioWebSocket:
 
     def statistics(self) -> TransportStatistics:
         """Give a snapshot."""
-        return TransportStatistics(self._stream.bytes_received, self._stream.bytes_sent)
+        return self._stream.pings.statistics(self._stream.bytes_received, self._stream.bytes_sent)
 
     def _was_over_bound(self) -> bool:
         closed = self._socket.closed
@@ -131,6 +155,10 @@ class TrioWebSocket:
         if self._was_over_bound():
             message = f"a message was over the bound of {self._bound} bytes"
             return ConnectionLost(message, code=closed.code, reason=closed.reason)
+        if self._socket._wsproto.state is wsproto.connection.ConnectionState.OPEN:
+            # Found here: wsproto tells it as if the peer had closed with 1002, but no close frame has come.
+            message = f"the server sent what is no WebSocket frame: {closed.reason}"
+            return ConnectionLost(message, reason=closed.reason)
         words = f": {closed.reason}" if closed.reason else ""
         return ConnectionLost(
             f"the connection ended with close code {closed.code}{words}", code=closed.code, reason=closed.reason
@@ -140,8 +168,9 @@ class TrioWebSocket:
 class _Reader:
     """Stands in for the nursery in which trio-websocket starts its reader, to keep what that one raises."""
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    def __init__(self, nursery: trio.Nursery, pings: Pings) -> None:
         self._nursery = nursery
+        self._pings = pings
         self._ended = False
         self.cancelled = False
         self.error: BaseException | None = None
@@ -169,18 +198,21 @@ class _Reader:
             raise
         finally:
             self._ended = True
+            self._pings.over()
             if self.on_end is not None:
                 self.on_end()
 
 
 class _WatchedStream(trio.abc.Stream):
-    """Counts the bytes of a stream, and can bound what is still read from it."""
+    """Counts the bytes of a stream, sees when a ping is written, and can bound what is still read."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._left: int | None = None
         self._on_flood: Callable[[], None] | None = None
         self._on_sent: Callable[[], None] | None = None
+        self._pinging: trio.lowlevel.Task | None = None
+        self.pings = Pings()
         self.bytes_received = 0
         self.bytes_sent = 0
         self.sends = 0
@@ -194,12 +226,32 @@ class _WatchedStream(trio.abc.Stream):
         """Do this when the next data is sent."""
         self._on_sent = do
 
+    @contextlib.contextmanager
+    def pinging(self) -> Iterator[None]:
+        """Run a block in which this task writes a ping, once others let it."""
+        self._pinging = trio.lowlevel.current_task()
+        try:
+            yield
+        finally:
+            self._pinging = None
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-        self.bytes_sent += len(data)
+        if self._pinging is not None and self._pinging is trio.lowlevel.current_task():
+            self.pings.begun()
+        if len(data) > _PIECE_BYTES:
+            await self._send_in_pieces(memoryview(data))
+        else:
+            await self._stream.send_all(data)
+            self.bytes_sent += len(data)
         self.sends += 1
         if self._on_sent is not None:
             self._on_sent()
+
+    async def _send_in_pieces(self, data: memoryview) -> None:
+        for at in range(0, len(data), _PIECE_BYTES):
+            piece = data[at : at + _PIECE_BYTES]
+            await self._stream.send_all(piece)
+            self.bytes_sent += len(piece)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -231,7 +283,7 @@ async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:
 def _handshake_error(error: BaseException | None) -> ConnectionLost:
     if isinstance(error, trio_websocket.ConnectionRejected):
         body = bytes(error.body or b"")[: limits.HANDSHAKE_BODY_MAX_BYTES].decode(errors="replace")
-        lost: ConnectionLost = HandshakeRejected(error.status_code, body)
+        lost: ConnectionLost = HandshakeRejected(error.status_code, body, retry_after_s(error.headers))
     else:
         lost = ConnectionLost("the server ended the connection in the WebSocket handshake")
     lost.__cause__ = error

@@ -14,6 +14,7 @@ import orjson
 from engine.errors import RemoteViolation, UnsupportedContent
 from engine.wire.client import CLIENT_CLASSES, ClientEvent, ClientEventBase
 from engine.wire.converters import WRONG, Hook, Mismatch, lenient_factory, make_converter
+from engine.wire.depth import DEPTH_MAX, is_deeper
 from engine.wire.record import Record
 from engine.wire.server import SERVER_CLASSES, ServerEvent, ServerEventBase, UnknownServerEvent
 from engine.wire.translation import (
@@ -53,7 +54,7 @@ def load_object(text: str | bytes) -> tuple[dict[str, Any], str]:
         The object and its type.
 
     Raises:
-        RemoteViolation: It is no JSON, no object, or has no type.
+        RemoteViolation: It is no JSON, no object, has no type, or is nested too deep (problem `too_deep`).
     """
     problem = None
     try:
@@ -68,6 +69,8 @@ def load_object(text: str | bytes) -> tuple[dict[str, Any], str]:
     kind = value.get("type")
     if not isinstance(kind, str):
         raise RemoteViolation("missing_type", "the message has no 'type' text")
+    if is_deeper(value):
+        raise RemoteViolation("too_deep", f"it is nested in more than {DEPTH_MAX} levels", event_type=_shown(kind))
     return value, kind
 
 

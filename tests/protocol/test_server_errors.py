@@ -7,6 +7,8 @@ from engine.protocol.server_errors import (
     BENIGN,
     EXPIRY_WORDS,
     FATAL,
+    PASSING,
+    PASSING_TYPES,
     RESPONSE_ACTIVE,
     SESSION_EXPIRED,
     expired,
@@ -18,6 +20,8 @@ from engine.wire.response import ErrorDetails
 def test_no_code_means_two_things():
     assert not BENIGN & FATAL
     assert not {RESPONSE_ACTIVE, SESSION_EXPIRED} & (BENIGN | FATAL)
+    assert not (PASSING | PASSING_TYPES) & (BENIGN | FATAL)
+    assert SESSION_EXPIRED in PASSING, "a session whose time is over is followed by another"
 
 
 @pytest.mark.parametrize("code", sorted(FATAL))

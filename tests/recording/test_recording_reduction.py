@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.recording.reduction import CUT_AUDIO_MAX_BYTES, NOT_SHOWN, Reduction, base64_bytes, restored
+from engine.recording.reduction import CUT_AUDIO_MAX_BYTES, Reduction, base64_bytes, restored
+from engine.secrets import NOT_SHOWN
 
 WHOLE, CUT, NONE = Reduction("whole"), Reduction("cut"), Reduction("none")
 

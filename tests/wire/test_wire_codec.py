@@ -18,6 +18,7 @@ from wire_strategies import SENTINEL, json_values, objects, records, unknown_key
 from engine.errors import RemoteViolation, UnsupportedContent
 from engine.wire.client import CLIENT_CLASSES, InputAudioBufferAppend, SessionUpdate
 from engine.wire.codec import decode_client, decode_server, encode, event_type, from_object, load_object, to_object
+from engine.wire.depth import DEPTH_MAX
 from engine.wire.items import FunctionCallOutputItem, MessageItem, UnknownItem
 from engine.wire.record import Record, misfit_keys
 from engine.wire.response import Response
@@ -243,11 +244,19 @@ def test_values_nested_100_deep_come_back_equal(shape: str):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["extra", "field"])
-def test_values_nested_1000_deep_decode_but_are_refused_when_encoding(shape: str):
-    event = decode_server(shape % ('{"x":' * 1_000 + "1" + "}" * 1_000))
+@pytest.mark.parametrize("levels", [DEPTH_MAX, 1_000])
+def test_a_message_nested_deeper_than_the_bound_is_a_violation(shape: str, levels: int):
+    error = violation(decode_server, shape % ('{"x":' * levels + "1" + "}" * levels))
+
+    assert (error.problem, error.event_type) == ("too_deep", json.loads(shape % 1)["type"])
+    assert str(DEPTH_MAX) in str(error)
+
+
+def test_an_event_of_ours_that_is_nested_too_deep_to_be_written_is_refused():
+    deep = json.loads("[" * 500 + "]" * 500)
 
     with pytest.raises(UnsupportedContent):
-        encode(event)
+        encode(UnknownServerEvent(type="new", extra={"x": deep}))
 
 
 def test_an_integer_beyond_64_bits_is_a_violation_where_an_integer_belongs_and_a_float_elsewhere():

@@ -1,0 +1,109 @@
+"""Liveness: pings the peer, and finds a connection that is dead without a word.
+
+A connection whose other end has lost its power, or its way to us, looks like one that is silent: no reset comes, and
+what we send waits in the kernel for minutes. A ping tells the two apart, for any WebSocket peer has to answer it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from engine.errors import ConnectionLost, DeadlinePassed
+from engine.transport.base import Transport
+
+_LOOKS: Final = 4
+"""How often the deadline's time is looked at. A look finds out that the peer lives though its answer is late; and a
+clock that jumps, as when a laptop has slept, costs a peer no more than the time between two looks."""
+
+
+@trio.lowlevel.enable_ki_protection
+async def liveness(
+    transport: Transport,
+    *,
+    interval_s: float,
+    deadline_s: float,
+    reading: Callable[[], bool],
+    on_dead: Callable[[DeadlinePassed], None],
+) -> None:
+    """Ping until the peer is dead, or the connection ends otherwise, which the receiver is told.
+
+    What counts is silence after a ping, `deadline_s` of it: the time in which no byte came at all. An answer may be
+    late for it stands behind other messages, and whoever sends those lives. Time in which we don't read is not counted,
+    for the answer may be there. Nor is the time in which the ping stands behind a long message of ours and the socket
+    still takes some of that; a peer that takes nothing is dead, whatever keeps it.
+
+    So a peer that dies is found within `interval_s + deadline_s`. A message that is being written then makes it
+    longer by the time that the socket still takes some of it.
+
+    Args:
+        transport: The connection.
+        interval_s: From an answer to the next ping.
+        deadline_s: The longest silence after a ping.
+        reading: Tells whether our receiver takes what comes.
+        on_dead: Told, once, as the last thing.
+    """
+    pulse = _Pulse(transport, reading, deadline_s, min(deadline_s / _LOOKS, interval_s))
+    while not pulse.is_over:
+        await trio.sleep(interval_s)
+        if await pulse.is_gone():
+            on_dead(DeadlinePassed("ping", deadline_s))
+            return
+
+
+class _Pulse:
+    def __init__(self, transport: Transport, reading: Callable[[], bool], deadline_s: float, look_s: float) -> None:
+        self._transport = transport
+        self._reading = reading
+        self._deadline_s = deadline_s
+        self._look_s = look_s
+        self.is_over = False
+
+    async def is_gone(self) -> bool:
+        """Ping once; tell whether the peer was silent instead of answering."""
+        silence = _Silence(self._transport)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._ping, nursery.cancel_scope, name="engine ping")
+            await self._wait_for(silence)
+            nursery.cancel_scope.cancel()
+        return silence.lasted_s >= self._deadline_s
+
+    @trio.lowlevel.enable_ki_protection
+    async def _ping(self, answered: trio.CancelScope) -> None:
+        try:
+            await self._transport.ping()
+        except ConnectionLost:
+            self.is_over = True
+        answered.cancel()
+
+    async def _wait_for(self, silence: "_Silence") -> None:
+        while silence.lasted_s < self._deadline_s:
+            look_s = min(self._look_s, self._deadline_s - silence.lasted_s)
+            before = self._reading()
+            await trio.sleep(look_s)
+            silence.look(look_s, counts=before and self._reading())
+
+
+class _Silence:
+    """How long the peer has given no sign of life.
+
+    The first look asks for bytes that came only: what was sent until then may be the ping itself.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        before = transport.statistics()
+        self._pings = before.pings_sent
+        self._received = before.bytes_received
+        self._sent: int | None = None
+        self.lasted_s = 0.0
+
+    def look(self, since_s: float, *, counts: bool) -> None:
+        now = self._transport.statistics()
+        sent = now.bytes_sent if now.pings_sent == self._pings else None
+        took_some = self._sent is not None and sent != self._sent
+        if now.bytes_received != self._received or took_some:
+            self.lasted_s = 0.0
+        elif counts:
+            self.lasted_s += since_s
+        self._received, self._sent = now.bytes_received, sent

@@ -1,0 +1,87 @@
+"""What the application committed or cleared by hand, between which audio it went out, until the service answers."""
+
+import math
+from collections import deque
+from typing import Final
+
+import attrs
+
+from engine.protocol.speech_store import Frame
+
+KEPT_MARKS: Final = 256
+"""Commits and clears by hand without an answer that are remembered; past it the oldest is forgotten."""
+
+
+@attrs.frozen(eq=False)
+class Mark:
+    """A commit or clear by hand.
+
+    Attributes:
+        at_ms: After how much audio it went out.
+        commit: The text of a commit; None for a clear.
+    """
+
+    at_ms: float
+    commit: str | None = attrs.field(repr=False)
+
+
+class SpeechMarks:
+    """Commits and clears on the wire without an answer, in order. Answers come in order too."""
+
+    def __init__(self) -> None:
+        self._marks: deque[Mark] = deque(maxlen=KEPT_MARKS)
+
+    def __bool__(self) -> bool:
+        return bool(self._marks)
+
+    @property
+    def commits(self) -> bool:
+        """Tell whether there is a commit among them."""
+        return any(mark.commit is not None for mark in self._marks)
+
+    @property
+    def last_ms(self) -> float:
+        """Tell where the last one is."""
+        return self._marks[-1].at_ms if self._marks else 0.0
+
+    def add(self, at_ms: float, commit: str | None) -> None:
+        """Note one that is on the socket."""
+        self._marks.append(Mark(at_ms, commit))
+
+    def answered(self, *, commits: bool) -> Mark | None:
+        """Take the first commit, or the first clear, and forget what was before it; None when there is none."""
+        found = next((mark for mark in self._marks if (mark.commit is not None) is commits), None)
+        while found is not None and self._marks.popleft() is not found:
+            pass
+        return found
+
+    def passed(self, at_ms: float) -> None:
+        """Forget those up to a position that the service is past: if it had an answer, that would have come."""
+        while self._marks and self._marks[0].at_ms <= at_ms:
+            self._marks.popleft()
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._marks.clear()
+
+    def owed(self, frames: deque[Frame]) -> list[tuple[str, float]]:
+        """Give audio and commits in order, without what was cleared, nor a commit of nothing.
+
+        Returns:
+            Each message with the length of its audio in ms: 0.0 for a commit.
+        """
+        rest, messages = deque(frames), list[tuple[str, float]]()
+        for mark in self._marks:
+            turn = _up_to(mark.at_ms, rest)
+            if turn and mark.commit is not None:
+                messages += [*turn, (mark.commit, 0.0)]
+        return messages + _up_to(math.inf, rest)
+
+
+def _up_to(end_ms: float, frames: deque[Frame]) -> list[tuple[str, float]]:
+    """Take the messages that end before a position, or at it."""
+    taken = list[tuple[str, float]]()
+    while frames and frames[0][2] <= end_ms:
+        text, start_ms, frame_end_ms = frames.popleft()
+        taken.append((text, frame_end_ms - start_ms))
+    return taken

@@ -1,0 +1,156 @@
+"""Where speech is kept: messages of audio in order, those that are items, and one bound over both."""
+
+import base64
+import math
+from collections import deque
+from typing import Final
+
+import attrs
+
+from engine.errors import RemoteViolation
+from engine.wire.codec import load_object
+
+LEAST_MS: Final = 1.0
+"""What a message of kept speech weighs at least: many that hold next to nothing fill no memory."""
+
+Frame = tuple[str, float, float]
+"""A message of audio: its text, and where it begins and ends, in ms. A plain tuple, for one is made of each message."""
+
+
+@attrs.frozen
+class KeptSpeechStatistics:
+    """A snapshot of the speech that is kept.
+
+    Attributes:
+        held_ms: What is kept. A message shorter than a millisecond counts for one.
+        items: Turns among it that are items of the conversation.
+        dropped_ms: What found no room, ever.
+    """
+
+    held_ms: float
+    items: int
+    dropped_ms: float
+
+
+@attrs.define
+class KeptItem:
+    """A turn that is an item of the conversation.
+
+    Attributes:
+        frames: Its audio.
+        serial: Which one it is, counted over the session.
+        answered: The model's answer is complete.
+        wordless: The service could not write it down.
+    """
+
+    frames: deque[Frame]
+    serial: int
+    answered: bool = False
+    wordless: bool = False
+
+
+class SpeechStore:
+    """Audio of one connection after the other, and of the items that it became.
+
+    Args:
+        max_ms: The most that is held; past it the oldest goes, and is counted.
+    """
+
+    def __init__(self, max_ms: float) -> None:
+        self._max_ms = max_ms
+        self._window_ms = math.inf
+        self._room_ms = max_ms
+        self.frames: deque[Frame] = deque()
+        """What is no item yet."""
+        self.items: dict[str, KeptItem] = {}
+        """What is, by id, in order."""
+        self.sent_ms = 0.0
+        """How much audio the connection has taken."""
+        self.held_ms = 0.0
+        """How much is held. A message counts for `LEAST_MS` at least."""
+        self.dropped_ms = 0.0
+        """How much found no room."""
+
+    def add(self, text: str, length_ms: float) -> None:
+        """Hold a message that was sent."""
+        start_ms = self.sent_ms
+        self.sent_ms = end_ms = start_ms + length_ms
+        self.frames.append((text, start_ms, end_ms))
+        self.held_ms += max(length_ms, LEAST_MS)
+        if self.held_ms > self._room_ms:
+            self._trim()
+
+    def keep_last(self, window_ms: float) -> None:
+        """Hold only the last of what is no item, from now on; `math.inf` for all of it."""
+        self._window_ms = window_ms
+        self._room_ms = min(window_ms, self._max_ms)
+        self._trim()
+
+    def drop_up_to(self, end_ms: float) -> None:
+        """Forget what ends before a position, or at it."""
+        frames = self.frames
+        while frames and frames[0][2] <= end_ms:
+            self._let_go(frames.popleft())
+
+    def make_item(self, item_id: str, end_ms: float, serial: int) -> None:
+        """Make an item of what begins before a position. A message that goes on after it stays as well."""
+        taken = deque[Frame]()
+        while self.frames and self.frames[0][1] < end_ms:
+            taken.append(self.frames.popleft())
+        if not taken:
+            return
+        self.items[item_id] = KeptItem(taken, serial)
+        if taken[-1][2] > end_ms:
+            self.frames.appendleft(taken[-1])
+            self.held_ms += _weight(taken[-1])
+
+    def forget(self, item_id: str) -> None:
+        """Forget an item, if it is there."""
+        item = self.items.pop(item_id, None)
+        for frame in () if item is None else item.frames:
+            self._let_go(frame)
+
+    def audio(self, item_id: str) -> bytes:
+        """Give an item's audio, as far as it is held."""
+        item = self.items.get(item_id)
+        return b"" if item is None else b"".join(_decoded(text) for text, _, _ in item.frames)
+
+    def statistics(self) -> KeptSpeechStatistics:
+        """Give a snapshot."""
+        return KeptSpeechStatistics(self.held_ms, len(self.items), self.dropped_ms)
+
+    def begin_anew(self) -> None:
+        """Count from the beginning of another connection; items stay."""
+        self.drop_up_to(math.inf)
+        self.sent_ms = 0.0
+
+    def _trim(self) -> None:
+        self.drop_up_to(self.sent_ms - self._window_ms)
+        while self.held_ms > self._max_ms:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        item_id, item = next(iter(self.items.items()), ("", None))
+        frame = (self.frames if item is None else item.frames).popleft()
+        if item is not None and not item.frames:
+            del self.items[item_id]
+        if item is not None or math.isinf(self._window_ms):
+            # What goes while only the last is wanted anyway is no loss.
+            self.dropped_ms += frame[2] - frame[1]
+        self._let_go(frame)
+
+    def _let_go(self, frame: Frame) -> None:
+        # Sums of floats drift; nothing weighs nothing.
+        self.held_ms = self.held_ms - _weight(frame) if self.frames or self.items else 0.0
+
+
+def _weight(frame: Frame) -> float:
+    return max(frame[2] - frame[1], LEAST_MS)
+
+
+def _decoded(text: str) -> bytes:
+    """Read the audio of a message; nothing where an application sent what is none."""
+    try:
+        return base64.b64decode(load_object(text)[0].get("audio", ""))
+    except (RemoteViolation, ValueError, TypeError):
+        return b""

@@ -1,0 +1,230 @@
+"""From one connection to the next: when the talk may move on, what it takes along, and what it leaves behind.
+
+The conversation is one, over however many connections. `handover` makes what the next one begins with while this one
+still talks; `link_down` ends all that was under way here; `link_up` gives what the next one is told when it takes over.
+"""
+
+from collections.abc import Sequence
+
+import attrs
+
+from engine.audio.playback import Cut
+from engine.config import SessionConfig
+from engine.errors import EngineError
+from engine.events import BidiInterruptionEvent, BidiResponseCompleteEvent
+from engine.protocol.composer import Composer
+from engine.protocol.effective import Effective
+from engine.protocol.effects import AllBut, Effect, PurgeAudio, Rearm, Transmit
+from engine.protocol.handover import Handover
+from engine.protocol.history import History
+from engine.protocol.kept_speech import KeptSpeech
+from engine.protocol.mcp_listener import McpListener
+from engine.protocol.replay import Replay
+from engine.protocol.speech_listener import SpeechListener
+from engine.protocol.states import Gate
+from engine.protocol.turns import Turns
+from engine.protocol.utterances import Utterances
+from engine.wire.client import (
+    ClientEvent,
+    ConversationItemDelete,
+    ConversationItemTruncate,
+    SessionUpdate,
+)
+from engine.wire.server import ServerEvent, SessionUpdated
+
+
+@attrs.frozen(kw_only=True)
+class Takeover:
+    """What a connection is told when it takes over, and what it took along.
+
+    Attributes:
+        events: What the talk has gained since its handover, for it to hear before all else.
+        speech: Audio that is sent again.
+        effects: What is to be done once those are on their way.
+        replayed_items: Items of the talk that it was told.
+        left_out_items: Items that it was not.
+        asked_again: An answer was cut off or had not begun, and is asked for again.
+    """
+
+    events: Sequence[ClientEvent]
+    speech: Sequence[tuple[str, float]]
+    effects: Sequence[Effect]
+    replayed_items: int
+    left_out_items: int
+    asked_again: bool
+
+
+class Succession:
+    """Moves one conversation from connection to connection.
+
+    Args:
+        config: The session's settings.
+        composer: Makes client events.
+        effective: Knows what has been changed since.
+        history: The talk.
+        turns: The model's side.
+        speech: The user's.
+        kept: What the user said that has no words yet.
+        utterances: What is being said.
+        mcp: What the service calls.
+    """
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        *,
+        composer: Composer,
+        effective: Effective,
+        history: History,
+        turns: Turns,
+        speech: SpeechListener,
+        kept: KeptSpeech,
+        utterances: Utterances,
+        mcp: McpListener,
+    ) -> None:
+        self._config = config
+        self._composer = composer
+        self._effective = effective
+        self._history = history
+        self._turns = turns
+        self._speech = speech
+        self._kept = kept
+        self._utterances = utterances
+        self._mcp = mcp
+        self._replay: Replay | None = None
+        self._owed = False
+
+    # --- while the old one talks ------------------------------------------------------------------------------
+
+    def at_boundary(self, now: float) -> bool:
+        """Tell whether nothing is under way that would be torn: no turn of either side, no call, no request."""
+        gate = self._turns.gate.statistics()
+        quiet = self._turns.gate.state is Gate.FREE and not (gate.owed or gate.in_line or gate.open_calls)
+        turn_over = not self._speech.user_speaks and not self._turns.gate.awaits_answer and not self._kept.is_open
+        nothing_asked = not len(self._turns.requests) and not self._turns.underway and not self._mcp.is_busy
+        return quiet and turn_over and nothing_asked and not self._awaits_words() and not self._playing(now)
+
+    def _awaits_words(self) -> bool:
+        return bool(self._kept.items) and self._effective.transcribes
+
+    def _playing(self, now: float) -> bool:
+        return self._turns.playback.playing(now)
+
+    def handover(self) -> tuple[Handover, Replay]:
+        """Make what the next connection begins with: the settings, and the talk so far."""
+        engine = self._config.engine
+        settings = [self._config.to_wire(), *self._effective.updates]
+        replay = Replay(
+            engine.replay_max_tokens,
+            engine.replay_max_items,
+            speech_bytes_per_ms=self._config.audio.bytes_per_ms,
+            next_event_id=self._composer.next_event_id,
+        )
+        items = replay.first(self._history, speech=self._kept.speech)
+        updates = [SessionUpdate(session=each, event_id=self._composer.next_event_id()) for each in settings]
+        return Handover(updates, items), replay
+
+    # --- when it is gone --------------------------------------------------------------------------------------
+
+    def link_down(self, now: float, error: EngineError) -> list[Effect]:
+        """End all that was under way on a connection that is no more, and keep in mind what is owed."""
+        gate = self._turns.gate
+        cut_off = gate.active_id
+        interrupted = cut_off is not None and self._turns.is_silenced(cut_off)
+        unanswered = gate.awaits_answer and self._speech.turn_item
+        moot, answers = self._turns.requests.link_down()
+        told: list[Effect] = [*answers, *self._turns.asking.link_down(error), *self._mcp.link_down(now)]
+        self._utterances.link_down()
+        gate.link_down(interrupted=interrupted)
+        if unanswered and self._is_known(unanswered):
+            gate.want()
+        self._owed = gate.statistics().owed
+        self._speech.link_down()
+        self._settle(moot)
+        self._settle_cuts(self._turns.interruptions.link_down())
+        if cut_off is None:
+            return told
+        return [*told, *self._tell_cut_off(cut_off, now, heard=interrupted)]
+
+    def _is_known(self, item_id: str) -> bool:
+        """Tell whether a turn's words, or its audio, can be told to another connection."""
+        held = self._history.get(item_id)
+        return (held is not None and bool(held.transcript)) or self._kept.speech(item_id) is not None
+
+    def _tell_cut_off(self, response_id: str, now: float, *, heard: bool) -> list[Effect]:
+        """The answer will not go on: what waits of it is stale; what was heard of it stays in the talk."""
+        self._settle_cuts(self._turns.playback.cut_response(response_id, now))
+        self._turns.forget(response_id)
+        done = BidiResponseCompleteEvent(
+            response_id, "interrupted", details={"status": "cancelled", "reason": "connection_lost"}, received_at=now
+        )
+        if heard:  # Its interruption was told when the user cut in.
+            return [done]
+        told = BidiInterruptionEvent("error", response_id=None, received_at=now)
+        return [PurgeAudio(AllBut(response_id), by_user=False), told, done]
+
+    def _settle(self, moot: Sequence[ClientEvent]) -> None:
+        """Do to the mirror what the service may not have done any more: the next one is told it so."""
+        for event in moot:
+            match event:
+                case ConversationItemTruncate(item_id=item_id, audio_end_ms=heard_ms):
+                    self._truncated(item_id, heard_ms)
+                case ConversationItemDelete(item_id=item_id):
+                    self._history.deleted(item_id)
+
+    def _settle_cuts(self, cuts: Sequence[Cut]) -> None:
+        for cut in cuts:
+            if cut.heard_ms > 0:
+                self._truncated(cut.item_id, cut.heard_ms)
+            else:
+                self._history.deleted(cut.item_id)
+
+    def _truncated(self, item_id: str, heard_ms: int) -> None:
+        received_ms = self._turns.playback.received_ms(item_id)
+        if received_ms > 0:
+            self._history.received(item_id, received_ms)
+        self._history.truncated(item_id, heard_ms)
+
+    # --- when the next one takes over -------------------------------------------------------------------------
+
+    def link_up(self, handover: Handover, replay: Replay, now: float, *, broken: bool) -> Takeover:
+        """Take over: give what the connection is to be told, and what is owed.
+
+        Args:
+            handover: What it began with.
+            replay: What that told of the talk.
+            now: When.
+            broken: The one before was lost, so that what it had may not have been understood.
+        """
+        self._replay = replay
+        for item_id in handover.refused_items:
+            replay.refused(item_id)
+        events = replay.rest(self._history, speech=self._kept.speech)
+        speech = self._kept.open_texts(all=broken)
+        self._kept.relinked()
+        if handover.session is not None:
+            self._effective.told(SessionUpdated(session=handover.session))
+        self._turns.requests.link_up(now)
+        self._turns.gate.link_up()
+        again = [Transmit(each, again=True) for each in self._turns.underway.again(self._is_there)]
+        due = self._turns.asking.due(now)
+        owed, self._owed = self._owed, False
+        return Takeover(
+            events=events,
+            speech=speech,
+            effects=[*again, *due, *self._turns.settle(now), Rearm()],
+            replayed_items=replay.replayed,
+            left_out_items=replay.left_out,
+            asked_again=owed,
+        )
+
+    def is_echo(self, event: ServerEvent) -> bool:
+        """Tell whether an event only answers what this connection was told of the talk: the mirror has it better."""
+        return self._replay is not None and self._replay.hear(event)
+
+    def is_replayed(self, item_id: str) -> bool:
+        """Tell whether an item is one that this connection was told by us, in words."""
+        return self._replay is not None and self._replay.is_replayed(item_id)
+
+    def _is_there(self, item_id: str) -> bool:
+        return self.is_replayed(item_id) or self._history.get(item_id) is not None

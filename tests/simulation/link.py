@@ -1,0 +1,396 @@
+"""A link that fails: two streams of bytes, one for each end, and all that can happen to a connection between them.
+
+No tasks run here: bytes that are under way have a time at which they are there, and whoever reads waits for it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+import attrs
+import trio
+from wsproto.frame_protocol import Opcode
+
+BUFFER_BYTES: Final = 256 * 2**10
+"""What may be under way each way before a sender has to wait."""
+
+NEVER: Final = float("inf")
+
+
+@attrs.frozen(kw_only=True)
+class Weather:
+    """How a link is while nothing happens to it.
+
+    Attributes:
+        delay_ms: What a byte takes at least.
+        jitter_ms: And at most on top, drawn for each write and each way, so that the two ways cross in any order.
+        fragments: Share of the reads that give few bytes, down to one.
+        buffer_bytes: See `BUFFER_BYTES`; a small one makes every sender wait for its reader.
+    """
+
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    fragments: float = 0.0
+    buffer_bytes: int = BUFFER_BYTES
+
+
+class Way:
+    """Bytes one way."""
+
+    def __init__(self, chance: Random, weather: Weather) -> None:
+        self._chance = chance
+        self._delay_s = weather.delay_ms / 1000
+        self._jitter_s = weather.jitter_ms / 1000
+        self._fragments = weather.fragments
+        self._max_bytes = weather.buffer_bytes
+        self._data: deque[tuple[float, bytes]] = deque()
+        self._held = 0
+        self._last_due = 0.0
+        self._stalled_until = 0.0
+        self._lot = trio.lowlevel.ParkingLot()
+        self.swallows = False
+        self.broken = False
+        self.breaks = False
+        self.writer_closed = False
+        self.reader_closed = False
+        self.passing: Callable[[bytes], bytes] | None = None
+        """Sees each write before it goes, and may change it."""
+
+    # --- what happens to it ---------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        self._lot.unpark_all()
+
+    def reset(self) -> None:
+        """Lose what is under way, and break both ends."""
+        self.broken = True
+        self._data.clear()
+        self._held = 0
+        self.wake()
+
+    def stall(self, until: float) -> None:
+        self._stalled_until = max(self._stalled_until, until)
+
+    def end(self, *, breaks: bool = False) -> None:
+        """Let the reader find the end behind what is under way: in order, or as a reset."""
+        self.writer_closed = True
+        self.breaks = breaks
+        self.wake()
+
+    def put(self, data: bytes) -> None:
+        """Let bytes go, whatever there is room for."""
+        if self.swallows or self.broken:
+            self._held += len(data)  # The other side never takes them: a sender that goes on will wait.
+            return
+        due = 0.0
+        if self._delay_s or self._jitter_s:
+            due = trio.current_time() + self._delay_s + self._jitter_s * self._chance.random()
+            due = self._last_due = max(due, self._last_due)
+        self._data.append((due, data))
+        self._held += len(data)
+        self._lot.unpark_all()
+
+    # --- its ends -------------------------------------------------------------------------------------------------
+
+    async def send(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        while True:
+            if self.writer_closed:
+                raise trio.ClosedResourceError("this end is closed")
+            if self.broken or self.reader_closed:
+                raise trio.BrokenResourceError("connection reset")
+            if self._held < self._max_bytes:
+                break
+            await self._lot.park()
+        data = bytes(data)
+        self.put(data if self.passing is None else self.passing(data))
+
+    async def receive(self, max_bytes: int | None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        while True:
+            if self.reader_closed:
+                raise trio.ClosedResourceError("this end is closed")
+            if self.broken:
+                raise trio.BrokenResourceError("connection reset")
+            due = self._due()
+            if due == 0.0 or due <= trio.current_time():
+                return self._take(max_bytes)
+            if due == NEVER:
+                if self.writer_closed and not self.swallows:
+                    if self.breaks:
+                        raise trio.BrokenResourceError("connection reset")
+                    return b""
+                await self._lot.park()
+            else:
+                with trio.move_on_at(due):
+                    await self._lot.park()
+
+    def _due(self) -> float:
+        if not self._data:
+            return NEVER
+        return max(self._data[0][0], self._stalled_until)
+
+    def _take(self, max_bytes: int | None) -> bytes:
+        due, data = self._data.popleft()
+        size = len(data) if max_bytes is None else min(len(data), max_bytes)
+        if self._fragments and self._chance.random() < self._fragments:
+            size = min(size, self._chance.choice((1, 1, 2, 3, 7, 100)))
+        if size < len(data):
+            self._data.appendleft((due, data[size:]))
+            data = data[:size]
+        self._held -= size
+        if self._lot:
+            self._lot.unpark_all()
+        return data
+
+
+class End(trio.abc.Stream):
+    """One end of a link."""
+
+    def __init__(self, incoming: Way, outgoing: Way) -> None:
+        self._in = incoming
+        self._out = outgoing
+        self.closed = False
+        self.closed_s = NEVER
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._out.send(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return await self._in.receive(max_bytes)
+
+    async def aclose(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.closed_s = trio.current_time()
+            self._in.reader_closed = True
+            self._out.end(breaks=self._out.swallows)  # The other side of a half-open link finds out some time.
+            self._out.swallows = False
+            self._in.wake()
+        await trio.lowlevel.checkpoint()
+
+
+# --- frames from the server, which are not masked -----------------------------------------------------------------------
+
+
+def header_bytes(frame: bytes) -> int:
+    """Give the length of a server frame's header."""
+    return {126: 4, 127: 10}.get(frame[1] & 0x7F, 2)
+
+
+def frame_type(frame: bytes) -> str:
+    """Give the type of the event in a server's text frame; empty for any other frame."""
+    if frame[0] & 0x0F != Opcode.TEXT:
+        return ""
+    start = header_bytes(frame) + len(b'{"type":"')
+    return frame[start : frame.index(b'"', start)].decode()
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    """Make a server's close frame; 1005 and 1006 stand for one without a code."""
+    body = b"" if code in (1005, 1006) else code.to_bytes(2, "big") + reason.encode()
+    return bytes((0x88, len(body))) + body
+
+
+# --- faults -------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """Something that happens to a connection.
+
+    Attributes:
+        at_s: When, in seconds since the user came.
+        kind: What; see `FaultyLink`.
+        on: Type of a server event: it happens not at `at_s` but with the next one of these after it.
+        after: With `on`: the event is still delivered.
+        seconds: How long a stall lasts.
+        number: Close code, which way, or how many.
+        then: What the connections after it meet: `refuse`, `slow`, `none`, `silent`; empty for nothing.
+        then_number: How many of them.
+        then_status: With `refuse`: the HTTP status.
+        then_seconds: With `refuse`: when to come back; with `slow`: how long the server takes.
+    """
+
+    at_s: float
+    kind: str
+    on: str = ""
+    after: bool = False
+    seconds: float = 0.0
+    number: int = 0
+    then: str = ""
+    then_number: int = 0
+    then_status: int = 0
+    then_seconds: float = 0.0
+
+
+class FaultyLink:
+    """One connection.
+
+    Args:
+        chance: What is random about it.
+        weather: How it is in good times.
+        happened: Told what happens to it.
+    """
+
+    def __init__(self, chance: Random, weather: Weather, happened: Callable[[Fault], None]) -> None:
+        self._chance = chance
+        self._happened = happened
+        self._up, self._down = Way(chance, weather), Way(chance, weather)
+        self.client, self.server = End(self._down, self._up), End(self._up, self._down)
+        self._upgraded = False
+        self._armed: deque[Fault] = deque()
+        self._copies = 0
+        self.faults: list[tuple[float, str]] = []
+        """What was done to it, and when."""
+        self.copies: list[str] = []
+        """Events that were delivered twice."""
+        self.unreadable: list[str] = []
+        """Events that were spoiled."""
+        self._down.passing = self._first_write
+
+    @property
+    def dead(self) -> bool:
+        """Tell whether it has ended, or something has made it useless."""
+        return self._down.broken or self._down.writer_closed or self._up.writer_closed or self._down.swallows
+
+    @property
+    def broke_at(self) -> float | None:
+        """When it lost its use by a fault."""
+        return min((at for at, kind in self.faults if kind in FATAL), default=None)
+
+    def inflict(self, fault: Fault) -> None:
+        """Let something happen, now or at the next server event of a type."""
+        if fault.on:
+            self._armed.append(fault)
+            self._down.passing = self._frame
+        else:
+            self._do(fault)
+
+    def _do(self, fault: Fault) -> None:
+        if self._down.broken:
+            return
+        self.faults.append((trio.current_time(), fault.kind))
+        self._happened(fault)
+        getattr(self, f"_{fault.kind}")(fault)
+
+    def _reset(self, _: Fault) -> None:
+        self._up.reset()
+        self._down.reset()
+
+    def _crash(self, fault: Fault) -> None:
+        """The server is gone: what it sent may still arrive, what it is sent is answered by a reset."""
+        self._up.reset()
+        self._down.end(breaks=True)
+
+    def _eof(self, _: Fault) -> None:
+        self._down.end()
+        self._up.end()
+
+    def _close(self, fault: Fault) -> None:
+        """The server, or a proxy before it, closes with a code of its own."""
+        self._down.put(close_frame(fault.number, "injected"))
+        self._down.end()
+        self._up.end()  # The real server finds the end.
+
+    def _half_open(self, _: Fault) -> None:
+        self._up.swallows = self._down.swallows = True
+
+    def _deaf(self, _: Fault) -> None:
+        """Nothing reaches the server any more; what it says still comes."""
+        self._up.swallows = True
+
+    def _mute(self, _: Fault) -> None:
+        """Nothing of the server's comes any more."""
+        self._down.swallows = True
+
+    def _stall(self, fault: Fault) -> None:
+        until = trio.current_time() + fault.seconds
+        ways = {0: (self._up,), 1: (self._down,)}.get(fault.number, (self._up, self._down))
+        for way in ways:
+            way.stall(until)
+
+    def _cut(self, _: Fault) -> None:
+        """Break in the middle of the next frame."""
+        self._down.passing = self._cut_frame
+
+    def _corrupt(self, _: Fault) -> None:
+        """Spoil the next frame."""
+        self._down.passing = self._spoil_frame
+
+    def _duplicate(self, fault: Fault) -> None:
+        """Deliver the next events twice."""
+        self._copies = fault.number
+        self._down.passing = self._frame
+
+    # --- what passes ----------------------------------------------------------------------------------------------
+
+    def _first_write(self, data: bytes) -> bytes:
+        """The answer to the upgrade request."""
+        self._upgraded = True
+        self._down.passing = self._frame if self._armed or self._copies else None
+        return data
+
+    def _frame(self, data: bytes) -> bytes:
+        kind = frame_type(data)
+        if kind and self._armed and kind == self._armed[0].on:
+            fault = self._armed.popleft()
+            if fault.after:
+                self._down.put(data)
+                self._do(fault)
+                return b""
+            self._do(fault)
+            if self._down.passing is not None and self._down.passing != self._frame:
+                return self._down.passing(data)
+            return b"" if fault.kind in FATAL else data
+        if kind and self._copies:
+            self._copies -= 1
+            self.copies.append(data[header_bytes(data) :].decode())
+            return data + data
+        if not self._armed and not self._copies:
+            self._down.passing = None
+        return data
+
+    def _cut_frame(self, data: bytes) -> bytes:
+        self._down.passing = None
+        self._down.put(data[: self._chance.randrange(1, len(data))])
+        self._up.reset()
+        self._down.end(breaks=True)
+        return b""
+
+    def _spoil_frame(self, data: bytes) -> bytes:
+        """Set a bit that means nothing, or put in what is no UTF-8."""
+        if not frame_type(data):
+            return data
+        self._down.passing = self._frame if self._armed else None
+        spoiled = bytearray(data)
+        at = header_bytes(data)
+        if self._chance.random() < 0.5:
+            spoiled[0] |= 0x40
+        else:
+            spoiled[self._chance.randrange(at, len(data))] = 0xFF
+        return bytes(spoiled)
+
+
+FATAL: Final = frozenset({"reset", "crash", "eof", "close", "half_open", "deaf", "mute", "cut", "corrupt"})
+"""Faults that no connection survives."""
+
+
+async def refuse(end: trio.abc.Stream, status: int, retry_after_s: float) -> None:
+    """Answer an upgrade request as a server that lets nobody in."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        data = await end.receive_some(4096)
+        if not data:
+            return
+        request += data
+    later = f"Retry-After: {retry_after_s:.0f}\r\n" if retry_after_s else ""
+    body = '{"error": {"message": "not now"}}'
+    head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{later}\r\n"
+    await end.send_all((head + body).encode())
+    await end.aclose()
+

@@ -1,0 +1,122 @@
+"""Some users at once in one Trio run on a mock clock, with every choice from one seed, Trio's own too."""
+
+import gc
+import math
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+
+import attrs
+import trio
+
+from .clock import JumpingClock
+from .ledger import AppLedger
+from .scenario import Scenario
+from .service import Served, Service
+from .user import User
+
+AFTER_S = 60.0
+"""When the last user has gone: the longest that the service takes to find that out."""
+
+HANGS_AFTER_S = 600.0
+"""A user who is still there so long after they wanted to leave hangs."""
+
+
+@attrs.frozen
+class Story:
+    """What one user's session came to: both ledgers.
+
+    Attributes:
+        scenario: What was to happen.
+        app: The application's ledger.
+        connections: The service's, one for each attempt to connect.
+        happened: Faults by kind.
+    """
+
+    scenario: Scenario
+    app: AppLedger
+    connections: Sequence[Served]
+    happened: dict[str, int]
+
+
+@attrs.frozen
+class World:
+    """A run that is over.
+
+    Attributes:
+        stories: One for each user.
+        tasks_left: Tasks that were still there afterwards.
+        timers_left: A deadline was still set afterwards.
+    """
+
+    stories: Sequence[Story]
+    tasks_left: int
+    timers_left: bool
+
+
+def live(scenarios: Sequence[Scenario], seed: str) -> World:
+    """Run users, all at once.
+
+    Args:
+        scenarios: One for each.
+        seed: Of the order in which tasks run.
+    """
+    with _dice(seed):
+        return trio.run(_world, scenarios, clock=JumpingClock(), strict_exception_groups=True)
+
+
+async def _world(scenarios: Sequence[Scenario]) -> World:
+    before = trio.lowlevel.current_statistics().tasks_living
+    users: list[tuple[User, Service]] = []
+    longest_s = max(scenario.lasts_s for scenario in scenarios)
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(longest_s + HANGS_AFTER_S):
+            await _talks(scenarios, users, nursery)
+        await trio.sleep(AFTER_S)
+        statistics = trio.lowlevel.current_statistics()
+        left = statistics.tasks_living - before
+        timers = statistics.seconds_to_next_deadline < math.inf
+        nursery.cancel_scope.cancel()
+    stories = [
+        Story(scenario, user.ledger, service.connections, dict(service.happened))
+        for scenario, (user, service) in zip(scenarios, users, strict=True)
+    ]
+    return World(stories, left, timers)
+
+
+async def _talks(scenarios: Sequence[Scenario], users: list[tuple[User, Service]], nursery: trio.Nursery) -> None:
+    async with trio.open_nursery() as talks:
+        for scenario in scenarios:
+            service = Service(scenario, nursery)
+            user = User(scenario, service)
+            users.append((user, service))
+            talks.start_soon(user.live, name="user")
+
+
+@contextmanager
+def _dice(seed: str) -> Iterator[None]:
+    """Seed Trio's choice of the next task, which is public only as what Hypothesis uses, and the module `random`."""
+    run = trio._core._run  # noqa: SLF001
+    before = run._ALLOW_DETERMINISTIC_SCHEDULING, run._r  # noqa: SLF001
+    state = random.getstate()
+    run._ALLOW_DETERMINISTIC_SCHEDULING, run._r = True, random.Random(seed)  # noqa: SLF001
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        run._ALLOW_DETERMINISTIC_SCHEDULING, run._r = before  # noqa: SLF001
+        random.setstate(state)
+
+
+def fingerprint(world: World) -> str:
+    """Give a hash of both ledgers of all users: two runs that have the same were the same."""
+    hashed = sha256()
+    for story in world.stories:
+        for served in story.connections:
+            for entry in served.entries:
+                hashed.update(f"{entry.at_s:.6f}{entry.up}{entry.text}".encode())
+        for got in story.app.got:
+            hashed.update(f"{got.at_s:.6f}{type(got.event).__name__}".encode())
+        hashed.update(repr(story.app.waits).encode())
+    return hashed.hexdigest()
