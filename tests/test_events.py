@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import (
     BidiModelTimeoutError,
+    ConnectionLost,
     DeadlinePassed,
     EngineError,
     LimitExceeded,
@@ -22,6 +23,7 @@ from engine.events import (
     BidiConnectionCloseEvent,
     BidiConnectionRestartEvent,
     BidiConnectionStartEvent,
+    BidiConnectionWarningEvent,
     BidiErrorEvent,
     BidiImageInputEvent,
     BidiInterruptionEvent,
@@ -64,7 +66,33 @@ OUTPUTS = [
         {"type": "bidi_connection_start", "connection_id": "c", "model": "m"},
     ),
     (
+        BidiConnectionWarningEvent(reason="renewal", due_s=60.0),
+        {"type": "bidi_connection_warning", "reason": "renewal", "due_s": 60.0, "error": None},
+    ),
+    (
+        BidiConnectionWarningEvent(reason="connection_lost", due_s=30.0, error=ConnectionLost("reset", code=1006)),
+        {
+            "type": "bidi_connection_warning",
+            "reason": "connection_lost",
+            "due_s": 30.0,
+            "error": str(ConnectionLost("reset", code=1006)),
+        },
+    ),
+    (
         BidiConnectionRestartEvent(timeout_error=TIMEOUT),
+        {"type": "bidi_connection_restart", "timeout_error": TIMEOUT},
+    ),
+    (
+        BidiConnectionRestartEvent(
+            timeout_error=TIMEOUT,
+            reason="connection_lost",
+            gap_ms=120.5,
+            replayed_items=7,
+            left_out_items=2,
+            dropped_audio_ms=40.0,
+            asked_again=True,
+            attempts=3,
+        ),
         {"type": "bidi_connection_restart", "timeout_error": TIMEOUT},
     ),
     (BidiResponseStartEvent(response_id="r"), {"type": "bidi_response_start", "response_id": "r"}),
@@ -208,6 +236,23 @@ def test_identity_is_on_attributes_only_and_never_required(event):
     assert identified.as_dict() == event.as_dict()
     assert identified == event
     assert hasattr(event, "response_id")
+
+
+def test_a_connection_made_anew_was_renewed_unless_it_says_otherwise():
+    event = BidiConnectionRestartEvent(TIMEOUT)
+
+    assert (event.reason, event.attempts, event.asked_again) == ("renewal", 1, False)
+    assert (event.gap_ms, event.dropped_audio_ms, event.replayed_items, event.left_out_items) == (0, 0, 0, 0)
+
+
+def test_errors_of_a_connection_do_not_tell_two_events_apart():
+    """Errors of the same words are different objects."""
+    lost = [ConnectionLost("reset", code=1006) for _ in range(2)]
+    warned = [BidiConnectionWarningEvent("connection_lost", 30.0, error) for error in lost]
+
+    assert warned[0] == warned[1]
+    assert [event.error for event in warned] == lost
+    assert BidiConnectionRestartEvent(lost[0]) == BidiConnectionRestartEvent(lost[1])
 
 
 def test_audio_of_a_microphone_is_wrapped():

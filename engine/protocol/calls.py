@@ -32,7 +32,7 @@ class Call:
     item_id: str
 
 
-REMEMBERED: Final = 4096
+REMEMBERED: Final = 1024
 """Calls, and responses that made some, that are kept in mind; past it the oldest is forgotten. What is told again of a
 call comes soon after it, and an hour has some hundreds of them."""
 

@@ -80,15 +80,16 @@ class KeptSpeech:
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 
-    def sent(self, text: str, length_ms: float) -> None:
+    def sent(self, text: str, length_ms: float, now: float = math.inf) -> None:
         """Keep an append that is on the socket.
 
         Args:
             text: The whole message.
             length_ms: How long its audio is.
+            now: When, in seconds. Where nobody says so, audio counts as sent at the pace at which it was spoken.
         """
         if self._keeps:
-            self._store.add(text, length_ms)
+            self._store.add(text, length_ms, now)
 
     def committed_by_hand(self, text: str) -> None:
         """Note that a commit is on the socket."""

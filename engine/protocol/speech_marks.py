@@ -82,6 +82,6 @@ def _up_to(end_ms: float, frames: deque[Frame]) -> list[tuple[str, float]]:
     """Take the messages that end before a position, or at it."""
     taken = list[tuple[str, float]]()
     while frames and frames[0][2] <= end_ms:
-        text, start_ms, frame_end_ms = frames.popleft()
+        text, start_ms, frame_end_ms, _ = frames.popleft()
         taken.append((text, frame_end_ms - start_ms))
     return taken

@@ -13,8 +13,9 @@ from engine.wire.codec import load_object
 LEAST_MS: Final = 1.0
 """What a message of kept speech weighs at least: many that hold next to nothing fill no memory."""
 
-Frame = tuple[str, float, float]
-"""A message of audio: its text, and where it begins and ends, in ms. A plain tuple, for one is made of each message."""
+Frame = tuple[str, float, float, float]
+"""A message of audio: its text, where it begins and ends in ms, and when it was sent. A plain tuple, for one is made of
+each message."""
 
 
 @attrs.frozen
@@ -60,6 +61,7 @@ class SpeechStore:
         self._max_ms = max_ms
         self._window_ms = math.inf
         self._room_ms = max_ms
+        self._now = 0.0
         self.frames: deque[Frame] = deque()
         """What is no item yet."""
         self.items: dict[str, KeptItem] = {}
@@ -71,17 +73,22 @@ class SpeechStore:
         self.dropped_ms = 0.0
         """How much found no room."""
 
-    def add(self, text: str, length_ms: float) -> None:
+    def add(self, text: str, length_ms: float, now: float) -> None:
         """Hold a message that was sent."""
         start_ms = self.sent_ms
         self.sent_ms = end_ms = start_ms + length_ms
-        self.frames.append((text, start_ms, end_ms))
+        self._now = now
+        self.frames.append((text, start_ms, end_ms, now))
         self.held_ms += max(length_ms, LEAST_MS)
         if self.held_ms > self._room_ms:
             self._trim()
 
     def keep_last(self, window_ms: float) -> None:
-        """Hold only the last of what is no item, from now on; `math.inf` for all of it."""
+        """Hold only the last of what is no item, from now on; `math.inf` for all of it.
+
+        What was sent that long ago goes, and only as far as that much has been sent after it: audio that goes out
+        faster than it was spoken, as after an outage, is not heard any faster.
+        """
         self._window_ms = window_ms
         self._room_ms = min(window_ms, self._max_ms)
         self._trim()
@@ -113,7 +120,7 @@ class SpeechStore:
     def audio(self, item_id: str) -> bytes:
         """Give an item's audio, as far as it is held."""
         item = self.items.get(item_id)
-        return b"" if item is None else b"".join(_decoded(text) for text, _, _ in item.frames)
+        return b"" if item is None else b"".join(_decoded(text) for text, *_ in item.frames)
 
     def statistics(self) -> KeptSpeechStatistics:
         """Give a snapshot."""
@@ -125,9 +132,14 @@ class SpeechStore:
         self.sent_ms = 0.0
 
     def _trim(self) -> None:
-        self.drop_up_to(self.sent_ms - self._window_ms)
+        self._drop_past_window()
         while self.held_ms > self._max_ms:
             self._drop_oldest()
+
+    def _drop_past_window(self) -> None:
+        frames, end_ms, before = self.frames, self.sent_ms - self._window_ms, self._now - self._window_ms / 1000
+        while frames and frames[0][2] <= end_ms and frames[0][3] <= before:
+            self._let_go(frames.popleft())
 
     def _drop_oldest(self) -> None:
         item_id, item = next(iter(self.items.items()), ("", None))

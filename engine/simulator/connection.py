@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 import trio
 import trio_websocket
+import wsproto.utilities
 
 from engine.limits import RECEIVE_BUFFER_BYTES
 from engine.simulator.account import Account
@@ -28,6 +29,14 @@ NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 INTERNAL_ERROR: Final = 1011
 
+
+_LOST: Final = (
+    trio_websocket.ConnectionClosed,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    wsproto.utilities.LocalProtocolError,  # trio-websocket answers a ping after its own close frame
+)
+"""How a connection ends that is no bug of ours."""
 
 _NAMELESS: Final = frozenset({"input_audio_buffer.dtmf_event_received"})
 """The one event without an `event_id` (API reference)."""
@@ -61,7 +70,7 @@ class Connection:
                 if self._closed is not None:  # the reader in this nursery is needed for the client's close frame
                     await self._closed.wait()
                 nursery.cancel_scope.cancel()
-        except* (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError) as lost:
+        except* _LOST as lost:
             logger.debug("connection %d is lost: %r", self._ledger.number, lost.exceptions)
         finally:
             self._ledger.open = False

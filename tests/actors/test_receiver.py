@@ -8,7 +8,7 @@ import trio
 import trio.testing
 from rooms import said, text_delta
 
-from engine.actors.receiver import receiver
+from engine.actors.receiver import Receiver
 from engine.errors import ConnectionLost, LimitExceeded, RemoteViolation
 from engine.transport.memory import memory_pair
 from engine.wire.codec import decode_server
@@ -39,7 +39,7 @@ async def run(messages, *, message_max_bytes=2000, room=lambda: True, wait_for_r
     for message in messages:
         await there.send(message)
     there.hang_up(code, "over")
-    await receiver(
+    await Receiver(
         here,
         listener,
         (applied if applied is not None else []).extend,
@@ -48,7 +48,7 @@ async def run(messages, *, message_max_bytes=2000, room=lambda: True, wait_for_r
         wait_for_room=wait_for_room,
         message_max_bytes=message_max_bytes,
         on_lost=lost.append,
-    )
+    ).run()
     return listener, lost
 
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from engine.actors.sender import sender
+from engine.actors.sender import Sender
 from engine.errors import ConnectionLost
 from engine.lane import Lane
 from engine.transport.memory import memory_pair
@@ -38,7 +38,7 @@ async def test_it_writes_both_lanes_until_they_are_closed_and_empty():
         audio.put(f"a{n}", 1)
     control.close()
     audio.close()
-    await sender(here, control, audio, on_sent=told.append, on_lost=never)
+    await Sender(here, control, audio, on_sent=lambda message: told.append(message.text), on_lost=never).run()
     got = await there.receive()
     assert [text for text in got if text[0] == "c"] == ["c0", "c1", "c2"]
     assert [text for text in got if text[0] == "a"] == ["a0", "a1", "a2"]
@@ -53,7 +53,7 @@ async def test_control_waits_for_one_audio_frame_at_most(autojump_clock):
     async with trio.open_nursery() as nursery:
 
         async def run():
-            await sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+            await Sender(slow, control, audio, on_sent=lambda _: None, on_lost=never).run()
 
         nursery.start_soon(run)
         await trio.sleep(10.5)
@@ -75,7 +75,7 @@ async def test_audio_that_follows_control_is_written_after_it_and_control_never_
     control.put("c5", 1)
     control.close()
     audio.close()
-    await sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+    await Sender(slow, control, audio, on_sent=lambda _: None, on_lost=never).run()
     assert slow.sent[:5] == ["c0", "c1", "c2", "c3", "c4"]
     assert slow.sent.index("c5") < slow.sent.index("a1")
     assert [text for text in slow.sent if text[0] == "a"] == ["a0", "a1", "a2"]
@@ -100,7 +100,7 @@ async def test_audio_that_follows_a_control_lane_that_is_lost_ends_too():
         lost.append(error)
 
     with trio.fail_after(1):
-        await sender(slow, control, audio, on_sent=lambda _: None, on_lost=on_lost)
+        await Sender(slow, control, audio, on_sent=lambda _: None, on_lost=on_lost).run()
     assert (slow.sent, len(lost)) == (["a"], 1)
 
 
@@ -110,7 +110,7 @@ async def test_what_is_in_hand_counts_as_waiting(autojump_clock):
     async with trio.open_nursery() as nursery:
 
         async def run():
-            await sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+            await Sender(slow, control, audio, on_sent=lambda _: None, on_lost=never).run()
 
         nursery.start_soon(run)
         await trio.sleep(0.5)
@@ -131,6 +131,6 @@ async def test_a_lost_connection_is_told_and_ends_it():
 
     control.put("c", 1)
     audio.put("a", 1)
-    await sender(here, control, audio, on_sent=lambda _: None, on_lost=on_lost)
+    await Sender(here, control, audio, on_sent=lambda _: None, on_lost=on_lost).run()
     assert [type(error) for error in lost] == [ConnectionLost, ConnectionLost]
     assert (lost[0].code, lost[0].reason) == (1001, "going away")

@@ -234,10 +234,10 @@ def test_the_newest_items_are_told():
 
 def test_tokens_are_counted_with_what_marks_an_item():
     history = talk_of(*(message(f"item_{n}", "user", text("x" * 40)) for n in range(5)))
-    made = replay(max_tokens=29)
+    made = replay(max_tokens=37)
     made.first(history, speech=nothing)
 
-    assert made.statistics == ReplayStatistics(replayed=2, left_out={"older": 3}, tokens=28)
+    assert made.statistics == ReplayStatistics(replayed=2, left_out={"older": 3}, tokens=36)
     assert (made.replayed, made.left_out) == (2, 3)
 
 
@@ -277,9 +277,9 @@ def test_speech_weighs_by_its_length():
     assert audio_tokens(second, 48) == 10
     assert audio_tokens("A" * (8_000 * 4 // 3), 8) == 10
     history = talk_of(message("a", "user", said()))
-    assert list(told(history, lambda _: second, max_tokens=14)) == ["a"]
-    assert list(told(history, lambda _: second, max_tokens=13)) == []
-    assert list(told(history, lambda _: second, max_tokens=14, speech_bytes_per_ms=8)) == []
+    assert list(told(history, lambda _: second, max_tokens=18)) == ["a"]
+    assert list(told(history, lambda _: second, max_tokens=17)) == []
+    assert list(told(history, lambda _: second, max_tokens=18, speech_bytes_per_ms=8)) == []
 
 
 @pytest.mark.parametrize(
@@ -290,10 +290,10 @@ def test_the_tokens_of_a_text(words, tokens):
 
 
 def test_the_tokens_of_an_item():
-    assert item_tokens(message("a", "user", text("Hello")), 48) == 6
-    assert item_tokens(call("a", "call_1", arguments="{}"), 48) == 7
-    assert item_tokens(result("a", "call_1", "sunny"), 48) == 6
-    assert item_tokens(McpListToolsItem(server_label="docs", tools=()), 48) == 4
+    assert item_tokens(message("a", "user", text("Hello")), 48) == 10
+    assert item_tokens(call("a", "call_1", arguments="{}"), 48) == 11
+    assert item_tokens(result("a", "call_1", "sunny"), 48) == 10
+    assert item_tokens(McpListToolsItem(server_label="docs", tools=()), 48) == 8
 
 
 # --- what has changed ---------------------------------------------------------------------------------------------

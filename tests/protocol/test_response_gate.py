@@ -10,13 +10,24 @@ from engine.limits import TOOL_RESULT_DEADLINE_S
 from engine.protocol.response_gate import ResponseGate
 from engine.protocol.states import Gate
 from engine.protocol.statistics import GateStatistics
+from engine.protocol.underway import Underway
+from engine.wire.client import ConversationItemCreate
+from engine.wire.items import MessageItem
 
 DEADLINE_S = 15.0
 
 
+ITEM = ConversationItemCreate(item=MessageItem(role="user", content=()), event_id="client_0")
+
+
 @pytest.fixture
-def gate() -> ResponseGate:
-    return ResponseGate(DEADLINE_S)
+def underway() -> Underway:
+    return Underway()
+
+
+@pytest.fixture
+def gate(underway) -> ResponseGate:
+    return ResponseGate(DEADLINE_S, underway=underway)
 
 
 def ask(gate: ResponseGate, event_id: str = "client_1", now: float = 0.0) -> None:
@@ -39,10 +50,10 @@ def test_a_request_that_went_out_is_owed_no_longer(gate):
     assert gate.state is Gate.REQUESTED
 
 
-def test_what_is_wanted_while_a_request_is_outstanding_waits_for_the_end_of_its_response(gate):
+def test_what_is_wanted_while_a_request_is_outstanding_waits_for_the_end_of_its_response(gate, underway):
     gate.want()
     ask(gate)
-    gate.item_sent()
+    underway.sent(ITEM)
     gate.want()
     assert not gate.ready()
     gate.created("resp_1")
@@ -129,11 +140,11 @@ def test_a_turn_that_never_ends_holds_nothing_for_ever(gate):
     assert gate.ready()
 
 
-def test_a_response_that_began_before_our_item_came_leaves_it_owed(gate):
-    gate.item_sent()
+def test_a_response_that_began_before_our_item_came_leaves_it_owed(gate, underway):
+    underway.sent(ITEM)
     gate.want()
     gate.created("resp_1")
-    gate.item_seen()
+    underway.seen()
     gate.done("resp_1")
 
     assert gate.ready()
@@ -312,11 +323,11 @@ def test_results_that_come_before_the_end_of_the_response_wait_for_it(gate):
     assert gate.ready()
 
 
-def test_the_end_of_a_later_response_lets_the_way_free(gate):
+def test_the_end_of_a_later_response_lets_the_way_free(gate, underway):
     gate.created("resp_1")
     gate.call_opened("call_1", "resp_1")
     gate.done("resp_1")
-    gate.item_sent()
+    underway.sent(ITEM)
     gate.want()
     gate.created("resp_2")
     gate.done("resp_2")

@@ -59,5 +59,3 @@ def _attributes(value: object) -> Iterator[tuple[str, Any]]:
 def grown(root: object, most: int) -> dict[str, int]:
     """Give the collections that hold more than `most`."""
     return {path: size for path, size in collections(root).items() if size > most}
-
-

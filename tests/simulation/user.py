@@ -115,7 +115,7 @@ class User:
         if self._scenario.quiet_s:
             self.ledger.calm = True
             self.ledger.history = [
-                (each.item.id or "", each.item.type, each.transcript, each.heard_ms) for each in session.history
+                (each.item.id or "", each.item.tag, each.transcript, each.heard_ms) for each in session.history
             ]
 
     # --- ears -------------------------------------------------------------------------------------------------------

@@ -271,8 +271,7 @@ class _Reader:
 
     def _error(self, event: Json, at_s: float) -> None:
         error = event["error"]
-        if error.get("code") == "conversation_already_has_active_response":
-            self._asks = 0
+        self._asks = 0
         self.told.errors.append(
             Refused(at_s, error.get("code") or "", error["message"], error.get("event_id") or "", self.told.active)
         )

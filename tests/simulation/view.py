@@ -1,0 +1,127 @@
+"""A story as the checks look at it: both ledgers, read once."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import attrs
+
+from engine.errors import ConnectionLost
+from engine.events import (
+    BidiConnectionRestartEvent,
+    BidiConnectionWarningEvent,
+    BidiErrorEvent,
+    BidiInterruptionEvent,
+    BidiResponseCompleteEvent,
+    BidiResponseStartEvent,
+    BidiTranscriptStreamEvent,
+    ToolUseStreamEvent,
+)
+
+from .ledger import AppLedger, Got, Heard
+from .scenario import Scenario
+from .service import Served
+from .wire import Answer, Item, Told, read
+
+
+@attrs.define
+class Line:
+    """One connection over which the session talked.
+
+    Attributes:
+        told: What crossed it.
+        opened_s: When the client began to connect.
+        begun_s: When the service opened the session.
+        broke_s: When a fault made it useless; infinite if none did.
+        closed_s: When the client closed its end.
+        copies: Events that were delivered twice.
+        stalls: How often its bytes stood still for a while.
+    """
+
+    told: Told
+    opened_s: float
+    begun_s: float
+    broke_s: float
+    closed_s: float
+    copies: Sequence[str]
+    stalls: int = 0
+
+
+@attrs.define(slots=False)
+class View:
+    """A story.
+
+    Attributes:
+        scenario: What was to happen.
+        app: The application's ledger.
+        lines: Connections over which the service opened a session, in order.
+        ends: When the client closed its end of each connection that it began, infinite if it did not.
+    """
+
+    scenario: Scenario
+    app: AppLedger
+    lines: Sequence[Line]
+    ends: Sequence[float]
+
+    @classmethod
+    def of(cls, scenario: Scenario, app: AppLedger, connections: Sequence[Served]) -> "View":
+        """Read a story's ledgers."""
+        lines = [_line(served) for served in connections]
+        ends = [served.link.client.closed_s for served in connections]
+        return cls(scenario, app, [line for line in lines if line.begun_s < float("inf")], ends)
+
+    @property
+    def last(self) -> Line | None:
+        """The last connection."""
+        return self.lines[-1] if self.lines else None
+
+    @property
+    def settled(self) -> bool:
+        """The session came to its rest, and its last connection was in order."""
+        app, last = self.app, self.last
+        return app.calm and app.error is None and last is not None and last.broke_s > app.stopping_s
+
+    def events(self, kind: type) -> list[tuple[float, Any]]:
+        """Give what the application got of a class, with when."""
+        return [(got.at_s, got.event) for got in self.app.got if isinstance(got.event, kind)]
+
+    @cached_property
+    def restarts(self) -> list[tuple[float, BidiConnectionRestartEvent]]:
+        return self.events(BidiConnectionRestartEvent)
+
+    @cached_property
+    def completes(self) -> list[tuple[float, BidiResponseCompleteEvent]]:
+        return self.events(BidiResponseCompleteEvent)
+
+    @cached_property
+    def interruptions(self) -> list[float]:
+        return [at_s for at_s, _ in self.events(BidiInterruptionEvent)]
+
+    @cached_property
+    def answers(self) -> dict[str, tuple[Line, Answer]]:
+        """Responses of all connections by id."""
+        return {answer.id: (line, answer) for line in self.lines for answer in line.told.answers}
+
+    @cached_property
+    def finals(self) -> dict[str, str]:
+        """What the model said in full, by response."""
+        said: dict[str, str] = {}
+        for _, event in self.events(BidiTranscriptStreamEvent):
+            if event.role == "assistant" and event.is_final and event.response_id:
+                said[event.response_id] = f"{said.get(event.response_id, '')} {event.text}".strip()
+        return said
+
+
+def _line(served: Served) -> Line:
+    link = served.link
+    told = read(served.entries)
+    broke = link.broke_at
+    return Line(
+        told,
+        served.opened_s,
+        told.begun_s,
+        float("inf") if broke is None else broke,
+        link.client.closed_s,
+        tuple(link.copies),
+        sum(kind == "stall" for _, kind in link.faults),
+    )
