@@ -73,8 +73,7 @@ class Secrets:
         for each in _behind(error):
             each.args = self._clean(each.args)
             for name, value in list(vars(each).items()):
-                if isinstance(value, (str, bytes, bytearray)):
-                    setattr(each, name, self._clean(value))
+                setattr(each, name, self._clean(value))
 
     def _clean(self, value: Any) -> Any:
         match value:
@@ -85,8 +84,13 @@ class Secrets:
                 return value if NOT_SHOWN not in text else type(value)(text, "latin-1")
             case tuple() | list():
                 return type(value)(map(self._clean, value))
-            case _:
+            case dict():
+                return {key: self._clean(part) for key, part in value.items()}
+            case None | bool() | int() | float() | BaseException():
                 return value
+            case _:  # Libraries have classes of their own for what a peer said; a text stands for one that holds a key.
+                shown = repr(value)
+                return value if self.masked(shown) == shown else self.masked(shown)
 
 
 def keys_masked(text: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -92,12 +93,12 @@ def everything_sent_is_the_services(request: pytest.FixtureRequest, monkeypatch:
     refused: list[str] = []
     put = Lane.put
 
-    def checked(lane: Lane, text: str, weight: float, *, keep: bool = False) -> None:
+    def checked(lane: Lane, text: str, weight: float, **how: Any) -> None:
         try:
             CLIENT_EVENTS.validate_json(text)
         except ValidationError as error:
             refused.append(f"{text[:200]}: {error}")
-        put(lane, text, weight, keep=keep)
+        put(lane, text, weight, **how)
 
     monkeypatch.setattr(Lane, "put", checked)
     yield

@@ -212,11 +212,11 @@ async def test_readers_and_writers_wake_when_it_closes():
 # --- policies -------------------------------------------------------------------------------------------------------
 
 
-async def test_drop_oldest_audio_at_the_bound_keeps_all():
+async def test_drop_oldest_audio_at_the_bound_keeps_all(autojump_clock):
     inbox = Inbox(4000, "drop_oldest_audio")
     for _ in range(4):
         inbox.put(audio_of(1000))
-    assert inbox.statistics() == type(inbox.statistics())(4, 4000, 4000, 0, 0, 0)
+    assert inbox.statistics() == type(inbox.statistics())(4, 4000, 4000, 0, 0, 0, trio.current_time())
 
 
 async def test_drop_oldest_audio_one_past_the_bound_drops_the_oldest_audio_and_tells_once():
@@ -330,6 +330,90 @@ async def test_a_reader_woken_for_audio_that_is_purged_gets_the_next_event():
         assert not got
         inbox.put(BidiInterruptionEvent("user_speech"))
     assert got == [BidiInterruptionEvent("user_speech")]
+
+
+# --- how long it waits ----------------------------------------------------------------------------------------------
+
+
+async def test_what_waits_waits_since_the_first_of_it_or_since_one_was_taken(autojump_clock):
+    inbox = Inbox(10**6, "fail")
+    assert inbox.waiting_since is None
+    await trio.sleep(5)
+    inbox.put(text_event())
+    await trio.sleep(5)
+    inbox.put(text_event())
+    assert inbox.waiting_since == inbox.statistics().waiting_since == 5
+    await trio.sleep(5)
+    await inbox.get()
+    assert inbox.waiting_since == 15, "who reads slowly reads"
+    await inbox.get()
+    assert inbox.waiting_since is None
+    await trio.sleep(5)
+    inbox.put(text_event())
+    assert inbox.waiting_since == 20
+
+
+async def test_nothing_waits_where_somebody_waits_for_it(autojump_clock):
+    inbox, seen = Inbox(10**6, "fail"), []
+    async with trio.open_nursery() as nursery:
+
+        async def read():
+            while await inbox.get():
+                seen.append(inbox.waiting_since)
+
+        nursery.start_soon(read)
+        for _ in range(3):
+            await trio.sleep(10)
+            inbox.put(text_event())
+            seen.append(inbox.waiting_since)
+        inbox.put(text_event())
+        await trio.sleep(1)
+        inbox.close()
+    assert seen == [None] * 5 + [30, None]
+
+
+async def test_what_was_purged_waits_no_more(autojump_clock):
+    inbox = Inbox(10**6, "fail")
+    inbox.put(audio_event())
+    await trio.sleep(7)
+    inbox.purge_audio()
+    assert inbox.waiting_since is None
+    inbox.put(audio_event())
+    assert inbox.waiting_since == 7
+    inbox.purge_audio()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inbox.get)
+        await trio.sleep(5)
+        inbox.put(text_event())
+        assert inbox.waiting_since is None, "somebody waits for it"
+
+
+async def test_a_reader_that_keeps_up_costs_no_look_at_the_clock():
+    inbox, total, looks = Inbox(10**6, "fail"), 100, 0
+
+    def count(frame, what, _):
+        nonlocal looks
+        looks += what == "call" and frame.f_code is trio.current_time.__code__ and frame.f_back.f_code in methods
+
+    methods = {Inbox._append.__code__, Inbox.get.__code__}
+    async with trio.open_nursery() as nursery:
+
+        async def read():
+            for _ in range(total):
+                await inbox.get()
+
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        sys.setprofile(count)
+        try:
+            for _ in range(total):
+                inbox.put(text_event())
+                await trio.testing.wait_all_tasks_blocked()
+            assert (inbox.statistics().delivered, looks) == (total, 0)
+            inbox.put(text_event())
+        finally:
+            sys.setprofile(None)
+    assert looks == 1, "nobody waits for the last one"
 
 
 # --- what it costs --------------------------------------------------------------------------------------------------

@@ -68,8 +68,11 @@ async def while_it_lives() -> None:
                     print(f"BidiConnectionCloseEvent: {event.reason}")
 
 
+ONE_CONNECTION = EngineSettings(on_timeout="raise", reconnect=None)
+
+
 async def its_time_is_over(settings: SimulatorSettings, timeout_s: float) -> None:
-    config = SessionConfig(client=ClientSettings(api_key="any-text", timeout_s=timeout_s))
+    config = SessionConfig(client=ClientSettings(api_key="any-text", timeout_s=timeout_s), engine=ONE_CONNECTION)
     async with serve(settings, host=None) as simulator:
         try:
             async with open_session(config, connector=in_memory(simulator)) as session:
@@ -80,7 +83,7 @@ async def its_time_is_over(settings: SimulatorSettings, timeout_s: float) -> Non
 
 
 async def the_server_goes_away() -> None:
-    config = SessionConfig(client=ClientSettings(api_key="any-text"))
+    config = SessionConfig(client=ClientSettings(api_key="any-text"), engine=ONE_CONNECTION)
     async with serve(host=None) as simulator:
         try:
             async with open_session(config, connector=in_memory(simulator)) as session:

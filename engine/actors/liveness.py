@@ -30,11 +30,11 @@ async def liveness(
 
     What counts is silence after a ping, `deadline_s` of it: the time in which no byte came at all. An answer may be
     late for it stands behind other messages, and whoever sends those lives. Time in which we don't read is not counted,
-    for the answer may be there. Nor is the time in which the ping stands behind a long message of ours and the socket
-    still takes some of that; a peer that takes nothing is dead, whatever keeps it.
+    for the answer may be there. Nor is time in which the socket still takes pieces of a long message of ours: ping and
+    answer stand behind it. A peer that takes nothing more is dead, whatever keeps it.
 
-    So a peer that dies is found within `interval_s + deadline_s`. A message that is being written then makes it
-    longer by the time that the socket still takes some of it.
+    So a peer that dies is found within `interval_s + deadline_s`; where a long message is being written then, later by
+    what the kernel still takes of it.
 
     Args:
         transport: The connection.
@@ -85,25 +85,20 @@ class _Pulse:
 
 
 class _Silence:
-    """How long the peer has given no sign of life.
-
-    The first look asks for bytes that came only: what was sent until then may be the ping itself.
-    """
+    """How long the peer has given no sign of life."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        before = transport.statistics()
-        self._pings = before.pings_sent
-        self._received = before.bytes_received
-        self._sent: int | None = None
+        self._signs = self._look()
         self.lasted_s = 0.0
 
     def look(self, since_s: float, *, counts: bool) -> None:
-        now = self._transport.statistics()
-        sent = now.bytes_sent if now.pings_sent == self._pings else None
-        took_some = self._sent is not None and sent != self._sent
-        if now.bytes_received != self._received or took_some:
+        before, self._signs = self._signs, self._look()
+        if self._signs != before:
             self.lasted_s = 0.0
         elif counts:
             self.lasted_s += since_s
-        self._received, self._sent = now.bytes_received, sent
+
+    def _look(self) -> tuple[int, int]:
+        now = self._transport.statistics()
+        return now.bytes_received, now.pieces_sent

@@ -35,10 +35,15 @@ class Sender:
         on_sent: Callable[[Queued], None],
         on_lost: Callable[[ConnectionLost], Awaitable[None]],
     ) -> None:
-        self._transport = transport
+        self._is_stopped = False
         self._writers = tuple(
             _Writer(name, lane, transport, on_sent, on_lost) for name, lane in (("control", control), ("audio", audio))
         )
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether it was stopped."""
+        return self._is_stopped
 
     async def run(self) -> None:
         """Write."""
@@ -52,6 +57,7 @@ class Sender:
         Args:
             limit_s: How long that message may take. Then it is cut off, and with it the connection is of no more use.
         """
+        self._is_stopped = True
         for writer in self._writers:
             writer.stop()
         with trio.move_on_after(limit_s):

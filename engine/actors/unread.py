@@ -1,40 +1,43 @@
 """Warns once when what the session has for the application waits, and nobody takes it."""
 
 import logging
+from collections.abc import Callable
 
 import trio
 
-from engine.actors.watchdog import Watchdog
 from engine.inbox import Inbox
 
 logger = logging.getLogger(__name__)
+
+Arm = Callable[[str, float, Callable[[], None]], None]
+"""Sets a deadline, as `Watchdog.set`: its name, when it is, what is done then."""
 
 READER = "reader"
 """The deadline's name."""
 
 
-def watch_reader(watchdog: Watchdog, inbox: Inbox, limit_s: float | None, session_id: str) -> None:
-    """Let a watchdog look after the application's reader; a warning is logged when it takes nothing for too long.
+def watch_reader(arm: Arm, inbox: Inbox, limit_s: float | None, session_id: str) -> None:
+    """Look after the application's reader; a warning is logged when it takes nothing for too long.
 
     It costs a look each `limit_s`, and nothing for an event. A session is warned of once, whatever comes later.
 
     Args:
-        watchdog: Has the deadline `reader` from now on.
+        arm: Sets the deadline `reader`, now and whenever it has passed.
         inbox: What is to be read.
         limit_s: How long events may wait while none is taken; None for ever.
         session_id: Names the session in the log.
     """
     if limit_s is not None:
-        _look(watchdog, inbox, limit_s, session_id)
+        _look(arm, inbox, limit_s, session_id)
 
 
-def _look(watchdog: Watchdog, inbox: Inbox, limit_s: float, session_id: str) -> None:
+def _look(arm: Arm, inbox: Inbox, limit_s: float, session_id: str) -> None:
     now, since = trio.current_time(), inbox.waiting_since
     if since is not None and now >= since + limit_s:
         _warn(inbox, now - since, session_id)
         return
     due = (now if since is None else since) + limit_s
-    watchdog.set(READER, due, lambda: _look(watchdog, inbox, limit_s, session_id))
+    arm(READER, due, lambda: _look(arm, inbox, limit_s, session_id))
 
 
 def _warn(inbox: Inbox, waited_s: float, session_id: str) -> None:

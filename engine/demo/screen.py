@@ -98,7 +98,7 @@ class Screen:
             self.console.print(_row(entry))
         else:
             # A pipe has no width to wrap at: one entry a line, so that other programs can read it.
-            note = f"  [{entry.note}]" if entry.note else ""
+            note = f"  [{one_line(entry.note)}]" if entry.note else ""
             line = f"{entry.at_s:6.1f} s  {entry.who:<6}  {one_line(entry.words)}{note}"
             self.console.print(Text(line), soft_wrap=True)
 
@@ -112,5 +112,5 @@ def _row(entry: Entry) -> Any:
     words = Text(printable(entry.words) or "…", style="" if entry.words else "dim")
     row.add_row(f"{entry.at_s:.1f} s", entry.who, words)
     if entry.note:
-        row.add_row("", "", Text(entry.note, style="dim italic"))
+        row.add_row("", "", Text(printable(entry.note), style="dim italic"))
     return row

@@ -5,6 +5,7 @@ It takes what the demo has noted of its call, or what `engine.cli.inspect_call` 
 
 import math
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -99,9 +100,9 @@ def draw(recording: Recording, tape: Tape, path: Path, look: Look | None = None)
         path: Where to.
         look: How.
     """
-    with rc_context(
-        {"text.parse_math": False}
-    ):  # Words between dollars are no formula, and often not even a valid one.
+    # Words between dollars are no formula, and often not even a valid one.
+    with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # What the font has no letter for is drawn as a box.
         _draw(recording, tape, path, look or Look())
 
 

@@ -317,10 +317,10 @@ class Conversation:
             self._turns.gate.none_active()
         return [*told, *self._turns.settle(now)]
 
-    def speech_sent(self, kind: str, text: str, length_ms: float) -> None:
+    def speech_sent(self, kind: str, text: str, length_ms: float, now: float) -> None:
         """Take note of the user's audio, or a turn's end, that is on the socket."""
         if kind == "append":
-            self.kept_speech.sent(text, length_ms)
+            self.kept_speech.sent(text, length_ms, now)
         elif kind == "commit":
             self.kept_speech.committed_by_hand(text)
         else:

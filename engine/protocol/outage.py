@@ -50,8 +50,10 @@ class Outages:
         return self._outage.ends_at if self._outage is not None else None
 
     def connected(self, now: float) -> None:
-        """A connection is made: the session's first one too."""
-        if self._outage is not None and self._connected_at is None:
+        """A connection is made: the session's first one too. One that follows on a live one changes nothing."""
+        if self._connected_at is not None:
+            return
+        if self._outage is not None:
             self._outage.attempts += 1
             self._outage.next_at = None
         self._connected_at = now
@@ -92,7 +94,7 @@ class Outages:
     def _draw(self, outage: "_Outage", now: float, told: float) -> float | None:
         left = outage.ends_at - now - told
         outage.is_hopeless = not is_passing(outage.last) or (told > 0 and left < 0)
-        spent = outage.attempts >= self._policy.attempts or left < 0 or (left == 0 and outage.attempts > 0)
+        spent = outage.attempts >= self._policy.attempts or (outage.attempts > 0 and left <= 0)
         if outage.is_hopeless or spent:
             return None
         # Drawn from what is left, not cut to it: the last attempts of many clients stay spread out.

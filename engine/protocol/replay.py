@@ -72,14 +72,14 @@ class Replay:
         self._statistics = ReplayStatistics()
 
     def first(self, history: History, *, speech: Speech) -> list[ConversationItemCreate]:
-        """Give what to send for a new connection to know the talk.
+        """Give what to send for a new connection to know the talk: one that has heard nothing yet.
 
         Args:
             history: The mirror.
             speech: Gives the user's speech that nobody has transcribed, by item, as base64 text in the session's
                 input format, or None.
         """
-        self._told = {}
+        self._echoes = Echoes()
         return list(self._create(self._choose(history, speech), frozenset()))
 
     def rest(self, history: History, *, speech: Speech) -> list[ClientEvent]:

@@ -101,7 +101,7 @@ class Requests:
         if type(event) in _NOTED or (isinstance(event, client.ConversationItemCreate) and event.item.id is not None):
             self._forget_noted(now)
             pending = self._make(event, None)
-            pending.sent_at = now
+            pending.sent_at = None if self._is_down else now
             self._pending.append(pending)
 
     def _make(self, event: ClientEvent, ticket: int | None) -> _Pending:

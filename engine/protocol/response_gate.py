@@ -152,6 +152,9 @@ class ResponseGate:
             now: When.
             repeat: False for a request that is not ours to repeat when it is refused.
         """
+        if self._is_down:
+            self._owe()
+            return
         self._requested += 1
         if self._state is Gate.FREE:
             # A request by hand into a response is refused as a rule, so what is owed stays owed.

@@ -13,7 +13,7 @@ AUDIO_MS_PER_TOKEN: Final = 100
 
 ITEM_TOKENS: Final = 8
 """What marks an item's beginning, its end and who says it: with 8, the calls and results of three recorded rounds come
-to 104 tokens, where the service counted 100, and two lone questions to 14 and 11, where it counted 16 and 12."""
+to 103 tokens, where the service counted 100, and two lone questions to 14 and 11, where it counted 16 and 12."""
 
 _BASE64_CHARS_PER_BYTE: Final = 4 / 3
 

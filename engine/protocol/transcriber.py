@@ -64,7 +64,7 @@ class Transcriber:
         """The service has opened the session, and it is not over."""
         return self._life.phase is Phase.LIVE
 
-    def speech_sent(self, kind: str, text: str, length_ms: float) -> None:
+    def speech_sent(self, kind: str, text: str, length_ms: float, now: float) -> None:
         """Take note of audio that is on the socket: nothing is made of it."""
 
     # --- the application's side -------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class Message:
     """
 
     direction: Direction
-    message: str | bytes
+    message: str | bytes = attrs.field(repr=False)
     at: float
     thinned: bool = False
 

@@ -44,7 +44,7 @@ class Header:
     engine: str | None = None
     began: str | None = None
     model: str | None = None
-    url: str | None = None
+    url: str | None = attrs.field(default=None, repr=lambda url: repr(url and shown_url(url)))
     audio: AudioKept = "whole"
 
 

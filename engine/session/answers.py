@@ -99,7 +99,7 @@ class Answers:
 
     def tell(self, event: ClientEvent) -> None:
         """Send a request at once whose answer nobody waits for; nothing once the session is over or closing."""
-        if self._supervisor.state == "live" and not self._supervisor.ended:
+        if self._supervisor.state in {"live", "renewing"} and not self._supervisor.ended:
             now = trio.current_time()
             asked = self._conversation.ask(event, now)
             self._supervisor.apply([*asked.effects, *self._conversation.withdraw(asked.ticket, now)])

@@ -67,6 +67,8 @@ class Link:
         """When its first packet went out, in seconds of Trio's clock."""
         self.is_down = False
         """Nothing can be sent on it any more."""
+        self.is_closing = False
+        """It was asked to close."""
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Be there for the actors, until it is closed or the session is cancelled."""
@@ -168,10 +170,13 @@ class Link:
     async def drain(self, limit_s: float) -> None:
         """Send what waits, while there is somebody to read it."""
         if not self.is_down and self._sender is not None:
+            if self._sender.is_stopped:  # The session ends while the talk was about to move on.
+                self.go_on_sending()
             await self._out.drain(limit_s)
 
     async def close(self, limit_s: float) -> None:
         """Say goodbye, drop the connection, end the actors: bounded, whatever is cancelled."""
+        self.is_closing = True
         with trio.CancelScope(shield=True):
             if self._transport is not None:
                 await self._transport.close(limit_s)

@@ -112,6 +112,7 @@ class Links:
         self._is_due = False
         self._due_at = 0.0
         self._wake = trio.Event()
+        self._up = trio.Event()
         self._work = trio.CancelScope()
         self.lost: EngineError | None = None
         """How the last connection was lost, if it was."""
@@ -120,6 +121,10 @@ class Links:
     def is_up(self) -> bool:
         """There is a connection that carries the talk."""
         return self._current is not None and self._lost is None
+
+    async def wait_up(self) -> None:
+        """Wait until there is a connection, or the session is over."""
+        await self._up.wait()
 
     def rearm(self) -> None:
         """Look at the deadlines anew."""
@@ -133,6 +138,7 @@ class Links:
     def nudge(self) -> None:
         """Look anew: the session is over."""
         self._wake.set()
+        self._up.set()
         self._work.cancel()
 
     # --- the first one ----------------------------------------------------------------------------------------
@@ -222,6 +228,8 @@ class Links:
             self._host.apply(end)
             return
         self._lost, self._lost_at = _as_timeout(error), trio.current_time()
+        self._outages.lost(self._lost_at, self._lost)
+        self._up = trio.Event()
         self._out.hold(True)
         self._dropped_before = self._out.audio.statistics().dropped
         link.fence_off()
@@ -256,7 +264,8 @@ class Links:
         if link is None:
             return
         now = trio.current_time()
-        self._due_at = max(now, link.began_at + engine.session_max_s - engine.renew_margin_s)
+        margin_s = min(engine.renew_margin_s, engine.session_max_s / 2)
+        self._due_at = max(now, link.began_at + engine.session_max_s - margin_s)
         self._host.state = "renewing"
         self._host.deliver(BidiConnectionWarningEvent("renewal", self._due_at - now, received_at=now))
         policy = engine.reconnect or Reconnect()
@@ -324,7 +333,6 @@ class Links:
         """Make a connection anew, as often as the policy allows."""
         self._host.state = "reconnecting"
         now = trio.current_time()
-        self._outages.lost(self._lost_at, error)
         ends_at = self._outages.ends_at or now
         self._host.deliver(
             BidiConnectionWarningEvent("connection_lost", max(0.0, ends_at - now), error, received_at=now)
@@ -344,7 +352,6 @@ class Links:
                 except EngineError as failed:
                     self._outages.lost(trio.current_time(), failed)
                 else:
-                    self._outages.connected(trio.current_time())
                     self._move(ready, self._lost_at)
                     return
 
@@ -396,6 +403,8 @@ class Links:
         dropped_ms = self._out.audio.statistics().dropped - self._dropped_before if broken else 0.0
         self._out.move([encode(event) for event in takeover.events], [_queued(*each) for each in takeover.speech])
         self._out.hold(False)
+        if broken:
+            self._outages.connected(now)
         attempts = self._outages.attempts if broken else 1
         self._lost = None
         self._carry(ready.link)
@@ -419,7 +428,7 @@ class Links:
         words = "session %s goes on over connection %d: %s, gap %.0f ms, %d items told, %d left out"
         figures = (reason, told.gap_ms, told.replayed_items, told.left_out_items)
         logger.info(words, self._plan.connection_id, self._number, *figures)
-        if not broken and old is not None:
+        if old is not None:
             self._retire(old)
 
     def _timeout(self) -> BidiModelTimeoutError:
@@ -438,6 +447,7 @@ class Links:
         if self._number > 1:
             self._traffic.linked(self._number, now)
         self._current = link
+        self._up.set()
         ends = link.began_at + self._plan.lifetime_s
         link.take_over(Watchdog(self._core, self._host.apply, ends, self._lifetime_over))
 
@@ -458,11 +468,13 @@ class Links:
     def _sent(self, message: Queued) -> None:
         self._traffic.sent(message.text)
         if message.kind:
-            self._core.speech_sent(message.kind, message.text, message.weight)
+            self._core.speech_sent(message.kind, message.text, message.weight, trio.current_time())
 
     def _retire(self, link: Link) -> None:
         """Close a connection that carries the talk no more, beside the talk."""
-        self._running().start_soon(self._close, link, self._plan.engine.close_deadline_s, name="engine link's end")
+        if not link.is_closing:
+            link.is_closing = True
+            self._running().start_soon(self._close, link, self._plan.engine.close_deadline_s, name="engine link's end")
 
     async def _discard(self, link: Link) -> None:
         """Close a connection that never carried anything."""

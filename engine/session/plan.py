@@ -53,7 +53,7 @@ class Core(Protocol):
         """Do what time has made due."""
         ...
 
-    def speech_sent(self, kind: str, text: str, length_ms: float) -> None:
+    def speech_sent(self, kind: str, text: str, length_ms: float, now: float) -> None:
         """Take note of the user's audio, or a turn's end, that is on the socket."""
         ...
 

@@ -182,6 +182,11 @@ class Supervisor:
         self.check_live()
         cast("trio.Nursery", self._nursery).start_soon(_guarded, job, name=name)
 
+    async def connected(self) -> None:
+        """Wait while there is no connection, which an outage's own bound ends. A checkpoint only when it waits."""
+        while self._end is None and not self._links.is_up:
+            await self._links.wait_up()
+
     async def submit(
         self, content: Callable[[float], Sequence[Effect]], event: ClientEvent | TranslationClientEvent | None = None
     ) -> None:

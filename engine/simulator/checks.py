@@ -22,6 +22,7 @@ from engine.simulator.catalogue import (
 )
 from engine.simulator.schema import Check, Choice, Each, Number, Pairs, Shape, Tagged, Text
 from engine.simulator.shapes import FLAG, FORMAT, GENERATION_FIELDS, ITEM_ID, SESSION, TEXT, TRANSLATION, VOICE
+from engine.wire.depth import DEPTH_MAX, is_deeper
 
 _CONTENT: dict[str, Check] = {
     "input_text": Shape({"type": TEXT, "text": TEXT}, required=("text",)),
@@ -103,7 +104,7 @@ def parse(message: str | bytes) -> dict[str, Any]:
     """Read a client's message as a JSON object.
 
     Raises:
-        Refusal: It is binary, no JSON, or no object.
+        Refusal: It is binary, no JSON, no object, or nested deeper than `DEPTH_MAX`.
     """
     if isinstance(message, bytes):
         raise Refusal(BINARY_FRAME)
@@ -113,6 +114,8 @@ def parse(message: str | bytes) -> dict[str, Any]:
         raise Refusal(INVALID_JSON, detail=error.msg) from None
     if type(event) is not dict:
         raise Refusal(NOT_AN_OBJECT)
+    if is_deeper(event):
+        raise Refusal(INVALID_JSON, detail=f"it is nested more than {DEPTH_MAX} deep")  # text not recorded
     return event
 
 

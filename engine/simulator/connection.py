@@ -72,6 +72,8 @@ class Connection:
                 nursery.cancel_scope.cancel()
         except* _LOST as lost:
             logger.debug("connection %d is lost: %r", self._ledger.number, lost.exceptions)
+        except* ValueError as unread:  # wsproto lets it through, as for a header that is no ASCII
+            logger.debug("connection %d speaks no HTTP: %r", self._ledger.number, unread.exceptions)
         finally:
             self._ledger.open = False
 

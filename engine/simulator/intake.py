@@ -39,8 +39,14 @@ class Intake:
             try:
                 event = parse(message)
             finally:
-                self.note(str(event.get("type", "")), message if isinstance(message, str) else "")
+                self.note(_named(event), message if isinstance(message, str) else "")
             self.handlers[check_event(event, self.events)](event)
         except Refusal as refusal:
-            logger.debug("refused %s: %s", event.get("type"), refusal.code)
+            logger.debug("refused %s: %s", _named(event), refusal.code)
             self.emit("error", error=refusal.error(event_id_of(event)))
+
+
+def _named(event: Json) -> str:
+    """Give an event's type, if it is text: anything else may be large, or too deep to be shown."""
+    kind = event.get("type")
+    return kind if isinstance(kind, str) else ""

@@ -42,6 +42,7 @@ class TransportStatistics:
         round_trip_min_s: The shortest so far: the network's share.
         pings_sent: Those that were written, or are being written: one that waits for a message before it is not.
         pings_answered: Those of them whose answer has come.
+        pieces_sent: Of messages that are written in pieces, for they are long, how many the socket has taken.
     """
 
     bytes_received: int
@@ -50,6 +51,7 @@ class TransportStatistics:
     round_trip_min_s: float | None = None
     pings_sent: int = 0
     pings_answered: int = 0
+    pieces_sent: int = 0
 
 
 class Transport(Protocol):

@@ -1,13 +1,13 @@
 """Connections whose peer can't make the engine show a key: what comes in, messages and errors, is searched for it."""
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final
 
 import trio
 
 from engine.errors import ConnectionLost
 from engine.secrets import Secrets
-from engine.transport.base import Connector, Endpoint, Transport
+from engine.transport.base import Connector, Endpoint, Transport, TransportStatistics
 
 _SPEECH: Final = '{"type":"response.output_audio.delta"'
 """How messages begin that hold speech: most of all bytes, and nothing that is ever shown as text."""
@@ -27,7 +27,7 @@ def masking(connector: Connector) -> Connector:
         except ConnectionLost as lost:
             secrets.mask_error(lost)
             raise
-        return cast("Transport", MaskedTransport(transport, secrets)) if secrets.texts else transport
+        return MaskedTransport(transport, secrets) if secrets.texts else transport
 
     return connect
 
@@ -43,10 +43,6 @@ class MaskedTransport:
     def __init__(self, transport: Transport, secrets: Secrets) -> None:
         self._transport = transport
         self._secrets = secrets
-
-    def __getattr__(self, name: str) -> Any:
-        """Give what the connection itself has, as `close`."""
-        return getattr(self._transport, name)
 
     async def send(self, text: str) -> None:
         """Send one text frame."""
@@ -64,6 +60,22 @@ class MaskedTransport:
             self._secrets.mask_error(lost)
             raise
         return [self._masked(message) for message in batch]
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its answer."""
+        try:
+            await self._transport.ping()
+        except ConnectionLost as lost:
+            self._secrets.mask_error(lost)
+            raise
+
+    async def close(self, deadline_s: float) -> None:
+        """Close in order."""
+        await self._transport.close(deadline_s)
+
+    def statistics(self) -> TransportStatistics:
+        """Give a snapshot."""
+        return self._transport.statistics()
 
     def _masked(self, message: str | bytes) -> str | bytes:
         if isinstance(message, bytes) or message.startswith(_SPEECH):

@@ -48,6 +48,8 @@ class Pings:
         self._last_s = trio.current_time() - self._began
         self._min_s = self._last_s if self._min_s is None else min(self._min_s, self._last_s)
 
-    def statistics(self, bytes_received: int, bytes_sent: int) -> TransportStatistics:
+    def statistics(self, bytes_received: int, bytes_sent: int, pieces_sent: int = 0) -> TransportStatistics:
         """Give a connection's snapshot, with their figures."""
-        return TransportStatistics(bytes_received, bytes_sent, self._last_s, self._min_s, self._sent, self._answered)
+        return TransportStatistics(
+            bytes_received, bytes_sent, self._last_s, self._min_s, self._sent, self._answered, pieces_sent
+        )

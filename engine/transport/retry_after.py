@@ -8,7 +8,7 @@ from typing import Final
 RETRY_AFTER_MAX_S: Final = 86_400.0
 """The longest wait that a server can tell: a day, as long as an outage may last (`Reconnect.total_s`)."""
 
-_NUMBER: Final = re.compile(r"\d{1,20}(\.\d{0,20})?", re.ASCII)
+_NUMBER: Final = re.compile(r"\d{1,20}(\.\d{0,20})?")
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -49,7 +49,7 @@ def _when(value: str) -> datetime | None:
 
     try:
         when = parsedate_to_datetime(value)
-    except (ValueError, OverflowError, TypeError, IndexError):
+    except (ValueError, OverflowError):
         return None
     return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 

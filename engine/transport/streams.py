@@ -2,6 +2,7 @@
 
 import functools
 import os
+import socket
 import ssl
 
 import trio
@@ -64,6 +65,8 @@ def words(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno is None and error.__cause__ is not None:
         return words(error.__cause__)
+    if isinstance(error, socket.gaierror):  # Its errno is of the name service.
+        return error.strerror or str(error)
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,14 +18,12 @@ from engine.transport.pings import Pings
 from engine.transport.proxy import open_tunnel
 from engine.transport.retry_after import retry_after_s
 from engine.transport.streams import open_tcp, secure
+from engine.transport.watched import WatchedStream
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 _QUEUED_MESSAGES = 16
 """Messages that trio-websocket may hold beside the inbox: enough that its reader rarely waits for ours."""
-
-_PIECE_BYTES = 64 * 2**10
-"""A longer message is written in pieces: what the socket has taken is then known while the rest waits."""
 
 
 async def connect(nursery: trio.Nursery, endpoint: Endpoint) -> Transport:
@@ -45,7 +43,7 @@ async def wrap(nursery: trio.Nursery, stream: trio.abc.Stream, endpoint: Endpoin
         ConnectionLost: It failed; `HandshakeRejected` when the server said no.
     """
     parts = urlsplit(endpoint.url)
-    watched = _WatchedStream(stream)
+    watched = WatchedStream(stream)
     reader = _Reader(nursery, watched.pings)
     with trio.CancelScope() as scope:
         # trio-websocket waits for ever when the connection ends inside the handshake.
@@ -71,7 +69,7 @@ class TrioWebSocket:
     def __init__(
         self,
         socket: trio_websocket.WebSocketConnection,
-        stream: "_WatchedStream",
+        stream: WatchedStream,
         reader: "_Reader",
         message_hard_max_bytes: int,
     ) -> None:
@@ -93,13 +91,14 @@ class TrioWebSocket:
         try:
             return (await self._socket.get_message(),)
         except trio_websocket.ConnectionClosed as error:
+            self._stream.pings.over()  # trio-websocket's reader waits on, for the peer to hang up.
             raise self._lost() from self._why(error)
 
     async def ping(self) -> None:
         """Send a ping and wait for its answer; see `Transport.ping`."""
         payload = next(self._numbers).to_bytes(8)
         try:
-            # trio-websocket lets it wait for ever when the connection ends.
+            # trio-websocket lets it wait for ever when the connection ends. Whoever receives sees that first.
             with self._stream.pings.until_over(), self._stream.pinging():
                 await self._socket.ping(payload)
                 self._stream.pings.answered()
@@ -133,7 +132,7 @@ class TrioWebSocket:
 
     def statistics(self) -> TransportStatistics:
         """Give a snapshot."""
-        return self._stream.pings.statistics(self._stream.bytes_received, self._stream.bytes_sent)
+        return self._stream.statistics()
 
     def _was_over_bound(self) -> bool:
         closed = self._socket.closed
@@ -201,72 +200,6 @@ class _Reader:
             self._pings.over()
             if self.on_end is not None:
                 self.on_end()
-
-
-class _WatchedStream(trio.abc.Stream):
-    """Counts the bytes of a stream, sees when a ping is written, and can bound what is still read."""
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
-        self._left: int | None = None
-        self._on_flood: Callable[[], None] | None = None
-        self._on_sent: Callable[[], None] | None = None
-        self._pinging: trio.lowlevel.Task | None = None
-        self.pings = Pings()
-        self.bytes_received = 0
-        self.bytes_sent = 0
-        self.sends = 0
-
-    def limit_reading(self, max_bytes: int, on_flood: Callable[[], None]) -> None:
-        """Call `on_flood` when more than `max_bytes` come from now on."""
-        self._left = max_bytes
-        self._on_flood = on_flood
-
-    def after_sending(self, do: Callable[[], None]) -> None:
-        """Do this when the next data is sent."""
-        self._on_sent = do
-
-    @contextlib.contextmanager
-    def pinging(self) -> Iterator[None]:
-        """Run a block in which this task writes a ping, once others let it."""
-        self._pinging = trio.lowlevel.current_task()
-        try:
-            yield
-        finally:
-            self._pinging = None
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        if self._pinging is not None and self._pinging is trio.lowlevel.current_task():
-            self.pings.begun()
-        if len(data) > _PIECE_BYTES:
-            await self._send_in_pieces(memoryview(data))
-        else:
-            await self._stream.send_all(data)
-            self.bytes_sent += len(data)
-        self.sends += 1
-        if self._on_sent is not None:
-            self._on_sent()
-
-    async def _send_in_pieces(self, data: memoryview) -> None:
-        for at in range(0, len(data), _PIECE_BYTES):
-            piece = data[at : at + _PIECE_BYTES]
-            await self._stream.send_all(piece)
-            self.bytes_sent += len(piece)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        data = await self._stream.receive_some(max_bytes)
-        self.bytes_received += len(data)
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0 and self._on_flood is not None:
-                self._on_flood()
-        return data
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:

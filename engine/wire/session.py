@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
+from engine.errors import shown_url
 from engine.wire.items import Item
 from engine.wire.record import Record
 
@@ -97,7 +98,7 @@ class Tool(Record):
     description: str | None = None
     parameters: Any = None
     server_label: str | None = None
-    server_url: str | None = None
+    server_url: str | None = attrs.field(default=None, repr=lambda url: repr(url and shown_url(url)))
     server_description: str | None = None
     connector_id: str | None = None
     tunnel_id: str | None = None

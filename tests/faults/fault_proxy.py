@@ -341,6 +341,12 @@ def hang_up(stream):
     stream.socket.close()
 
 
+async def until(holds):
+    """Wait until something holds; the caller has the deadline."""
+    while not holds():  # noqa: ASYNC110 - nobody tells
+        await trio.sleep(0.001)
+
+
 @asynccontextmanager
 async def fault_proxy(port, *, host="127.0.0.1", max_connections=64, life_s=120.0, seed=0):
     """Relay to a port of the loopback for the length of the block.

@@ -1,9 +1,10 @@
-"""Sessions with the load server, over sockets and over memory."""
+"""Sessions of one connection with the load server, over sockets and over memory."""
 
 from contextlib import asynccontextmanager
 
 import trio
 import trio.testing
+from rooms import ONE_LINK
 
 import engine
 from benchmarks.fault_server import LoadServer
@@ -13,7 +14,7 @@ from engine.transport import trio_ws
 def settings(base_url="ws://127.0.0.1:1/v1", **engine_settings):
     return engine.SessionConfig(
         client=engine.ClientSettings(api_key="sk-test", base_url=base_url),
-        engine=engine.EngineSettings(**engine_settings),
+        engine=engine.EngineSettings(**{**ONE_LINK, **engine_settings}),
     )
 
 

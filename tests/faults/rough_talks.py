@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pybase64
 import trio
-from fault_proxy import fault_proxy
+from fault_proxy import fault_proxy, until
 from rooms import TURN, config, open_sockets, simulated, tasks
 
 import engine
@@ -14,8 +14,8 @@ from engine.simulator import INSTANT, Call, Say, SimulatorSettings
 FRAME_BYTES = 48 * 40
 CLOCK = {"name": "clock", "description": "The time.", "inputSchema": {"json": {"type": "object"}}}
 ANSWERS = (Say("Good day to you."), Call("clock"), Say("It is noon."), Say("I heard you."))
-LONG = Say("A word and a word. " * 200)
-"""Some 1,000 deltas."""
+LONG = Say("A word and a word. " * 80)
+"""Some 400 pieces of speech."""
 
 QUICK = SimulatorSettings(pace=INSTANT, ledger_max_sessions=64)
 
@@ -27,18 +27,19 @@ PATIENCE_S = 20.0
 async def proxied(*answers, settings=QUICK, seed=0):
     """Give a simulator and a fault proxy that leads to it; at the end no task and no socket is left."""
     sockets, living = open_sockets(), tasks()
-    async with simulated(*answers, tcp=True, settings=settings) as (simulator, _, _):
-        async with fault_proxy(simulator.port, seed=seed) as proxy:
-            with trio.fail_after(3 * PATIENCE_S):
-                yield simulator, proxy
-                await nothing_left(simulator, proxy)
+    async with (
+        simulated(*answers, tcp=True, settings=settings) as (simulator, _, _),
+        fault_proxy(simulator.port, seed=seed) as proxy,
+    ):
+        with trio.fail_after(3 * PATIENCE_S):
+            yield simulator, proxy
+            await nothing_left(simulator, proxy)
     assert (open_sockets(), tasks()) == (sockets, living)
 
 
 async def nothing_left(simulator, proxy):
     """Wait until proxy and server see that the client is gone: it has closed all its sockets."""
-    while simulator.active_sessions or proxy.live:
-        await trio.sleep(0.001)
+    await until(lambda: not simulator.active_sessions and not proxy.live)
 
 
 def through(proxy, *, engine=None, **settings):

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import trio
 import trio.testing
-from fault_proxy import BROKEN, DOWN, UNDER_WAY_BYTES, UP, fault_proxy
+from fault_proxy import BROKEN, DOWN, UNDER_WAY_BYTES, UP, fault_proxy, until
 from rooms import open_sockets
 
 SHORT_S = 0.05
@@ -165,9 +165,9 @@ async def test_a_reset_is_seen_by_both_ends():
 
 async def test_the_end_of_the_stream_comes_after_what_is_under_way():
     async with echoing() as proxy, await dial(proxy) as stream:
-        proxy.down.latency_s = 0.02
+        proxy.down.latency_s = 0.1
         await stream.send_all(b"first")
-        await trio.sleep(0.01)
+        await until(lambda: proxy.connections and proxy.connections[0].lanes[DOWN].waiting_bytes)
         proxy.end(DOWN)
         assert [await stream.receive_some(), await stream.receive_some()] == [b"first", b""]
 
@@ -186,21 +186,22 @@ async def test_a_cut_inside_a_message_lets_half_of_it_through():
         assert await echoed(stream)
         proxy.cut_inside_a_message(DOWN)
         await stream.send_all(b"12345678")
+        got = []
         with pytest.raises(trio.BrokenResourceError):
-            for _ in range(3):
-                assert await stream.receive_some() == b"1234"
+            async for data in stream:
+                got.append(data)  # noqa: PERF401 - it raises
+        assert b"".join(got) in {b"", b"1234"}, "a reset may overtake what was sent before it"
         assert proxy.connections[0].passed[DOWN] == 16 + 4
 
 
 async def test_refusing_is_a_port_that_nobody_listens_on():
-    async with echoing() as proxy:
-        async with await dial(proxy) as old:
-            async with proxy.refusing():
-                with pytest.raises(OSError, match="failed"):
-                    await dial(proxy)
-                assert await echoed(old), "who was there stays"
-            async with await dial(proxy) as stream:
-                assert await echoed(stream)
+    async with echoing() as proxy, await dial(proxy) as old:
+        async with proxy.refusing():
+            with pytest.raises(OSError, match="failed"):
+                await dial(proxy)
+            assert await echoed(old), "who was there stays"
+        async with await dial(proxy) as stream:
+            assert await echoed(stream)
 
 
 async def test_a_client_of_a_server_that_is_gone_is_reset():

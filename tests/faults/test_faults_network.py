@@ -6,17 +6,17 @@ and no socket left.
 
 import pytest
 import trio
-from fault_proxy import DOWN, UP, fault_proxy
+from fault_proxy import DOWN, UP, fault_proxy, until
 from rough_talks import ANSWERS, CLOCK, LONG, answer, check_all_arrived, first_sound, hold, lost, proxied, through
 
 import engine
 
 ROUGH = {
     "latency and jitter": {"latency_s": 0.02, "jitter_s": 0.03},
-    "small pieces": {"fragment_bytes": 50},
+    "small pieces": {"fragment_bytes": 100},
     "single bytes at the start": {"fragment_bytes": 1},
-    "narrow": {"bandwidth_bytes_s": 400_000},
-    "all at once": {"latency_s": 0.01, "jitter_s": 0.01, "fragment_bytes": 200, "bandwidth_bytes_s": 1_000_000},
+    "narrow": {"bandwidth_bytes_s": 800_000},
+    "all at once": {"latency_s": 0.01, "jitter_s": 0.01, "fragment_bytes": 1000, "bandwidth_bytes_s": 1_000_000},
 }
 
 
@@ -41,7 +41,7 @@ async def test_after_a_stall_the_talk_goes_on_where_it_was(directions):
         await session.send(engine.BidiTextInputEvent("go on at length"))
         await first_sound(events)
         proxy.stall(*directions)
-        await trio.sleep(0.3)
+        await trio.sleep(0.1)
         proxy.resume()
         words, _ = await answer(events)
         assert words == LONG.text
@@ -78,8 +78,7 @@ async def test_a_cut_in_the_opening_is_a_lost_connection(direction):
     async with proxied() as (_, proxy), trio.open_nursery() as nursery:
 
         async def cut():
-            while not proxy.live:
-                await trio.sleep(0)
+            await until(lambda: proxy.live)
             proxy.cut_inside_a_message(direction)
 
         nursery.start_soon(cut)
@@ -145,8 +144,7 @@ async def _cut_at(proxy, size):
 
         async def cut():
             count = len(proxy.connections)
-            while len(proxy.connections) == count:
-                await trio.sleep(0)
+            await until(lambda: len(proxy.connections) > count)
             proxy.cut_after(DOWN, size, "end" if size % 2 else "reset")
 
         nursery.start_soon(cut)

@@ -49,7 +49,7 @@ async def test_a_talk_holds_at_100_ms_round_trip_with_lost_and_reordered_packets
             await hold(session)
         check_all_arrived(simulator.sessions[0])
         if kind == "tun":
-            assert link.counts["lost"] and link.counts["overtaking"], link.counts
+            assert min(link.counts["lost"], link.counts["overtaking"]) > 0, link.counts
 
 
 @ours
@@ -60,7 +60,7 @@ async def test_a_link_that_is_down_for_a_moment_costs_nothing_but_time(kind):
             await session.send(engine.BidiTextInputEvent("go on at length"))
             await first_sound(events)
             link.is_down = True
-            await trio.sleep(0.3)
+            await trio.sleep(0.15)
             link.is_down = False
             assert (await answer(events))[0] == LONG.text
 

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from fault_proxy import until
 from rooms import config, open_sockets, tasks
 from rough_talks import answer, first_sound, lost
 from server_process import server_process
 
 import engine
 
-LONG = "A word and a word. " * 8
+LONG = "A word and a word. " * 4
 SCRIPT = f"""
 [[turn]]
 when = "at length"
@@ -59,7 +60,7 @@ async def test_a_server_that_was_frozen_goes_on_where_it_was(script):
         events = await ask(session)
         await first_sound(events)
         server.pause()
-        await trio.sleep(0.5)
+        await trio.sleep(0.2)
         server.resume()
         words, size = await answer(events)
         assert words == LONG
@@ -132,7 +133,7 @@ async def test_50_talking_sessions_of_a_killed_server_are_all_told(script):
     async with serving(script) as server, trio.open_nursery() as nursery:
         ends = []
 
-        async def talk(task_status):
+        async def talk(*, task_status):
             try:
                 async with engine.open_session(to(server, **TALKING)) as session:
                     events = await ask(session)
@@ -142,12 +143,8 @@ async def test_50_talking_sessions_of_a_killed_server_are_all_told(script):
             finally:
                 assert session.statistics().state == "closed"
 
-        async def begin():
-            await nursery.start(lambda task_status: talk(task_status))
-
         async with trio.open_nursery() as beginning:
             for _ in range(50):
-                beginning.start_soon(begin)
+                beginning.start_soon(nursery.start, talk)
         await server.kill()
-        while len(ends) < 50:
-            await trio.sleep(0.001)
+        await until(lambda: len(ends) == 50)

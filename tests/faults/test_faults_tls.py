@@ -14,6 +14,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from fault_proxy import until
 from rooms import KEY, config, open_sockets, tasks
 from rough_talks import ANSWERS, CLOCK, QUICK, check_all_arrived, hold
 
@@ -127,8 +128,7 @@ async def secured(load, *, answers=(), oldest=None):
         base = tasks()
         with trio.fail_after(20):
             yield server
-            while tasks() > base:  # the servers of clients that are gone
-                await trio.sleep(0.001)
+            await until(lambda: tasks() <= base)  # the servers of clients that are gone
         nursery.cancel_scope.cancel()
     assert (open_sockets(), tasks()) == (sockets, living)
 
@@ -176,8 +176,7 @@ async def test_the_facade_refuses_a_bad_certificate_and_can_be_started_again(loa
             with pytest.raises(engine.NotStarted):
                 await model.send(engine.BidiTextInputEvent("are you there?"))
         await model.stop()
-        while tasks() > living:
-            await trio.sleep(0.001)
+        await until(lambda: tasks() <= living)
         assert server.heard == 0
 
 
@@ -190,7 +189,7 @@ async def test_the_machines_own_certificates_do_not_vouch_for_a_local_ca():
 
 
 async def test_a_server_of_an_old_tls_is_refused(trusting):
-    with pytest.warns(DeprecationWarning, match="TLSVersion.TLSv1"):
+    with pytest.warns(DeprecationWarning, match=r"TLSVersion\.TLSv1"):  # noqa: PT031 - it is the settings that warn
         async with secured(issued(HOST), oldest=ssl.TLSVersion.TLSv1_1) as server:
             with pytest.raises(engine.ConnectionLost, match="TLS with 127.0.0.1"):
                 async with engine.open_session(config(client=client(server, trusting))):

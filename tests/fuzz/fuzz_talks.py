@@ -1,9 +1,11 @@
-"""Makes talks at random: good and hostile messages of the service about few things, the application's calls, and time."""
+"""Makes talks at random: the service's messages about few things, some hostile, the application's calls, and time."""
 
 import json
 
-from fuzz_samples import samples
+from fuzz_samples import sample, samples
 
+from engine.config.asked import METADATA_ID_KEY
+from engine.wire.items import ITEM_CLASSES
 from engine.wire.server import SERVER_CLASSES
 
 IDS = {
@@ -25,6 +27,8 @@ CODES = (
     "insufficient_quota",
     None,
 )
+
+ITEMS = tuple(sample(cls) for cls in ITEM_CLASSES.values())
 
 LIKELY = (
     "ResponseCreated",
@@ -101,8 +105,13 @@ def talk(mutator, steps=40):
 
 def _about(value, rng, key=""):
     """Give a message about the few things, in some state."""
+    if key == "item":
+        value = rng.choice(ITEMS)
     if isinstance(value, list):
+        value = [item for item in value if rng.random() < 0.5]
         return [_about(item, rng, key) for item in value]
+    if key == "metadata":
+        return {METADATA_ID_KEY: rng.choice(IDS["event_id"])}
     if isinstance(value, dict):
         kept = {name: item for name, item in value.items() if name in NEEDED or rng.random() < 0.8}
         return {name: _about(item, rng, name) for name, item in kept.items()}
@@ -112,7 +121,7 @@ def _about(value, rng, key=""):
         return rng.choice(STATUSES)
     if key == "code":
         return rng.choice(CODES)
-    if key in {"conversation_id", "metadata"}:
+    if key == "conversation_id":
         return rng.choice(("conv_1", None))
     return value
 

@@ -4,6 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.limits import ID_MAX_CHARS
+from engine.protocol import call_ids
 from engine.protocol.call_ids import CallIds
 
 # Long ids that begin alike are what cutting would make one.
@@ -51,6 +52,18 @@ def test_an_id_that_looks_like_anothers_short_form_gets_one_of_its_own():
 
     assert map_.to_wire(short) != short
     assert map_.to_application(map_.to_wire(short)) == short
+
+
+def test_past_the_bound_the_oldest_ids_are_forgotten_and_made_the_same_again(monkeypatch):
+    monkeypatch.setattr(call_ids, "REMEMBERED", 3)
+    map_, long = CallIds(), "x" * 40
+    short = map_.to_wire(long)
+    assert map_.to_application(long) == long  # the service names it as it is: what it is called on the wire stays
+    for other in "abc":
+        map_.to_application(other)
+
+    assert map_.to_wire(long) == short
+    assert map_.to_application("c") == "c"
 
 
 def test_the_short_form_does_not_depend_on_the_process():

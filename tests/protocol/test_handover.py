@@ -81,6 +81,13 @@ def test_it_is_ready_when_all_that_was_sent_has_its_answer():
     assert handover.failed is None
 
 
+def test_each_change_of_settings_has_an_answer_of_its_own():
+    handover = after(prepared(settings=("client_1", "client_2"), items=()), created(), updated())
+    assert not handover.ready
+
+    assert after(handover, updated()).ready
+
+
 def test_with_nothing_to_send_it_is_ready_when_the_session_is_there():
     handover = Handover([], [])
     assert not handover.ready

@@ -412,6 +412,17 @@ def test_an_item_of_which_a_part_went_is_given_as_what_is_left():
     assert again(kept, all=True) == list(range(20, 45))
 
 
+def test_nothing_weighs_nothing_however_odd_the_lengths_were():
+    kept = push_to_talk()
+    for number in range(1000):
+        kept.sent(append(number), 0.1 + number / 7)
+    kept.committed_by_hand(COMMIT)
+    kept.committed("item_1")
+    kept.transcribed("item_1")
+
+    assert kept.held_ms == 0.0
+
+
 def test_messages_of_next_to_nothing_fill_no_memory():
     kept = push_to_talk(100)
     for _ in range(10_000):

@@ -178,6 +178,15 @@ def test_a_budget_that_is_used_up_ends_it_with_the_error_that_began_it_and_names
     assert note.endswith("the last error: the server refused the WebSocket upgrade with HTTP status 503")
 
 
+def test_time_that_has_run_out_is_no_word_of_the_last_servers():
+    outages = Outages(POLICY, highest)
+    outages.lost(0.0, RESET)
+    outages.lost(61.0, busy())
+
+    assert outages.next_attempt(61.0) is None
+    assert outages.verdict(61.0) is RESET
+
+
 # --- one after the other --------------------------------------------------------------------------------------------
 
 
@@ -207,6 +216,16 @@ def test_the_first_connection_of_all_needs_no_time_to_prove_itself():
     outages.lost(0.1, RESET)
 
     assert (outages.attempts, outages.next_attempt(0.1)) == (0, 0.1)
+
+
+def test_a_connection_that_was_renewed_has_proved_itself_before():
+    outages = Outages(POLICY, highest)
+    outages.lost(0.0, RESET)
+    outages.connected(1.0)
+    outages.connected(3000.0)
+    outages.lost(3001.0, RESET)
+
+    assert (outages.attempts, outages.next_attempt(3001.0)) == (0, 3001.0)
 
 
 def test_a_server_that_takes_every_connection_and_drops_it_is_left_alone_in_the_end():

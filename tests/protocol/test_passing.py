@@ -78,8 +78,9 @@ def test_a_close_that_names_a_fatal_error_is_fatal_whatever_its_code(code):
     assert not is_passing(closed(1011, f"invalid_request_error.{code}"))
 
 
-def test_only_a_whole_word_names_a_fatal_error():
-    assert is_passing(closed(1011, "not_insufficient_quota_at_all"))
+@pytest.mark.parametrize("words", ["no_insufficient_quota", "insufficient_quota_soon", "insufficient quota"])
+def test_only_a_whole_word_names_a_fatal_error(words):
+    assert is_passing(closed(1011, words))
 
 
 def test_who_can_not_show_who_they_are_is_not_asked_again():

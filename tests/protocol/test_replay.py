@@ -1,5 +1,7 @@
 """What a new connection is told of the talk: the words as they were heard, the newest that fit, and what changed."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +21,14 @@ from new_connection import (
     text,
     with_new_connections,
 )
+from transcripts import config
 
 from engine.limits import ID_MAX_CHARS
+from engine.protocol.conversation import Conversation
 from engine.protocol.replay import Replay, ReplayStatistics
 from engine.protocol.token_estimate import audio_tokens, item_tokens, text_tokens
 from engine.wire.client import ConversationItemDelete
+from engine.wire.codec import decode_server
 from engine.wire.items import (
     Content,
     FunctionCallItem,
@@ -380,10 +385,14 @@ def test_an_item_that_was_put_elsewhere_under_the_same_id_is_moved():
 
 
 def test_what_is_told_first_is_told_to_a_connection_that_knows_nothing():
-    history = talk_of(message("a", "user", text("Hello")))
+    history = talk_of(message("a", "user", text("Hello")), message("b", "user", said()))
     made = replay()
+    made.first(history, speech={"b": AUDIO}.get)
+    made.refused("a")
 
-    assert short(made.first(history, speech=nothing)) == short(made.first(history, speech=nothing)) == ["+a end"]
+    assert short(made.first(history, speech=nothing)) == ["+a end", "+b end"]
+    assert made.unheard == 4
+    assert made.is_replayed("a")
 
 
 def test_events_have_ids_of_their_own_or_those_that_are_given():
@@ -510,6 +519,24 @@ def test_a_service_takes_any_talk_and_has_the_same_words(made_steps):
             mirrored = connection.mirror.get(held.id)
             if mirrored is not None and isinstance(held.item, MessageItem):
                 assert mirrored.heard_words == [heard for heard in held.heard_words if heard.strip()]
+
+    with_new_connections(check)
+
+
+def test_a_service_takes_what_was_recorded_of_the_real_one(recording):
+    conversation = Conversation(config(), "connection_1")
+    for line in map(json.loads, recording.read_text().splitlines()):
+        if line["dir"] == "server":
+            conversation.receive(decode_server(json.dumps(line["event"])), 0.0)
+    spoken = [held.id for held in conversation.history if not held.heard_words and isinstance(held.item, MessageItem)]
+
+    def check(connection):
+        made = replay()
+        connection.take(made.first(conversation.history, speech=dict.fromkeys(spoken, AUDIO).get))
+
+        assert connection.errors == []
+        assert [item_id for item_id, _ in connection.items] == [held.id for held in conversation.history]
+        assert connection.mirror.messages() == conversation.history.messages() != []
 
     with_new_connections(check)
 

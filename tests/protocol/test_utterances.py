@@ -8,6 +8,7 @@ from transcripts import Talk, place, server
 
 from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent
 from engine.protocol.history import History
+from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.utterances import Utterances
 
 
@@ -149,7 +150,7 @@ def test_the_history_keeps_what_both_sides_said():
 
 
 def test_a_server_that_never_says_that_a_text_is_whole_fills_no_memory():
-    utterances = Utterances(History(4))
+    utterances = Utterances(History(4), KeptSpeech(0))
 
     def so_far(item_id: str) -> str:
         event = server("response.output_text.delta", **place("resp_1", item_id), delta="word ")
@@ -165,7 +166,7 @@ def test_a_server_that_never_says_that_a_text_is_whole_fills_no_memory():
 
 @given(st.lists(st.text(), max_size=10))
 def test_the_text_so_far_is_always_the_deltas_joined(deltas):
-    utterances = Utterances(History(4))
+    utterances = Utterances(History(4), KeptSpeech(0))
     told = []
     for delta in deltas:
         event = server("response.output_text.delta", **place("resp_1"), delta=delta)

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.config import ClientSettings, SessionConfig
+from engine.config import ClientSettings, EngineSettings, SessionConfig
 from engine.errors import ConnectionLost, RemoteViolation
 from engine.events import (
     BidiAudioStreamEvent,
@@ -50,8 +50,12 @@ Options = Mapping[str, str]
 CLIENT = ClientSettings(api_key="test-key", base_url="ws://localhost/v1", organization="", project="")
 
 
+ONE_LINK = EngineSettings(on_timeout="raise", reconnect=None)
+
+
 def config(**settings: Any) -> SessionConfig:
-    return SessionConfig(client=CLIENT, **settings)
+    """Settings of a session that ends with its connection, unless `engine` says more."""
+    return SessionConfig(**{"client": CLIENT, "engine": ONE_LINK, **settings})
 
 
 def server(kind: str, **fields: Any) -> ServerEvent:

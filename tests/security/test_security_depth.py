@@ -21,8 +21,8 @@ DEPTHS = [DEPTH_MAX, 900, 1_000, 1_020, 5_000, 200_000]
 
 PLACES = {
     "event": '{"type":"new.thing","event_id":"e","x":%s}',
-    "item": '{"type":"conversation.item.added","event_id":"e","item":{"id":"i","type":"message","role":"user","content":'
-    '[{"type":"input_text","text":"x","new":%s}]}}',
+    "item": '{"type":"conversation.item.added","event_id":"e","item":{"id":"i","type":"message","role":"user",'
+    '"content":[{"type":"input_text","text":"x","new":%s}]}}',
     "mcp tools": '{"type":"conversation.item.added","event_id":"e","item":{"id":"i","type":"mcp_list_tools",'
     '"server_label":"l","tools":[{"name":"n","input_schema":%s}]}}',
     "session": '{"type":"session.updated","event_id":"e","session":{"type":"realtime","tools":[{"x":%s}]}}',

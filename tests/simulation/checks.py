@@ -19,6 +19,7 @@ from engine.errors import (
 from engine.events import (
     BidiConnectionRestartEvent,
     BidiErrorEvent,
+    BidiInterruptionEvent,
     BidiResponseCompleteEvent,
     BidiResponseStartEvent,
     ToolUseStreamEvent,
@@ -26,6 +27,7 @@ from engine.events import (
 
 from . import marks
 from .ledger import Heard
+from .player import Player
 from .scenario import Scenario
 from .service import ANSWER
 from .view import Line, View
@@ -60,7 +62,7 @@ def _moves(view: View) -> Wrong:
     for number, (before, line) in enumerate(pairwise(view.lines), 1):
         heard = max((block for _, block in before.told.audio), default=heard)
         first = next((block for _, block in line.told.audio), None)
-        if first is not None and first <= heard and before.broke_s > line.begun_s:
+        if first is not None and first <= heard and view.restarts[number - 1][1].reason == "renewal":
             yield f"connection {number}: block {first} was sent to the one before, which was in order, up to {heard}"
 
 
@@ -73,8 +75,9 @@ def _lost_blocks(view: View) -> Wrong:
         missing = max(heard, default=-1) + 1 - len(heard)
     dropped = sum(event.dropped_audio_ms for _, event in view.restarts) / marks.BLOCK_MS
     if missing > dropped:
-        lost = sorted(set(range(pushed)) - heard)[:5]
-        yield f"{missing} blocks were lost, as {lost}, and only {dropped:.0f} told"
+        lost = [number for number in sorted(set(range(pushed)) - heard) if number in view.app.speech_blocks]
+        if lost:
+            yield f"{len(lost)} blocks of speech were lost, as {lost[:3]}, and only {dropped:.0f} told"
 
 
 # --- words --------------------------------------------------------------------------------------------------------------
@@ -85,7 +88,7 @@ def typed(view: View) -> Wrong:
     for number, line in enumerate(view.lines):
         said = [item.words for item in line.told.created if item.role == "user"]
         for words, count in Counter(said).items():
-            if count > 1:
+            if words and count > 1:
                 yield f"connection {number}: {words!r} was sent {count} times"
         for words in view.app.given_up:
             if words in said:
@@ -104,6 +107,8 @@ def gate(view: View) -> Wrong:
     """A response is asked for only when none is active that was asked for."""
     for number, line in enumerate(view.lines):
         for error in line.told.errors:
+            if error.code == "session_expired" and error.at_s - line.begun_s > view.scenario.session_max_s - SLACK_S:
+                continue
             if error.code != "conversation_already_has_active_response":
                 if error.code not in BENIGN_ERRORS and not _answers_a_cut(error.code):
                     yield f"connection {number}: the service refused at {error.at_s:.2f}: {error.code} {error.message}"
@@ -175,17 +180,20 @@ def _cut_into(view: View, line: Line, response_id: str) -> bool:
 def turns(view: View) -> Wrong:
     """Each turn, spoken or typed, is answered once, unless somebody cut in."""
     finished: Counter[str] = Counter()
+    answered: set[str] = set()
     for _, event in view.completes:
         words = view.finals.get(event.response_id, "").split()
-        if event.stop_reason == "complete" and words[:1] == [ANSWER] and not _was_cut(view, event.response_id):
+        if event.stop_reason == "complete" and words[:1] == [ANSWER]:
+            answered.update(words[1:])
             if not words[1:] and not view.interruptions:
                 yield f"{event.response_id} answered nothing"
-            finished.update(words[1:])
+            if not _was_cut(view, event.response_id):
+                finished.update(words[1:])
     for words, count in finished.items():
         if count > 1:
             yield f"{words} was answered {count} times"
     if view.settled:
-        yield from _unanswered(view, finished)
+        yield from _unanswered(view, answered)
 
 
 def _was_cut(view: View, response_id: str) -> bool:
@@ -196,24 +204,32 @@ def _was_cut(view: View, response_id: str) -> bool:
     return any(item_id in cut for item_id in answer.items)
 
 
-def _unanswered(view: View, finished: Counter[str]) -> Wrong:
+def _unanswered(view: View, answered: set[str]) -> Wrong:
+    stopped = _stopped(view)
     for line in view.lines:
         for item in line.told.items.values():
             if item.role != "user":
                 continue
             for words in item.words.split():
-                if not finished[words] and not _somebody_cut_in(view, item.id):
+                if words not in answered and words not in stopped and not _silenced(view, item.at_s):
                     yield f"{words} was never answered"
-                    finished[words] += 1
+                    answered.add(words)
 
 
-def _somebody_cut_in(view: View, item_id: str) -> bool:
-    """Tell whether a response that read an item was stopped, by the user or the application."""
-    return any(
-        item_id in answer.before and answer.status in ("cancelled", "failed", "incomplete")
-        for line in view.lines
-        for answer in line.told.answers
-    )
+def _stopped(view: View) -> set[str]:
+    """Give the words of which an answer was stopped, by the user's speech or by the application."""
+    stopped: set[str] = set()
+    for line in view.lines:
+        for answer in line.told.answers:
+            if answer.status in ("cancelled", "failed", "incomplete"):
+                items = (line.told.find(item_id) for item_id in answer.before)
+                stopped.update(*(item.words.split() for item in items if item is not None and item.role == "user"))
+    return stopped
+
+
+def _silenced(view: View, since_s: float) -> bool:
+    """Tell whether the application made the model fall silent soon after."""
+    return any(wait.what == "interrupt" and since_s <= wait.began_s <= since_s + 30.0 for wait in view.app.waits)
 
 
 def utterances(view: View) -> Wrong:
@@ -223,7 +239,7 @@ def utterances(view: View) -> Wrong:
     known = {words for line in view.lines for item in line.told.items.values() for words in item.words.split()}
     known |= {words for line in view.lines for item in line.told.gone.values() for words in item.words.split()}
     for number in view.app.spoken:
-        if f"u{number}" not in known and not view.restarts:
+        if f"u{number}" not in known and not any(event.dropped_audio_ms for _, event in view.restarts):
             yield f"u{number} was said and became no turn"
 
 
@@ -257,13 +273,80 @@ def history(view: View) -> Wrong:
     """The session's history is the service's conversation, as heard."""
     if not view.settled or view.app.history is None or view.last is None:
         return
-    items = view.last.told.items.values()
-    theirs = [(item.id, item.kind, item.words, item.heard_ms) for item in items]
-    if view.app.history != theirs:
-        ours = dict.fromkeys(view.app.history)
-        more = [each for each in view.app.history if each not in theirs][:3]
-        less = [each for each in theirs if each not in ours][:3]
-        yield f"history has {more} where the service has {less}"
+    theirs = view.last.told.items
+    ours = {each.id: each for each in view.app.history}
+    for item in theirs.values():
+        mine = ours.get(item.id)
+        if mine is None:
+            yield f"history lacks {item.id} {item.words!r}"
+        elif item.heard_ms is not None:
+            if (mine.words, mine.heard_ms) != (item.words, item.heard_ms):
+                yield f"history has {mine}, the service {item.words!r} heard for {item.heard_ms} ms"
+        elif mine.heard != item.words:
+            yield f"history has {mine}, the service {item.words!r}"
+    for mine in view.app.history:
+        if mine.id not in theirs and mine.heard:
+            yield f"history has {mine}, the service has not"
+    if [each for each in ours if each in theirs] != list(theirs):
+        yield "history has another order than the service"
+
+
+def replay(view: View) -> Wrong:
+    """A new connection is told the talk so far: every item, in order, as it was heard."""
+    for number, (before, line) in enumerate(pairwise(view.lines), 1):
+        if view.restarts[number - 1][1].left_out_items:
+            continue
+        told = {item.id: item for item in line.told.created}
+        # What crossed the end of a lost connection may not have been heard of.
+        until_s = min(before.broke_s, line.opened_s) - 5.0
+        known = [item for item in before.told.items.values() if item.at_s < until_s and _can_be_told(item)]
+        for item in known:
+            yield from (f"connection {number}: {what}" for what in _retold(item, told.get(item.id)))
+        order = [item.id for item in known if item.id in told]
+        if [item_id for item_id in told if item_id in set(order)] != order:
+            yield f"connection {number}: the talk was told in another order"
+
+
+def _can_be_told(item: Item) -> bool:
+    return bool(item.words or item.output or item.kind == "function_call") and item.status != "incomplete"
+
+
+def _retold(item: Item, told: Item | None) -> Wrong:
+    cut = item.heard_ms is not None and item.heard_ms < item.audio_ms * 0.95
+    if cut:
+        if told is not None and told.words == item.words:
+            yield f"{item.id} was told whole, of which {item.heard_ms} of {item.audio_ms:.0f} ms were heard"
+    elif told is None:
+        yield f"{item.id} {item.kind} {item.words!r} was not told"
+    elif told.words and told.words != item.words:
+        yield f"{item.id} was told as {told.words!r}, it is {item.words!r}"
+    elif (told.call_id, told.output) != (item.call_id, item.output):
+        yield f"{item.id} was told with another call or result"
+
+
+def playback(view: View) -> Wrong:
+    """Where the user cut in, the service is told how much of the speech was heard."""
+    player = Player()
+    for got in view.app.got:
+        if isinstance(got.event, Heard):
+            player.give(got.at_s, got.event.item_id, got.event.ms)
+        elif isinstance(got.event, BidiInterruptionEvent):
+            for item_id, heard_ms in player.cut(got.at_s):
+                yield from _told_of_cut(view, item_id, heard_ms, got.at_s)
+
+
+def _told_of_cut(view: View, item_id: str, heard_ms: float, at_s: float) -> Wrong:
+    line = next((line for line in view.lines if item_id in line.told.speech), None)
+    if line is None or min(line.broke_s, line.closed_s, view.app.stopping_s) < at_s + 2.0:
+        return
+    cuts = [ms for _, cut_id, ms in line.told.cuts if cut_id == item_id]
+    if not cuts:
+        yield f"{item_id} was cut off at {heard_ms:.0f} ms at {at_s:.2f}, and the service was not told"
+    elif abs(cuts[0] - heard_ms) > CUT_MS:
+        yield f"{item_id} was heard for {heard_ms:.0f} ms, and the service was told {cuts[0]}"
+
+
+CUT_MS: Final = 50.0
 
 
 # --- time and ends ------------------------------------------------------------------------------------------------------
@@ -273,14 +356,44 @@ def waits(view: View) -> Wrong:
     """Everything that waits ends by its deadline."""
     bounds = {"send_audio": 0.1, "send": 5.0, "interrupt": 5.0, "stop": 2.1, "update": 15.0, "result": 5.0, "aside": 60.0}
     for wait in view.app.waits:
-        took = wait.ended_s - wait.began_s
+        took = wait.ended_s - wait.began_s - _outage(view, wait.began_s, wait.ended_s)
         if took > bounds.get(wait.what, float("inf")):
-            yield f"{wait.what} took {took:.2f} s"
+            yield f"{wait.what} took {took:.2f} s and the time without a connection"
         if wait.error not in ALLOWED_ERRORS:
             yield f"{wait.what} raised {wait.error}"
     over = view.app.left_s - view.app.came_s - view.scenario.lasts_s
     if over > 3.0:
         yield f"the session was over {over:.1f} s after the user left"
+
+
+def _outage(view: View, since_s: float, until_s: float) -> float:
+    """Tell for how long there was no connection between two moments, as the application was told."""
+    return sum(max(0.0, min(until_s, up_s) - max(since_s, down_s)) for down_s, up_s in view.outages)
+
+
+def liveness(view: View) -> Wrong:
+    """A connection that is of no use any more is found and closed within the bounds of ping and close."""
+    engine = view.scenario.engine
+    bound_s = engine["ping_interval_s"] + 10.0 + 2.0 + 2.0
+    for number, line in enumerate(view.lines):
+        if line.broke_s < view.app.stopping_s - bound_s and line.closed_s > line.broke_s + bound_s:
+            yield f"connection {number} broke at {line.broke_s:.2f} and was closed at {line.closed_s:.2f}"
+    for number, (line, (at_s, _)) in enumerate(zip(view.lines, view.restarts, strict=False)):
+        if line.closed_s > at_s + 3.0:
+            yield f"connection {number} was left at {at_s:.2f} and closed at {line.closed_s:.2f}"
+
+
+def left_behind(view: View) -> Wrong:
+    """Once the session has moved on, nothing comes from the connection before."""
+    number, of = 0, {}
+    for index, line in enumerate(view.lines):
+        of.update(dict.fromkeys((answer.id for answer in line.told.answers), index))
+    for got in view.app.got:
+        if isinstance(got.event, BidiConnectionRestartEvent):
+            number += 1
+        response_id = getattr(got.event, "response_id", None)
+        if of.get(response_id, number) < number:
+            yield f"{type(got.event).__name__} of connection {of[response_id]} came at {got.at_s:.2f} after a move"
 
 
 ALLOWED_ERRORS: Final = frozenset(
@@ -302,10 +415,14 @@ def endings(view: View) -> Wrong:
 def errors(view: View) -> Wrong:
     """The application is told of no error that nothing explains."""
     for at_s, event in view.events(BidiErrorEvent):
-        if isinstance(event.error, DeadlinePassed) and any(line.stalls for line in view.lines):
+        if isinstance(event.error, DeadlinePassed) and _something_was_wrong(view, at_s):
             continue
         if event.code not in EXPLAINED:
             yield f"told of {event.code} at {at_s:.2f}: {event.message[:100]}"
+
+
+def _something_was_wrong(view: View, at_s: float) -> bool:
+    return any(line.stalls or line.broke_s <= at_s <= line.closed_s for line in (*view.lines, *view.drafts))
 
 
 EXPLAINED: Final = frozenset({"response_cancel_not_active"})
@@ -320,6 +437,10 @@ CHECKS: Final[tuple[Callable[[View], Wrong], ...]] = (
     utterances,
     calls,
     history,
+    replay,
+    playback,
+    left_behind,
+    liveness,
     waits,
     endings,
     errors,

@@ -84,6 +84,25 @@ class Wait:
     error: str = ""
 
 
+@attrs.frozen
+class Remembered:
+    """An item of the conversation, as the session tells it.
+
+    Attributes:
+        id: Its id.
+        kind: Its type.
+        words: All its words.
+        heard: Those that were heard.
+        heard_ms: Where it was cut.
+    """
+
+    id: str
+    kind: str
+    words: str
+    heard: str
+    heard_ms: int | None
+
+
 @attrs.define
 class AppLedger:
     """One user's side of a session.
@@ -99,7 +118,8 @@ class AppLedger:
         results: Calls that were answered by a tool, by their id, and how often.
         error: What the session ended with.
         spoken: When each utterance began.
-        history: What the session says of the conversation at its rest: id, kind, words, where it was cut.
+        speech_blocks: Blocks that are speech.
+        history: What the session says of the conversation at its rest.
         calm: The user waited until all had come to its rest.
         stopping_s: When they began to stop.
     """
@@ -114,7 +134,8 @@ class AppLedger:
     results: dict[str, int] = attrs.Factory(dict)
     error: BaseException | None = None
     spoken: dict[int, float] = attrs.Factory(dict)
-    history: list[tuple[str, str, str, int | None]] | None = None
+    speech_blocks: set[int] = attrs.Factory(set)
+    history: list[Remembered] | None = None
     calm: bool = False
     stopping_s: float = float("inf")
 

@@ -57,6 +57,11 @@ class Way:
         self.passing: Callable[[bytes], bytes] | None = None
         """Sees each write before it goes, and may change it."""
 
+    @property
+    def open(self) -> bool:
+        """Tell whether what is put now can arrive."""
+        return not (self.broken or self.swallows or self.writer_closed)
+
     # --- what happens to it ---------------------------------------------------------------------------------------
 
     def wake(self) -> None:
@@ -80,6 +85,8 @@ class Way:
 
     def put(self, data: bytes) -> None:
         """Let bytes go, whatever there is room for."""
+        if not data:
+            return
         if self.swallows or self.broken:
             self._held += len(data)  # The other side never takes them: a sender that goes on will wait.
             return
@@ -346,7 +353,7 @@ class FaultyLink:
             self._do(fault)
             if self._down.passing is not None and self._down.passing != self._frame:
                 return self._down.passing(data)
-            return b"" if fault.kind in FATAL else data
+            return data if self._down.open else b""
         if kind and self._copies:
             self._copies -= 1
             self.copies.append(data[header_bytes(data) :].decode())

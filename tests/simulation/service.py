@@ -96,8 +96,8 @@ class Improviser(ScriptedResponder):
         await trio.sleep(chance.choice(THINKING_S))
         if prompt.out_of_band:
             return (self._say("aside"),)
-        words, rounds = asked(prompt.items)
-        if rounds < 2 and words and chance.random() < self._scenario.chatty:
+        words, results = asked(prompt.items)
+        if results < 3 and words and chance.random() < self._scenario.chatty:
             calls = tuple(self._call() for _ in range(chance.choice((1, 1, 1, 2, 3))))
             return (self._say(HOLD), *calls) if chance.random() < 0.3 else calls
         return (self._say(" ".join((ANSWER, *words))),)
@@ -121,20 +121,22 @@ def words_of(pcm: bytes) -> str:
 
 
 def asked(items: Sequence[Item]) -> tuple[list[str], int]:
-    """Find what has no answer yet: the words since the last one; and how many rounds of calls there were since."""
-    words: list[str] = []
-    outputs = 0
-    for item in reversed(items):
+    """Find the words that no answer names; and how many results of calls came since the last of the user's words."""
+    words: dict[str, None] = {}
+    answered: set[str] = set()
+    results = 0
+    for item in items:
         if isinstance(item, FunctionCallOutputItem):
-            outputs += not words
+            results += 1
         if not isinstance(item, MessageItem):
             continue
-        text = " ".join(part.text or part.transcript or "" for part in item.content)
-        if item.role == "assistant" and not HOLD.startswith(text.strip() or ANSWER):
-            break
-        if item.role == "user":
-            words = [*text.split(), *words]
-    return words, outputs
+        said = " ".join(part.text or part.transcript or "" for part in item.content).split()
+        if item.role == "assistant":
+            answered.update(said)
+        elif item.role == "user":
+            results = 0
+            words.update(dict.fromkeys(said))
+    return [word for word in words if word not in answered], results
 
 
 class Service:

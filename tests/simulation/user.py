@@ -16,7 +16,7 @@ from engine.session import Session, open_session
 from engine.tools import Tools
 
 from . import marks
-from .ledger import AppLedger, Push, Typed, Wait
+from .ledger import AppLedger, Push, Remembered, Typed, Wait
 from .scenario import Deed, Scenario
 from .service import Service
 
@@ -115,7 +115,8 @@ class User:
         if self._scenario.quiet_s:
             self.ledger.calm = True
             self.ledger.history = [
-                (each.item.id or "", each.item.tag, each.transcript, each.heard_ms) for each in session.history
+                Remembered(each.item.id or "", each.item.tag, each.transcript, each.heard_transcript, each.heard_ms)
+                for each in session.history
             ]
 
     # --- ears -------------------------------------------------------------------------------------------------------
@@ -178,6 +179,7 @@ class User:
         pcm = b"".join(marks.blocks(first + at, 1, utterance) for at, utterance in enumerate(utterances))
         with self._waits("send_audio"):
             await session.send_audio(pcm)
+        self.ledger.speech_blocks.update(first + at for at, utterance in enumerate(utterances) if utterance)
         self._block += len(utterances)
         self.ledger.pushes.append(Push(trio.current_time(), first, len(utterances)))
 

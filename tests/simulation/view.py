@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import attrs
@@ -24,7 +25,7 @@ from .service import Served
 from .wire import Answer, Item, Told, read
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Line:
     """One connection over which the session talked.
 
@@ -36,6 +37,7 @@ class Line:
         closed_s: When the client closed its end.
         copies: Events that were delivered twice.
         stalls: How often its bytes stood still for a while.
+        messages: How many crossed it.
     """
 
     told: Told
@@ -45,6 +47,7 @@ class Line:
     closed_s: float
     copies: Sequence[str]
     stalls: int = 0
+    messages: int = 0
 
 
 @attrs.define(slots=False)
@@ -54,21 +57,30 @@ class View:
     Attributes:
         scenario: What was to happen.
         app: The application's ledger.
-        lines: Connections over which the service opened a session, in order.
+        lines: Connections over which the session talked, in order.
+        drafts: Those that were opened and never talked over.
         ends: When the client closed its end of each connection that it began, infinite if it did not.
     """
 
     scenario: Scenario
     app: AppLedger
     lines: Sequence[Line]
+    drafts: Sequence[Line]
     ends: Sequence[float]
 
     @classmethod
     def of(cls, scenario: Scenario, app: AppLedger, connections: Sequence[Served]) -> "View":
         """Read a story's ledgers."""
-        lines = [_line(served) for served in connections]
+        lines = [line for line in map(_line, connections) if line.begun_s < float("inf")]
         ends = [served.link.client.closed_s for served in connections]
-        return cls(scenario, app, [line for line in lines if line.begun_s < float("inf")], ends)
+        moves = [got.at_s for got in app.got if isinstance(got.event, BidiConnectionRestartEvent)]
+        talked = _talked(lines, moves)
+        return cls(scenario, app, talked, [line for line in lines if line not in talked], ends)
+
+    @property
+    def messages(self) -> int:
+        """How many messages crossed the wire."""
+        return sum(line.messages for line in (*self.lines, *self.drafts))
 
     @property
     def last(self) -> Line | None:
@@ -88,6 +100,13 @@ class View:
     @cached_property
     def restarts(self) -> list[tuple[float, BidiConnectionRestartEvent]]:
         return self.events(BidiConnectionRestartEvent)
+
+    @cached_property
+    def outages(self) -> list[tuple[float, float]]:
+        """Times without a connection, as the application was told: since when, until when."""
+        downs = [at_s for at_s, event in self.events(BidiConnectionWarningEvent) if event.reason == "connection_lost"]
+        ups = [at_s for at_s, event in self.restarts if event.reason == "connection_lost"]
+        return list(zip_longest(downs, ups, fillvalue=float("inf")))
 
     @cached_property
     def completes(self) -> list[tuple[float, BidiResponseCompleteEvent]]:
@@ -112,10 +131,19 @@ class View:
         return said
 
 
+def _talked(lines: Sequence[Line], moves: Sequence[float]) -> list[Line]:
+    """Find the connections that the session moved to: at each move, the newest that was open."""
+    talked = list(lines[:1])
+    for at_s in moves:
+        talked += [line for line in lines if line.begun_s <= at_s <= line.closed_s][-1:]
+    return talked
+
+
 def _line(served: Served) -> Line:
     link = served.link
     told = read(served.entries)
-    broke = link.broke_at
+    expired = (error.at_s for error in told.errors if error.code == "session_expired")
+    broke = min((at_s for at_s in (link.broke_at, *expired) if at_s is not None), default=None)
     return Line(
         told,
         served.opened_s,
@@ -124,4 +152,5 @@ def _line(served: Served) -> Line:
         link.client.closed_s,
         tuple(link.copies),
         sum(kind == "stall" for _, kind in link.faults),
+        len(served.entries),
     )

@@ -1,5 +1,7 @@
 """The transport in memory: frames in order both ways, ends told with their code."""
 
+import math
+
 import pytest
 import trio
 import trio.testing
@@ -68,3 +70,43 @@ async def test_the_connector_gives_each_server_end_and_remembers_where_it_led():
     assert await server.receive() == ["hello"]
     assert connector.endpoints == [endpoint]
     assert "secret" not in repr(connector.endpoints)
+
+
+async def test_a_ping_is_answered_and_timed(autojump_clock):
+    here, there = memory_pair()
+    assert here.statistics().round_trip_s is None
+    for delay_s in (0.0, 0.5, 0.2):
+        there.pong_delay_s = delay_s
+        await here.ping()
+    figures = here.statistics()
+    assert (figures.round_trip_s, figures.round_trip_min_s) == (pytest.approx(0.2), 0.0)
+    assert (figures.pings_sent, figures.pings_answered) == (3, 3)
+    assert there.statistics().pings_sent == 0
+
+
+async def test_a_dead_end_answers_no_ping_and_a_cancelled_one_leaves_nothing(autojump_clock):
+    here, there = memory_pair()
+    there.pong_delay_s = math.inf
+    with trio.move_on_after(1000) as scope:
+        await here.ping()
+    assert scope.cancelled_caught
+    there.pong_delay_s = 0.0
+    await here.ping()
+    assert (here.statistics().pings_sent, here.statistics().pings_answered) == (2, 1)
+
+
+@pytest.mark.parametrize("who", ["here", "there"])
+async def test_a_ping_ends_with_the_connection(who, autojump_clock):
+    ends = dict(zip(("here", "there"), memory_pair(), strict=True))
+    ends["there"].pong_delay_s = math.inf
+    async with trio.open_nursery() as nursery:
+
+        async def ping():
+            with pytest.raises(ConnectionLost):
+                await ends["here"].ping()
+
+        nursery.start_soon(ping)
+        await trio.testing.wait_all_tasks_blocked()
+        ends[who].hang_up(1001, None)
+    with pytest.raises(ConnectionLost):
+        await ends["here"].ping()

@@ -524,3 +524,149 @@ async def test_no_key_in_any_log_or_repr(caplog, autojump_clock):
     error = await refused(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
     assert KEY not in caplog.text + shown + repr(error) + str(error) + repr(error.__cause__)
     assert caplog.records
+
+
+# --- pings ----------------------------------------------------------------------------------------------------------
+
+
+async def read_ping(server):
+    """Read one of our pings; give its payload."""
+    head = await read_exactly(server, 6)
+    assert head[0] == 0x89
+    size, mask = head[1] & 0x7F, head[2:6]
+    return bytes(byte ^ mask[at % 4] for at, byte in enumerate(await read_exactly(server, size)))
+
+
+async def read_exactly(stream, count):
+    data = b""
+    while len(data) < count:
+        data += await stream.receive_some(count - len(data)) or pytest.fail("the stream has ended")
+    return data
+
+
+async def test_a_ping_is_answered_and_timed(autojump_clock):
+    async with by_hand() as (transport, server), trio.open_nursery() as nursery:
+        assert transport.statistics().round_trip_s is None
+
+        async def answer():
+            for delay_s in (0.2, 0.5):
+                payload = await read_ping(server)
+                await trio.sleep(delay_s)
+                await server.send_all(frame(payload, 10))
+
+        nursery.start_soon(answer)
+        await transport.ping()
+        await transport.ping()
+        figures = transport.statistics()
+        assert (figures.round_trip_s, figures.round_trip_min_s) == (pytest.approx(0.5), pytest.approx(0.2))
+        assert (figures.pings_sent, figures.pings_answered) == (2, 2)
+
+
+async def test_pings_that_were_cancelled_leave_nothing_behind_and_late_answers_are_harmless(autojump_clock):
+    async with by_hand() as (transport, server):
+        payloads = []
+        for _ in range(50):
+            with trio.move_on_after(1) as scope:
+                await transport.ping()
+            assert scope.cancelled_caught
+            payloads.append(await read_ping(server))
+        assert len(set(payloads)) == 50
+        assert not transport._socket._pings, "trio-websocket's own list"
+        for payload in [*payloads, b"never sent", b""]:
+            await server.send_all(frame(payload, 10))
+        await server.send_all(frame(b"goes on"))
+        assert list(await transport.receive()) == ["goes on"]
+        assert transport.statistics().pings_answered == 0
+
+
+async def test_a_late_answer_is_not_taken_for_that_of_the_next_ping(autojump_clock):
+    async with by_hand() as (transport, server), trio.open_nursery() as nursery:
+        with trio.move_on_after(1):
+            await transport.ping()
+        late = await read_ping(server)
+
+        async def answer():
+            payload = await read_ping(server)
+            await server.send_all(frame(late, 10))
+            await trio.sleep(3)
+            await server.send_all(frame(payload, 10))
+
+        nursery.start_soon(answer)
+        await transport.ping()
+        assert transport.statistics().round_trip_s == pytest.approx(3)
+
+
+@pytest.mark.parametrize("end", [close_frame(1001), b"\xff\xff\xff\xff", None], ids=["close", "garbage", "EOF"])
+async def test_a_ping_ends_with_the_connection(end, autojump_clock):
+    async with by_hand() as (transport, server), trio.open_nursery() as nursery:
+
+        async def leave():
+            await trio.sleep(1)
+            await (server.send_all(end) if end else server.aclose())
+            with pytest.raises(ConnectionLost):
+                await transport.receive()
+
+        nursery.start_soon(leave)
+        with trio.fail_after(2), pytest.raises(ConnectionLost):
+            await transport.ping()
+        with trio.fail_after(2), pytest.raises(ConnectionLost):
+            await transport.ping()
+        assert not transport._socket._pings
+
+
+async def test_our_own_close_ends_a_ping(autojump_clock):
+    async with by_hand() as (transport, _), trio.open_nursery() as nursery:
+
+        async def ping():
+            with pytest.raises(ConnectionLost):
+                await transport.ping()
+
+        nursery.start_soon(ping)
+        await trio.testing.wait_all_tasks_blocked()
+        await transport.close(1)
+
+
+async def test_a_ping_waits_for_the_message_that_is_being_written_and_goes_before_the_next(autojump_clock):
+    async with by_hand(pair=trio.testing.lockstep_stream_pair) as (transport, server), trio.open_nursery() as nursery:
+        big = "x" * 300_000
+        nursery.start_soon(transport.send, big)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(transport.ping)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(transport.send, "next")
+        await trio.testing.wait_all_tasks_blocked()
+        before = transport.statistics()
+        assert before.pings_sent == 0
+
+        await read_exactly(server, 200_000)
+        await trio.testing.wait_all_tasks_blocked()
+        taken = transport.statistics().bytes_sent - before.bytes_sent
+        assert 0 < taken <= 200_000, "what the peer took of a message is known while the rest waits"
+        assert transport.statistics().pieces_sent > before.pieces_sent
+        await read_exactly(server, 100_000 + 14)  # its header of 14 bytes
+
+        payload = await read_ping(server)
+        assert transport.statistics().pings_sent == 1
+        assert len(await read_exactly(server, 6 + 4)) == 10
+        await server.send_all(frame(payload, 10))
+
+
+async def test_a_long_message_arrives_as_it_was_sent():
+    text = "".join(chr(33 + n % 90) for n in range(1_000_003))
+    got = []
+
+    async def echo(stream):
+        request = await trio_websocket.wrap_server_stream(server_nursery, stream, max_message_size=2**21)
+        socket = await request.accept()
+        got.append(await socket.get_message())
+        await socket.aclose()
+
+    async with trio.open_nursery() as server_nursery, listening(echo) as port, trio.open_nursery() as nursery:
+        transport = await trio_ws.connect(nursery, endpoint(f"ws://127.0.0.1:{port}/v1"))
+        before = transport.statistics().bytes_sent
+        await transport.send(text)
+        assert transport.statistics().bytes_sent - before == len(text) + 14
+        with pytest.raises(ConnectionLost):
+            await transport.receive()
+        await transport.close(1)
+    assert got == [text]

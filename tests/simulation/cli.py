@@ -1,0 +1,71 @@
+"""The command line: `python -m tests.simulation --hours 100 --seed 1`."""
+
+import argparse
+import gc
+import sys
+import time
+from collections.abc import Sequence
+
+import attrs
+
+from .figures import Figures
+from .run import USERS, alone, run
+from .scenario import Scenario, draw
+from .shrink import shrink
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; give the exit code: 0 when all invariants held, 1 when one did not."""
+    options = _parser().parse_args(arguments)
+    gc.set_threshold(50_000, 20, 50)  # Worlds come and go as a whole.
+    if options.only is not None:
+        return _only(f"{options.seed}:{options.only}", small=options.shrink)
+    began = time.process_time()
+
+    def told(figures: Figures) -> None:
+        if not options.quiet:
+            spent = time.process_time() - began
+            line = f"{figures.hours:8.1f} h  {figures.turns} turns  {len(figures.wrong)} broken  {spent:.0f} s CPU"
+            print(line, file=sys.stderr, flush=True)
+
+    figures = run(str(options.seed), options.hours, count=options.users, told=told)
+    print("\n".join(figures.lines(time.process_time() - began)))
+    return _tell_wrong(str(options.seed), figures)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--hours", type=float, default=100.0, help="session-hours to run")
+    parser.add_argument("--seed", default="1", help="of everything")
+    parser.add_argument("--users", type=int, default=USERS, help="that talk at once")
+    parser.add_argument("--only", help="one user alone, as WORLD:USER")
+    parser.add_argument("--shrink", action="store_true", help="with --only: find the smallest scenario that fails")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    return parser
+
+
+def _tell_wrong(seed: str, figures: Figures) -> int:
+    for user, what in figures.wrong:
+        print(f"{user}: {what}")
+    if figures.wrong:
+        first = figures.wrong[0][0].removeprefix(f"{seed}:")
+        print(f"again: python -m tests.simulation --seed {seed} --only {first} [--shrink]")
+    return bool(figures.wrong)
+
+
+def _only(seed: str, *, small: bool) -> int:
+    scenario = draw(seed)
+    found = alone(scenario)
+    print("\n".join(found) or "no invariant was broken")
+    if found and small:
+        kinds = {what.partition(":")[0] for what in found}
+        smallest = shrink(scenario, lambda each: any(what.partition(":")[0] in kinds for what in alone(each)))
+        _show(smallest)
+        print("\n".join(alone(smallest)))
+    return bool(found)
+
+
+def _show(scenario: Scenario) -> None:
+    print(attrs.evolve(scenario, deeds=(), faults=()))
+    for each in sorted((*scenario.deeds, *scenario.faults), key=lambda thing: thing.at_s):
+        print("  ", each)
