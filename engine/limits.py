@@ -155,9 +155,10 @@ RECONNECT_STABLE_S: Final = 10.0
 SESSION_CREATED_DEADLINE_S: Final = 10.0
 """From the open connection to `session.created`. The service took under 1 s when measured."""
 
-PING_INTERVAL_S: Final = 20.0
+PING_INTERVAL_S: Final = 5.0
 PING_DEADLINE_S: Final = 10.0
-"""Liveness: a connection that is dead without a word is found within their sum. The service pings every 20.3 s."""
+"""Liveness: a connection that is dead without a word is found within their sum. The service pings every 20.3 s; a
+person who talks to nobody should know sooner. A ping costs 0.2 ms of CPU, 0.005 % of a core for a session."""
 
 RESPONSE_STALL_DEADLINE_S: Final = 30.0
 """The longest that an active response may be silent. The service's thinking takes some seconds at most."""

@@ -25,6 +25,7 @@ async def liveness(
     deadline_s: float,
     reading: Callable[[], bool],
     on_dead: Callable[[DeadlinePassed], None],
+    on_answered: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Ping until the peer is dead, or the connection ends otherwise, which the receiver is told.
 
@@ -42,8 +43,9 @@ async def liveness(
         deadline_s: The longest silence after a ping.
         reading: Tells whether our receiver takes what comes.
         on_dead: Told, once, as the last thing.
+        on_answered: Told when a ping that has its answer was sent: what went out before it has arrived.
     """
-    pulse = _Pulse(transport, reading, deadline_s, min(deadline_s / _LOOKS, interval_s))
+    pulse = _Pulse(transport, reading, deadline_s, min(deadline_s / _LOOKS, interval_s), on_answered)
     while not pulse.is_over:
         await trio.sleep(interval_s)
         if await pulse.is_gone():
@@ -52,7 +54,15 @@ async def liveness(
 
 
 class _Pulse:
-    def __init__(self, transport: Transport, reading: Callable[[], bool], deadline_s: float, look_s: float) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        reading: Callable[[], bool],
+        deadline_s: float,
+        look_s: float,
+        on_answered: Callable[[float], None],
+    ) -> None:
+        self._on_answered = on_answered
         self._transport = transport
         self._reading = reading
         self._deadline_s = deadline_s
@@ -70,8 +80,10 @@ class _Pulse:
 
     @trio.lowlevel.enable_ki_protection
     async def _ping(self, answered: trio.CancelScope) -> None:
+        sent_at = trio.current_time()
         try:
             await self._transport.ping()
+            self._on_answered(sent_at)
         except ConnectionLost:
             self.is_over = True
         answered.cancel()

@@ -63,6 +63,11 @@ class Sender:
         with trio.move_on_after(limit_s):
             for writer in self._writers:
                 await writer.stopped.wait()
+        self.cut_off()
+
+    def cut_off(self) -> None:
+        """Write nothing more, from now on."""
+        self._is_stopped = True
         for writer in self._writers:
             writer.cut_off()
 
@@ -108,6 +113,8 @@ class _Writer:
         except trio.EndOfChannel:
             pass
         except ConnectionLost as lost:
+            if self._stopping:  # Others may write the lane by now.
+                return
             self._lane.lose()
             self.stopped.set()
             await self._on_lost(lost)

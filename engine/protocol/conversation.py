@@ -35,6 +35,7 @@ from engine.protocol.life import Life
 from engine.protocol.mcp import Mcp
 from engine.protocol.mcp_listener import MCP_ITEMS, McpListener
 from engine.protocol.oddities import LOOKED_INTO, Oddities
+from engine.protocol.quiet import Quiet, earliest
 from engine.protocol.session_listener import SessionListener
 from engine.protocol.speech_listener import SpeechListener
 from engine.protocol.states import Gate, Phase
@@ -65,7 +66,9 @@ class Conversation:
         self.history = History(limits.HISTORY_MAX_ITEMS)
         """The server's items."""
         self.kept_speech = KeptSpeech(
-            config.engine.kept_speech_s * 1000, detects_turns=config.turn_detection is not None
+            config.engine.kept_speech_s * 1000,
+            detects_turns=config.turn_detection is not None,
+            wants_proof=config.engine.ping_interval_s is not None,
         )
         """What the user said that has no words yet."""
         self._composer = Composer()
@@ -73,8 +76,9 @@ class Conversation:
         self._turns = Turns(config, self._composer, self._ids, self._life.out_of_order)
         self._asking = self._turns.asking
         self._apart = self._asking.apart
+        self._quiet = Quiet(config.engine, self._turns, self._composer)
         self._mcp = McpListener(self._turns.gate, self._turns.settle)
-        self._speech = SpeechListener(self.effective, self._turns, self.kept_speech)
+        self._speech = SpeechListener(self.effective, self._turns, self.kept_speech, self.history)
         self._utterances = Utterances(self.history, self.kept_speech)
         self._session = SessionListener(self.effective, self._life, self._turns, self.kept_speech, self._is_echo)
         self._handlers: Mapping[type, _Handler] = {
@@ -100,6 +104,7 @@ class Conversation:
             kept=self.kept_speech,
             utterances=self._utterances,
             mcp=self._mcp,
+            quiet=self._quiet,
         )
         """Moves the talk from connection to connection."""
 
@@ -118,8 +123,7 @@ class Conversation:
         """When `tick` has something to do, or None."""
         if self._life.end is not None:
             return None
-        both = (self._turns.gate.deadline, self._turns.requests.deadline)
-        return min((each for each in both if each is not None), default=None)
+        return earliest(self._turns.gate.deadline, self._turns.requests.deadline, self._quiet.deadline)
 
     @property
     def is_open(self) -> bool:
@@ -195,6 +199,7 @@ class Conversation:
             case _:
                 added = self._turns.answer(content)
         self._turns.underway.sent(added.event)
+        self._quiet.said(now)
         return [added, *self._turns.settle(now)]
 
     def ask(self, event: ClientEvent, now: float) -> Asked:
@@ -204,6 +209,7 @@ class Conversation:
             SessionEnded: The session is over.
         """
         self._life.check_not_over()
+        self._quiet.said(now)
         asked = self._asking.ask(event, now)
         return Asked(asked.ticket, [*asked.effects, *self._turns.settle(now)])
 
@@ -218,6 +224,7 @@ class Conversation:
             SessionEnded: The session is over.
         """
         self._life.check_not_over()
+        self._quiet.said(now)
         self._turns.sent_by_hand(event, now)
         return [Transmit(event), Rearm(), *self._turns.settle(now)]
 
@@ -282,7 +289,11 @@ class Conversation:
         if self._turns.gate.released(now):
             told.append(DeadlinePassed("tool_result", settings.tool_result_deadline_s))
         errors = (BidiErrorEvent(error, received_at=now) for error in told)
-        return [*late, *errors, *self._asking.due(now), *self._turns.settle(now)]
+        stalled = self._quiet.stalled(now)
+        idle = self._quiet.is_idle(now)
+        if idle is not None:
+            return [*late, *errors, *stalled, *self._session.idle(idle)]
+        return [*late, *errors, *stalled, *self._asking.due(now), *self._turns.settle(now)]
 
     def _submit_text(self, content: BidiTextInputEvent) -> Transmit:
         added = self._composer.add(text_item(content))
@@ -304,6 +315,7 @@ class Conversation:
         cls = type(event)
         if event.extra or cls in LOOKED_INTO:
             self._oddities.note(event)
+        self._quiet.hear(event, now)
         effects = self._life.receive(event, self._handlers.get(cls), now)
         return self._asking.set_apart(event, effects) if self._apart else effects
 
@@ -325,6 +337,10 @@ class Conversation:
             self.kept_speech.committed_by_hand(text)
         else:
             self.kept_speech.cleared_by_hand()
+
+    def speech_arrived(self, sent_before: float) -> None:
+        """Take note that the service has what was sent before a time."""
+        self.kept_speech.proven(sent_before)
 
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""

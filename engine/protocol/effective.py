@@ -26,6 +26,8 @@ class Effective:
         """The service finds the ends of spoken turns."""
         self.transcribes = config.transcription is not None
         """The service writes down what the user says."""
+        self.speaks = "audio" in config.output_modalities
+        """The service speaks; else it writes."""
         self.interrupts = True
         """The service stops its answer when the user speaks."""
         self.answers = True
@@ -51,6 +53,8 @@ class Effective:
             self.detects_turns = turns is not None
         if isinstance(event, SessionUpdated):
             self.transcribes = audio is not None and audio.input is not None and audio.input.transcription is not None
+        if event.session.output_modalities is not None:
+            self.speaks = "audio" in event.session.output_modalities
         self.interrupts = turns is None or turns.interrupt_response is not False
         self.answers = turns is None or turns.create_response is not False
 

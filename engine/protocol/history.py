@@ -3,7 +3,7 @@
 Words are kept, audio and images are not: of an hour of speech they would be hundreds of MB.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -74,6 +74,8 @@ def _beginning(text: str, share: float) -> str:
 
 PIECES_MAX: Final = 128
 """Pieces of one item whose words are kept; the service's have one or two. Each costs a pass over all of them."""
+
+_IN_PROGRESS: Final = "in_progress"
 
 _DELETED_KEPT: Final = 64
 """Ids of deleted items that are kept, to know the late end of one."""
@@ -175,6 +177,21 @@ class History:
         if item_id in self._items:
             self._order.remove(item_id)
             self._drop(item_id)
+
+    def end_unfinished(self, was_heard: Callable[[str], bool]) -> None:
+        """The connection is gone: what had begun on it stays as far as it came, but for calls and what nobody heard.
+
+        Args:
+            was_heard: Tells of an answer whether anything of it was.
+        """
+        for item_id in list(self._order):
+            held = self._items[item_id]
+            if getattr(held.item, "status", None) != _IN_PROGRESS:
+                continue
+            if isinstance(held.item, MessageItem) and (held.item.role == "user" or was_heard(item_id)):
+                self._items[item_id] = attrs.evolve(held, item=attrs.evolve(held.item, status="incomplete"))
+            else:
+                self.deleted(item_id)
 
     def messages(self) -> list[Message]:
         """Give the talk so far in the contract's format, to keep it or to begin another session with it.

@@ -33,9 +33,13 @@ class KeptSpeech:
         max_ms: The most that is kept; past it the oldest goes, and is counted. 0 keeps nothing.
         idle_ms: What is kept of it while turns are detected and nobody speaks.
         detects_turns: The service finds the ends of spoken turns.
+        wants_proof: Keep more than `idle_ms` of what may not have arrived, until `proven` says that it did: on a dead
+            connection the service hears nobody either.
     """
 
-    def __init__(self, max_ms: float, idle_ms: float = KEPT_IDLE_MS, *, detects_turns: bool = True) -> None:
+    def __init__(
+        self, max_ms: float, idle_ms: float = KEPT_IDLE_MS, *, detects_turns: bool = True, wants_proof: bool = False
+    ) -> None:
         self._keeps = max_ms > 0
         self._idle_ms = idle_ms
         self._detects_turns = detects_turns
@@ -47,6 +51,8 @@ class KeptSpeech:
         self._last_id = ""
         self._serial = 0
         self._asked: int | None = None
+        self._wants_proof = wants_proof
+        self._forget_proof()
         self._settle()
 
     @property
@@ -74,6 +80,11 @@ class KeptSpeech:
         return len(self._store.items)
 
     @property
+    def awaits_words(self) -> bool:
+        """Tell whether the service is still to write down a turn."""
+        return self.transcribes and any(not item.wordless for item in self._store.items.values())
+
+    @property
     def held_ms(self) -> float:
         """Tell how much is kept."""
         return self._store.held_ms
@@ -90,6 +101,10 @@ class KeptSpeech:
         """
         if self._keeps:
             self._store.add(text, length_ms, now)
+
+    def proven(self, sent_before: float) -> None:
+        """Note that the service has what was sent before a time, as its answer to a later ping shows."""
+        self._store.proven_at = sent_before
 
     def committed_by_hand(self, text: str) -> None:
         """Note that a commit is on the socket."""
@@ -189,8 +204,14 @@ class KeptSpeech:
         return self._marks.owed(self._store.frames) if all or self.is_open else []
 
     def relinked(self) -> None:
-        """Begin anew on another connection: items stay, and what was open is forgotten, for it is `sent` again."""
+        """Begin anew on another connection: items stay, and what was open is forgotten, for it is `sent` again.
+
+        The service writes down no speech that comes as an item, so the items that are told again will have no words.
+        """
         self._store.begin_anew()
+        self._forget_proof()
+        for item in self._store.items.values():
+            item.wordless = True
         self._marks.clear()
         self._turn = self._asked = None
         self._settle()
@@ -200,6 +221,10 @@ class KeptSpeech:
         return self._store.statistics()
 
     # --- what it means ---------------------------------------------------------------------------------------------
+
+    def _forget_proof(self) -> None:
+        if self._wants_proof:
+            self._store.proven_at = -math.inf
 
     def _mark(self, commit: str | None) -> None:
         if self._keeps:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.errors import ConnectionLost, SessionEnded
+from engine.errors import ConnectionLost, DeadlinePassed, SessionEnded
 from engine.protocol import server_errors
 from engine.protocol.effective import Effective
 from engine.protocol.effects import Effect, End
 from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.life import Life
 from engine.protocol.requests import Answered
+from engine.protocol.states import PhaseSignal
 from engine.protocol.turns import Turns
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent, ResponseCancel
@@ -107,6 +108,10 @@ class SessionListener:
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""
         return self._closing(self._life.link_ended(lost))
+
+    def idle(self, error: DeadlinePassed) -> list[Effect]:
+        """End the session, as nobody says anything."""
+        return self._closing(self._life.over(PhaseSignal.FATAL_ERROR, End("error", error)))
 
     def response_failed(self, event: wire.ResponseDone) -> list[Effect]:
         """End the session when a response failed of what every other one would fail of as well."""

@@ -6,10 +6,12 @@ from typing import Any
 from engine.events import BidiInterruptionEvent
 from engine.protocol.effective import Effective
 from engine.protocol.effects import Effect, Rearm
+from engine.protocol.history import History
 from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.states import SPEECHES, Speech, SpeechSignal
 from engine.protocol.turns import Turns
 from engine.wire import server as wire
+from engine.wire.items import Content, MessageItem
 
 
 class SpeechListener:
@@ -19,9 +21,11 @@ class SpeechListener:
         effective: Says whether speech interrupts, and whether the service answers it.
         turns: The model's side.
         kept: Keeps the speech.
+        history: The mirror, which has a turn from its commit on.
     """
 
-    def __init__(self, effective: Effective, turns: Turns, kept: KeptSpeech) -> None:
+    def __init__(self, effective: Effective, turns: Turns, kept: KeptSpeech, history: History) -> None:
+        self._history = history
         self._effective = effective
         self._turns = turns
         self._kept = kept
@@ -56,6 +60,9 @@ class SpeechListener:
 
     def _committed(self, event: wire.InputAudioBufferCommitted, _: float) -> Sequence[Effect]:
         self._kept.committed(event.item_id)
+        # Its item is told a moment later; a connection that breaks in between must not cost the turn.
+        spoken = MessageItem(id=event.item_id, role="user", content=(Content(type="input_audio"),), status="completed")
+        self._history.put(spoken, event.previous_item_id, begins=False)
         self.turn_item = event.item_id
         return ()
 

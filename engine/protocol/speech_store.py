@@ -62,6 +62,8 @@ class SpeechStore:
         self._window_ms = math.inf
         self._room_ms = max_ms
         self._now = 0.0
+        self.proven_at = math.inf
+        """What was sent before has certainly arrived, so that silence about it means that nobody spoke."""
         self.frames: deque[Frame] = deque()
         """What is no item yet."""
         self.items: dict[str, KeptItem] = {}
@@ -137,7 +139,8 @@ class SpeechStore:
             self._drop_oldest()
 
     def _drop_past_window(self) -> None:
-        frames, end_ms, before = self.frames, self.sent_ms - self._window_ms, self._now - self._window_ms / 1000
+        frames, end_ms = self.frames, self.sent_ms - self._window_ms
+        before = min(self._now - self._window_ms / 1000, self.proven_at)
         while frames and frames[0][2] <= end_ms and frames[0][3] <= before:
             self._let_go(frames.popleft())
 

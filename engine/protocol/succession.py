@@ -4,7 +4,9 @@ The conversation is one, over however many connections. `handover` makes what th
 still talks; `link_down` ends all that was under way here; `link_up` gives what the next one is told when it takes over.
 """
 
+import math
 from collections.abc import Sequence
+from typing import Final
 
 import attrs
 
@@ -19,6 +21,7 @@ from engine.protocol.handover import Handover
 from engine.protocol.history import History
 from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.mcp_listener import McpListener
+from engine.protocol.quiet import Quiet
 from engine.protocol.replay import Replay
 from engine.protocol.speech_listener import SpeechListener
 from engine.protocol.states import Gate
@@ -31,6 +34,9 @@ from engine.wire.client import (
     SessionUpdate,
 )
 from engine.wire.server import ServerEvent, SessionUpdated
+
+WORDS_WAIT_S: Final = 10.0
+"""How long a boundary waits for the transcript of a turn: some 0.5 to 2 s in recordings."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,6 +73,7 @@ class Succession:
         kept: What the user said that has no words yet.
         utterances: What is being said.
         mcp: What the service calls.
+        quiet: Listens for silence.
     """
 
     def __init__(
@@ -81,7 +88,9 @@ class Succession:
         kept: KeptSpeech,
         utterances: Utterances,
         mcp: McpListener,
+        quiet: Quiet,
     ) -> None:
+        self._quiet = quiet
         self._config = config
         self._composer = composer
         self._effective = effective
@@ -91,6 +100,7 @@ class Succession:
         self._kept = kept
         self._utterances = utterances
         self._mcp = mcp
+        self._words_due = math.inf
         self._replay: Replay | None = None
         self._owed = False
 
@@ -102,10 +112,15 @@ class Succession:
         quiet = self._turns.gate.state is Gate.FREE and not (gate.owed or gate.in_line or gate.open_calls)
         turn_over = not self._speech.user_speaks and not self._turns.gate.awaits_answer and not self._kept.is_open
         nothing_asked = not len(self._turns.requests) and not self._turns.underway and not self._mcp.is_busy
-        return quiet and turn_over and nothing_asked and not self._awaits_words() and not self._playing(now)
+        return quiet and turn_over and nothing_asked and not self._awaits_words(now) and not self._playing(now)
 
-    def _awaits_words(self) -> bool:
-        return bool(self._kept.items) and self._effective.transcribes
+    def _awaits_words(self, now: float) -> bool:
+        """Tell whether a turn is still being written down; it can be told as sound, so it is not waited for long."""
+        if not self._kept.awaits_words:
+            self._words_due = math.inf
+            return False
+        self._words_due = min(self._words_due, now + WORDS_WAIT_S)
+        return now < self._words_due
 
     def _playing(self, now: float) -> bool:
         return self._turns.playback.playing(now)
@@ -135,6 +150,7 @@ class Succession:
         moot, answers = self._turns.requests.link_down()
         told: list[Effect] = [*answers, *self._turns.asking.link_down(error), *self._mcp.link_down(now)]
         self._utterances.link_down()
+        self._quiet.link_down(now)
         gate.link_down(interrupted=interrupted)
         if unanswered and self._is_known(unanswered):
             gate.want()
@@ -142,9 +158,17 @@ class Succession:
         self._speech.link_down()
         self._settle(moot)
         self._settle_cuts(self._turns.interruptions.link_down())
-        if cut_off is None:
-            return told
-        return [*told, *self._tell_cut_off(cut_off, now, heard=interrupted)]
+        if cut_off is not None:
+            told += self._tell_cut_off(cut_off, now, heard=interrupted)
+        self._history.end_unfinished(self._was_heard)
+        return told
+
+    def _was_heard(self, item_id: str) -> bool:
+        """Tell whether anything of an answer that came in part was heard; of one in text, whether anything came."""
+        if self._effective.speaks:
+            return self._turns.playback.received_ms(item_id) > 0
+        held = self._history.get(item_id)
+        return held is not None and bool(held.heard_words)
 
     def _is_known(self, item_id: str) -> bool:
         """Tell whether a turn's words, or its audio, can be told to another connection."""

@@ -67,6 +67,9 @@ class Transcriber:
     def speech_sent(self, kind: str, text: str, length_ms: float, now: float) -> None:
         """Take note of audio that is on the socket: nothing is made of it."""
 
+    def speech_arrived(self, sent_before: float) -> None:
+        """Take note that the service has what was sent before a time."""
+
     # --- the application's side -------------------------------------------------------------------------------
 
     def begin(self) -> list[Effect]:

@@ -81,9 +81,13 @@ class Utterances:
         )
 
     def link_down(self) -> None:
-        """Nothing that grows comes to its end any more: what was said of it stays in the history."""
+        """Nothing that grows comes to its end any more: what was said of it stays in the history.
+
+        But for the user's speech that is kept: it is heard anew, whole.
+        """
         for (item_id, index), pieces in self._so_far.items():
-            self._history.said(item_id, "".join(pieces), index)
+            if self._kept.speech(item_id) is None:
+                self._history.said(item_id, "".join(pieces), index)
         self._so_far.clear()
 
     def _final(self, event: Any, text: str, role: Role, now: float) -> Sequence[Effect]:

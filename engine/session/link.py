@@ -31,6 +31,7 @@ class Link:
         traffic: Sees what goes by.
         apply: Carries out what the core wants done.
         on_sent: Told of each message of the lanes that is on the socket.
+        on_arrived: Told of a time before which all that was sent has arrived.
         on_lost: Told when the connection is lost, once.
     """
 
@@ -43,6 +44,7 @@ class Link:
         traffic: Traffic,
         apply: Callable[[Sequence[Effect]], None],
         on_sent: Callable[[Queued], None],
+        on_arrived: Callable[[float], None],
         on_lost: OnLost,
     ) -> None:
         self._plan = plan
@@ -51,6 +53,7 @@ class Link:
         self._traffic = traffic
         self._apply = apply
         self._on_sent = on_sent
+        self._on_arrived = on_arrived
         self.on_lost = on_lost
         """Told when the connection is lost, once."""
         self._nursery: trio.Nursery | None = None
@@ -153,6 +156,8 @@ class Link:
     def fence_off(self) -> None:
         """Nothing of this connection reaches the conversation any more, nor is it told of its end."""
         self._is_over = True
+        if self._sender is not None:
+            self._sender.cut_off()
         self.hear(DEAF)
         self._watching.cancel()
 
@@ -207,7 +212,12 @@ class Link:
                 deadline_s=engine.ping_deadline_s,
                 reading=self._inbox.has_room,
                 on_dead=self._lost,
+                on_answered=self._arrived,
             )
+
+    def _arrived(self, sent_before: float) -> None:
+        if self._sender is not None and not self._is_over:
+            self._on_arrived(sent_before)
 
     async def _watch(self, watchdog: Watchdog) -> None:
         with self._watching:

@@ -1,12 +1,13 @@
 """A session's connections, one after another: the first, its renewal before its time is over, the next after a loss."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
 import trio
 
+from engine.actors.unread import watch_reader
 from engine.actors.watchdog import Watchdog, deadline
 from engine.config import Reconnect
 from engine.errors import BidiModelTimeoutError, ConnectionLost, EngineError, HandshakeRejected
@@ -31,7 +32,7 @@ from engine.wire.codec import encode
 
 logger = logging.getLogger(__name__)
 
-_LOOK_S = 0.05
+_LOOK_S = 0.25
 """How often it is looked whether the talk has come to a boundary: speech that is played comes to its end by time."""
 
 _STOP_SENDING_S = 0.2
@@ -111,6 +112,8 @@ class Links:
         self._dropped_before = 0.0
         self._is_due = False
         self._due_at = 0.0
+        self._watchdog = Watchdog()
+        self._armed: dict[str, tuple[float, Callable[[], None]]] = {}
         self._wake = trio.Event()
         self._up = trio.Event()
         self._work = trio.CancelScope()
@@ -155,6 +158,7 @@ class Links:
         link = await self._first()
         self._out.begin(begin)
         self._carry(link)
+        watch_reader(self._arm, self._inbox, self._plan.engine.reader_deadline_s, self._plan.connection_id)
         nursery.start_soon(self._out.pump.run, name="engine audio pump")
 
     async def _first(self) -> Link:
@@ -449,7 +453,20 @@ class Links:
         self._current = link
         self._up.set()
         ends = link.began_at + self._plan.lifetime_s
-        link.take_over(Watchdog(self._core, self._host.apply, ends, self._lifetime_over))
+        self._watchdog = Watchdog(self._core, self._host.apply, ends, self._lifetime_over)
+        for name, (when, do) in self._armed.items():
+            self._watchdog.set(name, when, do)
+        link.take_over(self._watchdog)
+
+    def _arm(self, name: str, when: float, do: Callable[[], None]) -> None:
+        """Set a deadline of the session's, which outlives a connection."""
+
+        def passed() -> None:
+            del self._armed[name]
+            do()
+
+        self._armed[name] = (when, passed)
+        self._watchdog.set(name, when, passed)
 
     async def _new_link(self) -> Link:
         link = Link(
@@ -459,6 +476,7 @@ class Links:
             traffic=self._traffic,
             apply=self._host.apply,
             on_sent=self._sent,
+            on_arrived=self._core.speech_arrived,
             on_lost=self._link_lost,
         )
         self._open.append(link)

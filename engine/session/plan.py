@@ -57,6 +57,10 @@ class Core(Protocol):
         """Take note of the user's audio, or a turn's end, that is on the socket."""
         ...
 
+    def speech_arrived(self, sent_before: float) -> None:
+        """Take note that the service has what was sent before a time."""
+        ...
+
     def sent_by_hand(self, event: Any, now: float) -> Sequence[Effect]:
         """Take note of an event that the application sends by itself."""
         ...

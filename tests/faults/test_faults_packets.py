@@ -29,15 +29,18 @@ ours = pytest.mark.parametrize("kind", ["tun"], indirect=True)
 async def apart(kind, *answers, trouble=None):
     """Give a simulator on one host, settings and a connector of a session on another, and the link."""
     sockets = open_sockets()
-    async with two_hosts(kind, trouble) as (there, here, link):
-        async with serve(QUICK, Script.of(*answers).responder, host=None) as simulator, trio.open_nursery() as nursery:
-            listener = there.listen(SERVER)
-            nursery.start_soon(trio.serve_listeners, simulator.serve_stream, [listener])
-            url = f"ws://{SERVER}:{listener.socket.getsockname()[1]}/v1"
-            client = {"base_url": url, "allow_insecure_key": True}
-            with trio.fail_after(60):
-                yield simulator, client, here.connector(), link
-            nursery.cancel_scope.cancel()
+    async with (
+        two_hosts(kind, trouble) as (there, here, link),
+        serve(QUICK, Script.of(*answers).responder, host=None) as simulator,
+        trio.open_nursery() as nursery,
+    ):
+        listener = there.listen(SERVER)
+        nursery.start_soon(trio.serve_listeners, simulator.serve_stream, [listener])
+        url = f"ws://{SERVER}:{listener.socket.getsockname()[1]}/v1"
+        client = {"base_url": url, "allow_insecure_key": True}
+        with trio.fail_after(60):
+            yield simulator, client, here.connector(), link
+        nursery.cancel_scope.cancel()
     assert open_sockets() == sockets
 
 
@@ -54,15 +57,17 @@ async def test_a_talk_holds_at_100_ms_round_trip_with_lost_and_reordered_packets
 
 @ours
 async def test_a_link_that_is_down_for_a_moment_costs_nothing_but_time(kind):
-    async with apart(kind, LONG, trouble=CALM) as (_, client, connector, link):
-        async with engine.open_session(config(client=client), connector=connector) as session:
-            events = session.receive()
-            await session.send(engine.BidiTextInputEvent("go on at length"))
-            await first_sound(events)
-            link.is_down = True
-            await trio.sleep(0.15)
-            link.is_down = False
-            assert (await answer(events))[0] == LONG.text
+    async with (
+        apart(kind, LONG, trouble=CALM) as (_, client, connector, link),
+        engine.open_session(config(client=client), connector=connector) as session,
+    ):
+        events = session.receive()
+        await session.send(engine.BidiTextInputEvent("go on at length"))
+        await first_sound(events)
+        link.is_down = True
+        await trio.sleep(0.15)
+        link.is_down = False
+        assert (await answer(events))[0] == LONG.text
 
 
 @ours

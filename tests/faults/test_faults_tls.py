@@ -191,7 +191,7 @@ async def test_the_machines_own_certificates_do_not_vouch_for_a_local_ca():
 async def test_a_server_of_an_old_tls_is_refused(trusting):
     with pytest.warns(DeprecationWarning, match=r"TLSVersion\.TLSv1"):  # noqa: PT031 - it is the settings that warn
         async with secured(issued(HOST), oldest=ssl.TLSVersion.TLSv1_1) as server:
-            with pytest.raises(engine.ConnectionLost, match="TLS with 127.0.0.1"):
+            with pytest.raises(engine.ConnectionLost, match=r"TLS with 127\.0\.0\.1"):
                 async with engine.open_session(config(client=client(server, trusting))):
                     raise AssertionError("it opened")
             assert server.heard == 0

@@ -1,7 +1,7 @@
 """`python -m tests.fuzz TARGET`: fuzz as long as one likes. See `docs/design/faults.md`.
 
-With atheris installed (`pip install atheris`) inputs are led by coverage, and what reaches new code is kept; without it,
-or with `--own`, they are made from a seed. What fails is shrunk, written into `--findings`, and told.
+With atheris (`pip install atheris`) inputs are led by coverage, and what reaches new code is kept; without it, or with
+`--own`, they are made from a seed. What fails is shrunk, written into `--findings`, and told.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Fuzz target: the conversation. Messages, the application's calls and time in any order, and a judge of what comes out.
+"""Fuzz target: the conversation. Messages, the application's calls and time in any order, judged by what comes out.
 
 A talk is text, a step a line:
 
@@ -68,7 +68,7 @@ class Judge:
             case "!":
                 self._lose(rest)
             case _:
-                self._receive(line)
+                self.receive(line)
         self._check_state()
 
     def end(self):
@@ -102,7 +102,8 @@ class Judge:
         code = int(words) if words.isdecimal() and len(words) < 5 else None
         self._check(self.conversation.link_ended(ConnectionLost("lost", code=code)))
 
-    def _receive(self, line):
+    def receive(self, line):
+        """Take a message of the service's, read or not."""
         try:
             event = decode_server(line)
         except RemoteViolation as violation:

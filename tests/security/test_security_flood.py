@@ -11,7 +11,8 @@ from trio_websocket import ConnectionClosed, serve_websocket
 
 from engine import limits
 from engine.config import EngineSettings
-from engine.errors import LimitExceeded
+from engine.errors import LimitExceeded, RemoteViolation
+from engine.events import BidiErrorEvent
 from engine.metering import tokens
 from engine.metering.turn_log import TurnLog
 from engine.protocol import call_ids, growing, underway
@@ -137,6 +138,21 @@ def test_nothing_grows_with_events_of_a_kind(kind):
         log.observe(event, number / 1_000)
 
     assert grown(conversation, MOST) | grown(log, MOST) == {}
+
+
+@pytest.mark.parametrize("what", ["errors", "junk"])
+def test_nothing_grows_before_the_session_is_open(what):
+    conversation = Conversation(config(), "id")
+    conversation.begin()
+    for event in flood("errors"):
+        if what == "errors":
+            conversation.receive(event, 0.0)
+        else:
+            conversation.violated(RemoteViolation("invalid_json", "junk"), "invalid_json", 0.0)
+
+    assert grown(conversation, MOST) == {}
+    opening = conversation.receive(decode_server(said("session.created", session={"type": "realtime"})), 0.0)
+    assert any(isinstance(effect, BidiErrorEvent) for effect in opening)
 
 
 def test_the_measure_finds_what_grows():

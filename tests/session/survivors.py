@@ -2,12 +2,16 @@
 
 import json
 import random
+from array import array
 from collections import Counter, deque
+from contextlib import asynccontextmanager
 from functools import lru_cache
 
 import pybase64
 import trio
+from rooms import config, tasks
 
+from engine.config import Reconnect
 from engine.errors import ConnectionLost, SessionEnded
 from engine.events import (
     BidiAudioStreamEvent,
@@ -22,7 +26,8 @@ from engine.events import (
     ToolResultEvent,
     ToolUseStreamEvent,
 )
-from engine.simulator import Call, Say, ScriptedResponder
+from engine.session import open_session
+from engine.simulator import Call, Say, ScriptedResponder, SimulatorSettings, serve
 from engine.simulator.script import last_words
 from engine.testing import in_memory
 from engine.wire.items import MessageItem
@@ -35,23 +40,23 @@ EXPIRY = "Your session hit the maximum duration of 60 minutes."
 
 # --- speech that is known again ---------------------------------------------------------------------------------------
 
-LOUD, QUIET = 12_000, 12
-"""Amplitudes: the simulator's ear takes -12 dBFS for speech, and -72 dBFS for silence."""
+LOUD, QUIET = 12_000, 16
+"""Amplitudes: the simulator's ear takes the one for speech and the other, some -70 dBFS, for silence."""
 
-SPEECH_MS, PAUSE_MS = 600, 1000
+SPEECH_MS, LONG_SPEECH_MS, PAUSE_MS = 600, 6000, 1000
 
 
 @lru_cache(maxsize=4096)
 def noise(seed, ms, amplitude):
     """Make audio that no other seed makes: each piece of it is found in one place only."""
     dice = random.Random(f"{seed} {amplitude}")  # noqa: S311 - nothing secret
-    samples = (dice.randint(-amplitude, amplitude) for _ in range(ms * 24))
-    return b"".join(sample.to_bytes(2, "little", signed=True) for sample in samples)
+    samples = array("h", dice.randbytes(ms * MS_BYTES))
+    return array("h", (sample * amplitude >> 15 for sample in samples)).tobytes()
 
 
 def speech(number):
-    """Give what is loud in a spoken turn."""
-    return noise(f"turn {number}", SPEECH_MS, LOUD)
+    """Give what is loud in a spoken turn; those from 30 on are long."""
+    return noise(f"turn {number}", SPEECH_MS if number < 30 else LONG_SPEECH_MS, LOUD)
 
 
 def spoken(number, pause_ms=PAUSE_MS):
@@ -59,7 +64,7 @@ def spoken(number, pause_ms=PAUSE_MS):
     return speech(number) + noise(f"pause {number}", pause_ms, QUIET)
 
 
-def recognised(pcm, numbers=range(1, 40)):
+def recognised(pcm, numbers=(*range(1, 30), 30, 31)):
     """Say which spoken turns are in a piece of audio: `turn 3` when all of it is, `part of turn 3` when less."""
     found = []
     for number in numbers:
@@ -149,6 +154,7 @@ class Line:
         self.sent = self.received = 0
         self.silent = False
         """Nothing goes through any more, and nobody is told."""
+        self._held = None
 
     def end(self, how):
         """End it, for both sides."""
@@ -159,6 +165,13 @@ class Line:
                 self._last_words = [json.dumps({"type": "error", "event_id": "e", "error": error})]
             self._scope.cancel()
             self._nursery.start_soon(self._inner.close, 0)
+
+    def hold(self):
+        """Hold back what the service says."""
+        self._held = trio.Event()
+
+    def release(self):
+        self._held.set()
 
     async def send(self, text):
         if self.silent:
@@ -178,7 +191,9 @@ class Line:
             self._scope = trio.CancelScope()
             with self._scope:
                 batch = await self._inner.receive()
-                while self.silent:
+                if self._held is not None:
+                    await self._held.wait()
+                if self.silent:
                     await trio.sleep_forever()
                 for place, text in enumerate(batch):
                     self.received += 1
@@ -224,11 +239,14 @@ class Network:
         """What happens to the next attempts to connect: an error to raise, seconds to wait, or None."""
         self.attempts = []
         """When each was made."""
+        self.watch = lambda side, event_type: None
+        """Told of each message on its way."""
 
     def passes(self, text, side):
         """Note a message; give the break that it meets."""
         number = len(self.messages)
         self.messages.append((side, json.loads(text)["type"]))
+        self.watch(*self.messages[-1])
         return self._breaks.pop(number, None)
 
     async def connect(self, nursery, endpoint):
@@ -376,10 +394,15 @@ def received(simulator, *types):
     ]
 
 
+def heard_by(ledger):
+    """Give all audio that a connection got."""
+    appends = [message.event["audio"] for message in ledger.received if message.type == "input_audio_buffer.append"]
+    return b"".join(map(pybase64.b64decode, appends))
+
+
 def heard(simulator):
     """Give all audio that all connections got, one after the other."""
-    appends = received(simulator, "input_audio_buffer.append")
-    return b"".join(pybase64.b64decode(event["audio"]) for _, event in appends)
+    return b"".join(map(heard_by, simulator.sessions))
 
 
 def told(event):
@@ -409,3 +432,30 @@ def crashes(simulator):
 
 def told_errors(caller):
     return [event.error for event in caller.of(BidiErrorEvent)]
+
+
+# --- a session that survives --------------------------------------------------------------------------------------------
+
+
+SURVIVES = {"on_timeout": "renew", "reconnect": Reconnect()}
+
+
+@asynccontextmanager
+async def surviving(*breaks, service=None, responder=Brain, client=None, settings=None, record=None, **engine):
+    """Open a session over a network that breaks, and listen; at the end nothing is left."""
+    kept = {"ledger_max_sessions": 40, "ledger_max_events": 10**5, "ledger_max_bytes": 2**28}
+    async with serve(SimulatorSettings(**{**kept, **(service or {})}), responder, host=None) as simulator:
+        living = tasks()
+        network = Network(simulator, *breaks)
+        where = {"base_url": "ws://localhost/v1", **(client or {})}
+        made = config(engine={**SURVIVES, **engine}, client=where, **(settings or {}))
+        async with open_session(made, connector=network.connect, record=record) as session:
+            caller = Caller(session)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(caller.listen)
+                yield simulator, network, caller
+                nursery.cancel_scope.cancel()
+        await trio.sleep(11)  # The simulator waits 10 s for a handshake.
+        assert (tasks(), simulator.active_sessions) == (living, 0)
+        assert all(line.closed for line in network.lines)
+        assert crashes(simulator) == []

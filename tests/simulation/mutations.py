@@ -1,0 +1,296 @@
+"""Faults that are put into the engine, each of which the checks must find: what proves that they bite."""
+
+import functools
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import attrs
+import trio
+
+from engine.actors.audio_pump import AudioPump
+from engine.inbox import Inbox
+from engine.lane import Lane
+from engine.outgoing import Outgoing
+from engine.protocol.calls import Calls
+from engine.protocol.effects import Transmit
+from engine.protocol.history import History, HistoryItem
+from engine.protocol.interruptions import Interruptions
+from engine.protocol.kept_speech import KeptSpeech
+from engine.protocol.replay import Replay
+from engine.protocol.response_gate import ResponseGate
+from engine.protocol.succession import Succession
+from engine.protocol.underway import Underway
+from engine.session.link import Link
+from engine.session.links import Links
+from engine.session.supervisor import Supervisor
+from engine.transport.trio_ws import TrioWebSocket
+from engine.wire.client import ConversationItemCreate
+from engine.wire.items import FunctionCallItem, FunctionCallOutputItem
+
+from .scenario import Scenario, draw
+
+Change = Callable[[Callable[..., Any]], Any]
+"""Takes a function of the engine and gives what is put in its place."""
+
+
+@attrs.frozen
+class Mutation:
+    """A fault of the engine.
+
+    Attributes:
+        name: What it does wrong.
+        cls: Where.
+        method: Which function of it.
+        change: How.
+        seeds: Users by whom it shows.
+    """
+
+    name: str
+    cls: type
+    method: str
+    change: Change = attrs.field(repr=False)
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+
+
+def trial(number: int) -> Scenario:
+    """Draw a user with many renewals, faults and calls in a short time."""
+    drawn = draw(f"trial:{number}", hours=0.3)
+    engine = {"input_frame_ms": 200, "ping_interval_s": 20.0}
+    return attrs.evolve(drawn, engine=engine, timeout_s=200.0, session_max_s=3600.0, chatty=0.4, quiet_s=120.0)
+
+
+@contextmanager
+def mutated(mutation: Mutation) -> Iterator[None]:
+    """Let the engine be wrong for a while."""
+    before = vars(mutation.cls)[mutation.method]
+    function = before.fget if isinstance(before, property) else before
+    after = mutation.change(function)
+    setattr(mutation.cls, mutation.method, property(after) if isinstance(before, property) else after)
+    try:
+        yield
+    finally:
+        setattr(mutation.cls, mutation.method, before)
+
+
+# --- ways to be wrong ---------------------------------------------------------------------------------------------------
+
+
+def gives(value: Any) -> Change:
+    """Give always the same."""
+    return lambda _: lambda *_, **__: value
+
+
+def awaits_nothing(_: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
+    """Do nothing, where something was to be awaited."""
+
+    async def nothing(*_: Any, **__: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    return nothing
+
+
+def after(do: Callable[..., None]) -> Change:
+    """Do it, and then something else."""
+
+    def change(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def both(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            do(*args)
+            return result
+
+        return both
+
+    return change
+
+
+def filtered(keep: Callable[[Any], bool]) -> Change:
+    """Give only some of what it gives."""
+
+    def change(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: [each for each in function(*args, **kwargs) if keep(each)]
+
+    return change
+
+
+def _asks_always(self: ResponseGate) -> bool:
+    return self._owed
+
+
+def _never_done(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A request goes out, and stays owed."""
+
+    def sent(self: ResponseGate, *args: Any, **kwargs: Any) -> None:
+        function(self, *args, **kwargs)
+        self._owed = True
+
+    return sent
+
+
+def _drop_first_control(self: Link, *_: Any) -> None:
+    _throw_away(self._out.control)
+
+
+def _drop_first_audio(self: Link, *_: Any) -> None:
+    _throw_away(self._out.audio)
+
+
+def _throw_away(lane: Lane) -> None:
+    message = lane._take_nowait()
+    if message is not None:
+        lane._took(message)
+
+
+def _remember(self: Lane, message: Any) -> None:
+    if message.text.startswith('{"type":"input_audio_buffer.append"'):
+        self.last_audio = message
+
+
+def _resends_the_last(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The new connection begins with the audio that the old one got last."""
+
+    def take_over(self: Link, *args: Any) -> None:
+        last = getattr(self._out.audio, "last_audio", None)
+        if last is not None:
+            self._out.audio.put(last.text, last.weight)
+        function(self, *args)
+
+    return take_over
+
+
+def _every_third(forget: Callable[[Any], bool]) -> Change:
+    """Do it, but not each third time."""
+
+    def change(function: Callable[..., Any]) -> Callable[..., Any]:
+        count = iter(range(10**9))
+
+        def some(self: Any, effect: Any) -> None:
+            if not (forget(effect) and next(count) % 3 == 2):
+                function(self, effect)
+
+        return some
+
+    return change
+
+
+def _is_result(effect: Transmit) -> bool:
+    event = effect.event
+    return isinstance(event, ConversationItemCreate) and isinstance(event.item, FunctionCallOutputItem)
+
+
+def _results_twice(function: Callable[..., Any]) -> Callable[..., Any]:
+    def transmit(self: Supervisor, effect: Transmit) -> None:
+        function(self, effect)
+        if _is_result(effect):
+            function(self, effect)
+
+    return transmit
+
+
+def _without_calls(event: Any) -> bool:
+    return not isinstance(getattr(event, "item", None), (FunctionCallItem, FunctionCallOutputItem))
+
+
+def _takeover(**wrong: Any) -> Change:
+    """The next connection is told something wrong of what is owed."""
+
+    def change(function: Callable[..., Any]) -> Callable[..., Any]:
+        def link_up(self: Succession, *args: Any, **kwargs: Any) -> Any:
+            takeover = function(self, *args, **kwargs)
+            return attrs.evolve(takeover, **{name: make(takeover) for name, make in wrong.items()})
+
+        return link_up
+
+    return change
+
+
+def _never_asks(takeover: Any) -> list[Any]:
+    return [each for each in takeover.effects if not _asks(each)]
+
+
+def _asks_twice(takeover: Any) -> list[Any]:
+    return [*takeover.effects, *(each for each in takeover.effects if _asks(each))]
+
+
+def _asks(effect: Any) -> bool:
+    return isinstance(effect, Transmit) and effect.event.tag == "response.create"
+
+
+def _sends_though_cancelled(function: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
+    """Who gives up has sent it all the same."""
+
+    async def submit(self: Supervisor, content: Any, event: Any = None) -> None:
+        try:
+            await function(self, content, event)
+        except trio.Cancelled:
+            self.apply(content(trio.current_time()))
+            raise
+
+    return submit
+
+
+def _sends_all_audio_though_cancelled(function: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
+    async def feed(self: Any, audio: bytes, shape: Any = None) -> None:
+        try:
+            await function(self, audio, shape)
+        except trio.Cancelled:
+            self._out.pump.feed(audio, shape)
+            raise
+
+    return feed
+
+
+def _slow_close(function: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
+    async def close(self: TrioWebSocket, deadline_s: float) -> None:
+        await trio.sleep(4 * deadline_s)
+        await function(self, deadline_s)
+
+    return close
+
+
+def _newest_first(function: Callable[..., Any]) -> Callable[..., Any]:
+    def take_all(self: Lane) -> list[Any]:
+        return list(reversed(function(self)))
+
+    return take_all
+
+
+def _loses_half(function: Callable[..., Any]) -> Callable[..., Any]:
+    def take_all(self: Lane) -> list[Any]:
+        return function(self)[::2]
+
+    return take_all
+
+
+MUTATIONS: Final = (
+    Mutation("asks into an active response", ResponseGate, "ready", lambda _: _asks_always),
+    Mutation("asks again and again", ResponseGate, "sent", _never_done),
+    Mutation("owes nothing for typed words", ResponseGate, "want", gives(None)),
+    Mutation("loses the first message after a move", Link, "take_over", after(_drop_first_control)),
+    Mutation("loses the first audio after a move", Link, "take_over", after(_drop_first_audio)),
+    Mutation("sends the last audio again after a move", Link, "take_over", _resends_the_last),
+    Mutation("forgets to truncate", Interruptions, "cut_in", gives([])),
+    Mutation("drops a tool's result", Supervisor, "_transmit", _every_third(_is_result)),
+    Mutation("answers a call twice", Supervisor, "_transmit", _results_twice),
+    Mutation("tells a call twice", Calls, "_tell", lambda f: lambda self, *a: (self._told.clear(), f(self, *a))[1]),
+    Mutation("replays no calls", Replay, "first", filtered(_without_calls)),
+    Mutation("replays what was not heard", HistoryItem, "heard_transcript", lambda _: lambda self: self.transcript),
+    Mutation("replays nothing", Replay, "first", gives([])),
+    Mutation("hears the old connection after a move", Link, "fence_off", gives(None)),
+    Mutation("asks twice after a loss", Succession, "link_up", _takeover(effects=_asks_twice)),
+    Mutation("does not ask after a loss", Succession, "link_up", _takeover(effects=_never_asks)),
+    Mutation("forgets to ping", Link, "_stay_alive", awaits_nothing),
+    Mutation("sends what was given up", Supervisor, "submit", _sends_though_cancelled),
+    Mutation("leaves the old connection open", Links, "_retire", gives(None)),
+    Mutation("loses words under way", Underway, "again", gives([])),
+    Mutation("keeps no speech", KeptSpeech, "open_texts", gives([])),
+    Mutation("keeps speech that was answered", KeptSpeech, "committed", gives(None)),
+    Mutation("loses audio that waited", Lane, "take_all", _loses_half),
+    Mutation("turns round what waited", Lane, "take_all", _newest_first),
+    Mutation("forgets where it was cut", History, "truncated", gives(None)),
+    Mutation("forgets what was deleted", History, "deleted", gives(None)),
+    Mutation("plays on when the user cuts in", Inbox, "purge_audio", gives(0)),
+    Mutation("closes too slowly", TrioWebSocket, "close", _slow_close),
+)
+"""All of them."""
