@@ -158,6 +158,7 @@ class Conversation:
             truncations_refused=self._turns.interruptions.refused_by_service,
             history_forgotten=self.history.forgotten,
             playback_forgotten=self.playback.forgotten,
+            kept_speech=self.kept_speech.statistics(),
         )
 
     def _is_echo(self, event: wire.ServerEvent) -> bool:

@@ -110,6 +110,11 @@ class History:
         """Find an item."""
         return self._items.get(item_id)
 
+    def before(self, item_id: str) -> str | None:
+        """Give the item before one; None when that is the first, or not known."""
+        place = self._order.index(item_id) if item_id in self._items else 0
+        return self._order[place - 1] if place else None
+
     def put(self, item: Item, previous_item_id: str | None, *, begins: bool = True) -> None:
         """Add an item after another (at the end when that one is unknown or None), or renew what it says.
 

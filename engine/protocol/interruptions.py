@@ -5,6 +5,7 @@ it is truncated. It refuses to truncate at 0 ms (reported by two clients), so an
 deleted. That it refuses is counted and not told: the worst is that the model believes to have been heard.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine.audio.playback import Cut, Playback
@@ -32,6 +33,8 @@ class Interruptions:
     def __init__(self, playback: Playback, composer: Composer) -> None:
         self._playback = playback
         self._composer = composer
+        self.tell_again: Callable[[Cut], Sequence[Transmit]] = lambda _: ()
+        """Tells the service of a cut where it was only told the item's words; gives nothing where it has the audio."""
         self._out: dict[str, tuple[str | None, Cut]] = {}
         self._waiting: dict[str, list[Cut]] = {}
         self.truncated = 0
@@ -52,14 +55,19 @@ class Interruptions:
         waiting = [cut for cut in cuts if cancelling is not None and cut.response_id == cancelling]
         if cancelling is not None and waiting:
             self._waiting[cancelling] = waiting
-        return [self._tell(cut) for cut in cuts if cut not in waiting]
+        return [effect for cut in cuts if cut not in waiting for effect in self._tell(cut)]
 
     def response_over(self, response_id: str, now: float) -> list[Transmit]:
         """Tell the service what was not heard of an interrupted response that has ended."""
         late = self._playback.cut_response(response_id, now)
-        return [self._tell(cut) for cut in (*self._waiting.pop(response_id, ()), *late)]
+        cuts = (*self._waiting.pop(response_id, ()), *late)
+        return [effect for cut in cuts for effect in self._tell(cut)]
 
-    def _tell(self, cut: Cut) -> Transmit:
+    def _tell(self, cut: Cut) -> Sequence[Transmit]:
+        told = self.tell_again(cut)
+        if told:
+            self.truncated += 1
+            return told
         if cut.heard_ms > 0:
             effect = self._composer.truncate(cut.item_id, cut.content_index, cut.heard_ms)
         else:
@@ -68,7 +76,7 @@ class Interruptions:
         if len(self._out) > _OUT_MAX:
             del self._out[next(iter(self._out))]
         self.truncated += 1
-        return effect
+        return (effect,)
 
     def settled(self, item_id: str) -> None:
         """Note that the service has done it."""

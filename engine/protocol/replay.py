@@ -95,6 +95,32 @@ class Replay:
         gone = [item_id for item_id in reversed(self._told) if item_id not in stay]
         return [*self._delete(gone), *self._create(target, stay)]
 
+    def again(self, held: HistoryItem, previous_item_id: str | None, *, speech: Speech) -> list[ClientEvent]:
+        """Give what to send when other words of one item count than the connection was told, as when it was cut off.
+
+        Args:
+            held: The item as it is now.
+            previous_item_id: The item before it; None when it is the first.
+            speech: As in `first`.
+        """
+        told_id = wire_id(held.id)
+        if not self.is_replayed(told_id):
+            return []
+        retold = self._retell(held, speech)
+        events: list[ClientEvent] = list(self._delete([told_id]))
+        told = dict(self._told)
+        del told[told_id]
+        if isinstance(retold, Retold):
+            before = wire_id(previous_item_id) if previous_item_id is not None else PLACED_FIRST
+            for item in retold.items:
+                event = ConversationItemCreate(item=item, previous_item_id=before, event_id=self._next_event_id())
+                self._echoes.expect(event)
+                events.append(event)
+                told[item.id or ""] = item
+                before = item.id or ""
+        self._told = told
+        return events
+
     def hear(self, event: wire.ServerEvent) -> bool:
         """Take an event of the new connection; tell whether it only answers what was told here.
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from engine.protocol.speech_store import KeptSpeechStatistics
+
 
 @attrs.frozen
 class GateStatistics:
@@ -46,6 +48,7 @@ class ConversationStatistics:
         truncated: Items that the service was told to cut or delete, as they were not heard to their end.
         truncations_refused: Those that it did not.
         history_forgotten: Items that the mirror dropped at its bounds.
+        kept_speech: The user's speech that is kept for another connection.
         playback_forgotten: Items of which it is not known any more what was heard.
     """
 
@@ -63,3 +66,4 @@ class ConversationStatistics:
     truncations_refused: int
     history_forgotten: int
     playback_forgotten: int
+    kept_speech: KeptSpeechStatistics

@@ -100,6 +100,7 @@ class Succession:
         self._kept = kept
         self._utterances = utterances
         self._mcp = mcp
+        turns.interruptions.tell_again = self._tell_again
         self._words_due = math.inf
         self._replay: Replay | None = None
         self._owed = False
@@ -249,6 +250,18 @@ class Succession:
     def is_replayed(self, item_id: str) -> bool:
         """Tell whether an item is one that this connection was told by us, in words."""
         return self._replay is not None and self._replay.is_replayed(item_id)
+
+    def _tell_again(self, cut: Cut) -> list[Transmit]:
+        """The user cut in on an answer of which this connection was only told the words: tell those that were heard."""
+        if not self.is_replayed(cut.item_id):
+            return []
+        previous = self._history.before(cut.item_id)
+        self._settle_cuts([cut])
+        held = self._history.get(cut.item_id)
+        if held is None:
+            return [self._composer.delete(cut.item_id)]
+        again = self._replay.again(held, previous, speech=self._kept.speech) if self._replay is not None else []
+        return [Transmit(event) for event in again]
 
     def _is_there(self, item_id: str) -> bool:
         return self.is_replayed(item_id) or self._history.get(item_id) is not None

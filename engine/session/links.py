@@ -25,6 +25,7 @@ from engine.protocol.succession import Succession
 from engine.session.link import Link
 from engine.session.plan import Core, Plan
 from engine.session.prelude import Prelude
+from engine.session.statistics import LinksStatistics
 from engine.telemetry import SessionMeter
 from engine.traffic import Traffic
 from engine.transport.base import TransportStatistics
@@ -114,6 +115,7 @@ class Links:
         self._due_at = 0.0
         self._watchdog = Watchdog()
         self._armed: dict[str, tuple[float, Callable[[], None]]] = {}
+        self._figures = LinksStatistics()
         self._wake = trio.Event()
         self._up = trio.Event()
         self._work = trio.CancelScope()
@@ -143,6 +145,10 @@ class Links:
         self._wake.set()
         self._up.set()
         self._work.cancel()
+
+    def figures(self) -> LinksStatistics:
+        """Give a snapshot of all of them."""
+        return self._figures
 
     # --- the first one ----------------------------------------------------------------------------------------
 
@@ -429,11 +435,23 @@ class Links:
             received_at=now,
         )
         host.deliver(told)
+        self._count(told)
         words = "session %s goes on over connection %d: %s, gap %.0f ms, %d items told, %d left out"
         figures = (reason, told.gap_ms, told.replayed_items, told.left_out_items)
         logger.info(words, self._plan.connection_id, self._number, *figures)
         if old is not None:
             self._retire(old)
+
+    def _count(self, told: BidiConnectionRestartEvent) -> None:
+        before, renewed = self._figures, told.reason == "renewal"
+        self._figures = attrs.evolve(
+            before,
+            renewals=before.renewals + renewed,
+            reconnections=before.reconnections + (not renewed),
+            last_gap_ms=told.gap_ms,
+            longest_gap_ms=max(before.longest_gap_ms, told.gap_ms),
+            dropped_audio_ms=before.dropped_audio_ms + told.dropped_audio_ms,
+        )
 
     def _timeout(self) -> BidiModelTimeoutError:
         error = BidiModelTimeoutError(f"timeout_s={self._plan.lifetime_s} has passed")
@@ -444,6 +462,7 @@ class Links:
         """Let a connection carry the talk from now on."""
         now = trio.current_time()
         self._number += 1
+        self._figures = attrs.evolve(self._figures, carried=self._number)
         if self._meter is not None:
             if self._number > 1:
                 self._meter.link_closed(now)
@@ -496,6 +515,7 @@ class Links:
 
     async def _discard(self, link: Link) -> None:
         """Close a connection that never carried anything."""
+        self._figures = attrs.evolve(self._figures, failed_attempts=self._figures.failed_attempts + 1)
         await self._close(link, 0.0)
 
     async def _close(self, link: Link, limit_s: float) -> None:

@@ -245,6 +245,7 @@ class Session(SpeakingSession):
             audio_lane=self._out.audio.statistics(),
             conversation=self._conversation.statistics(),
             transport=self._supervisor.transport_statistics(),
+            links=self._supervisor.links_statistics(),
             turns=self._meter.log.turns,
             asides=self._meter.log.aside,
             totals=self._meter.log.totals,

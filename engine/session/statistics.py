@@ -15,13 +15,36 @@ from engine.transport.base import TransportStatistics
 
 
 @attrs.frozen(kw_only=True)
+class LinksStatistics:
+    """A snapshot of a session's connections, one after another.
+
+    Attributes:
+        carried: How many have carried the talk.
+        renewals: How often it moved on before a connection's time was over.
+        reconnections: How often a lost one was made anew.
+        failed_attempts: Connections that were tried and could not be had.
+        last_gap_ms: How long there was none, when it moved on last.
+        longest_gap_ms: The longest of these.
+        dropped_audio_ms: Microphone audio that found no room while there was none.
+    """
+
+    carried: int = 0
+    renewals: int = 0
+    reconnections: int = 0
+    failed_attempts: int = 0
+    last_gap_ms: float = 0.0
+    longest_gap_ms: float = 0.0
+    dropped_audio_ms: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
 class SessionStatistics:
     """A snapshot of a session.
 
     Attributes:
         connection_id: As in the session's first event.
-        state: `new`, `connecting`, `live`, `closing` or `closed`.
-        age_s: Seconds since the connection was begun, until the session's end.
+        state: `new`, `connecting`, `live`, `renewing`, `reconnecting`, `closing` or `closed`.
+        age_s: Seconds since the session was begun, until its end.
         messages_received: Server messages, those that could not be read included.
         events_received: Server events by type.
         audio_fed_ms: Microphone audio taken.
@@ -31,7 +54,8 @@ class SessionStatistics:
         control_lane: Control messages that wait for the socket; weights are messages.
         audio_lane: Audio that waits for the socket; weights are ms.
         conversation: The conversation's own figures.
-        transport: Bytes, once connected.
+        transport: Bytes of the connection there is, and how far away the service is, once connected.
+        links: The session's connections.
         turns: The newest turns with their times, oldest first.
         asides: The newest responses outside the conversation, oldest first.
         totals: Sums over all turns: tokens, latencies, interruptions, responses by status, errors by code.
@@ -52,6 +76,7 @@ class SessionStatistics:
     audio_lane: LaneStatistics
     conversation: ConversationStatistics
     transport: TransportStatistics | None
+    links: LinksStatistics
     turns: tuple[TurnRecord, ...]
     asides: tuple[ResponseRecord, ...]
     totals: TurnTotals

@@ -27,6 +27,7 @@ from engine.raw import Raw
 from engine.session.crash import places
 from engine.session.links import Links
 from engine.session.plan import Core, Plan
+from engine.session.statistics import LinksStatistics
 from engine.telemetry import SessionMeter
 from engine.traffic import Traffic
 from engine.transport.base import TransportStatistics
@@ -131,6 +132,10 @@ class Supervisor:
     def closed_at(self) -> float | None:
         """When all was over, in seconds of Trio's clock; None until then."""
         return self._closed_at
+
+    def links_statistics(self) -> LinksStatistics:
+        """Give the figures of all connections."""
+        return self._links.figures()
 
     def transport_statistics(self) -> TransportStatistics | None:
         """Give the connection's figures, once there is one."""
@@ -342,7 +347,6 @@ class Supervisor:
             with self._connecting:
                 await self._connect(nursery)
             if self._end is None:
-                self.state = "live"
                 await self._links.live()
             close_by = trio.current_time() + limit_s
             if self._opened:
@@ -387,6 +391,7 @@ class Supervisor:
         if self._end is not None:  # `stop` came before the service's answer.
             return
         self._opened = True
+        self.state = "live"
         self._links.opened()
         self._settled.set()
         logger.info("session %s open after %.3f s", self._plan.connection_id, trio.current_time() - self._started_at)

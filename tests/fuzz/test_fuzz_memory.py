@@ -40,15 +40,27 @@ def told(*messages, many=MANY):
     return {name: size for name, size in large.items() if name not in OF_THE_HISTORY}
 
 
+UNBOUNDED = {
+    "session.created": "the session's first settings are noted as sent at each, for `request_deadline_s`",
+    "response.output_item.done function_call": "the response gate remembers each call that was answered",
+}
+"""Messages that fill memory still, and with what."""
+
+
 def messages():
     """Give one of each type, and of each that holds an item one for each item."""
     for cls in SERVER_CLASSES.values():
         whole = samples()[cls.__name__]
         if "item" not in whole:
-            yield pytest.param(whole, id=cls.tag)
+            yield named(cls.tag, whole)
             continue
         for item in ITEM_CLASSES.values():
-            yield pytest.param({**whole, "item": sample(item)}, id=f"{cls.tag} {item.tag}")
+            yield named(f"{cls.tag} {item.tag}", {**whole, "item": sample(item)})
+
+
+def named(name, message):
+    marks = [pytest.mark.xfail(strict=True, reason=UNBOUNDED[name])] if name in UNBOUNDED else []
+    return pytest.param(message, id=name, marks=marks)
 
 
 def response(kind, **fields):

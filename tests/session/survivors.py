@@ -49,7 +49,7 @@ SPEECH_MS, LONG_SPEECH_MS, PAUSE_MS = 600, 6000, 1000
 @lru_cache(maxsize=4096)
 def noise(seed, ms, amplitude):
     """Make audio that no other seed makes: each piece of it is found in one place only."""
-    dice = random.Random(f"{seed} {amplitude}")  # noqa: S311 - nothing secret
+    dice = random.Random(f"{seed} {amplitude}")
     samples = array("h", dice.randbytes(ms * MS_BYTES))
     return array("h", (sample * amplitude >> 15 for sample in samples)).tobytes()
 

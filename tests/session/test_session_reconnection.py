@@ -6,14 +6,14 @@ import pytest
 import trio
 from rooms import KEY, config
 from survivors import (
+    LOUD,
     SURVIVES,
     Brain,
     Break,
-    Caller,
     Network,
-    crashes,
     heard_by,
     item_ids,
+    noise,
     received,
     speech,
     spoken,
@@ -318,7 +318,7 @@ async def test_a_busy_server_is_waited_for_from_the_first_connection_on(autojump
 
 async def test_audio_of_an_outage_reaches_the_next_connection(autojump_clock):
     async with surviving() as (simulator, network, caller):
-        await caller.play(spoken("before")[: 48 * 400])
+        await caller.play(noise("before", 400, LOUD))
         network.next.append(8.0)
         network.line.end(Break("reset"))
         await caller.speak(1)
