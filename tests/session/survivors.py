@@ -242,6 +242,10 @@ class Network:
         self.watch = lambda side, event_type: None
         """Told of each message on its way."""
 
+    def break_at(self, number, how):
+        """End the connection that the message of this number goes over."""
+        self._breaks[number] = how
+
     def passes(self, text, side):
         """Note a message; give the break that it meets."""
         number = len(self.messages)
@@ -303,7 +307,11 @@ class Caller:
 
     async def answer(self, call):
         use = call.current_tool_use
-        result = {"toolUseId": use["toolUseId"], "status": "success", "content": [{"text": f"saw {use['input']['at']}"}]}
+        result = {
+            "toolUseId": use["toolUseId"],
+            "status": "success",
+            "content": [{"text": f"saw {use['input']['at']}"}],
+        }
         await self.session.send(ToolResultEvent(result))
 
     async def type(self, words):
@@ -440,22 +448,41 @@ def told_errors(caller):
 SURVIVES = {"on_timeout": "renew", "reconnect": Reconnect()}
 
 
+KEPT = {"ledger_max_sessions": 40, "ledger_max_events": 10**5, "ledger_max_bytes": 2**28}
+
+
 @asynccontextmanager
-async def surviving(*breaks, service=None, responder=Brain, client=None, settings=None, record=None, **engine):
-    """Open a session over a network that breaks, and listen; at the end nothing is left."""
-    kept = {"ledger_max_sessions": 40, "ledger_max_events": 10**5, "ledger_max_bytes": 2**28}
-    async with serve(SimulatorSettings(**{**kept, **(service or {})}), responder, host=None) as simulator:
+async def talking(connector, *, client=None, record=None, settings=None, **engine):
+    """Open a session that survives, and listen."""
+    where = {"base_url": "ws://localhost/v1", **(client or {})}
+    made = config(engine={**SURVIVES, **engine}, client=where, **(settings or {}))
+    async with open_session(made, connector=connector, record=record) as session:
+        caller = Caller(session)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.listen)
+            yield caller
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def surviving(*breaks, service=None, responder=Brain, **how):
+    """Serve, and talk over a network that breaks; at the end nothing is left."""
+    async with serve(SimulatorSettings(**{**KEPT, **(service or {})}), responder, host=None) as simulator:
         living = tasks()
         network = Network(simulator, *breaks)
-        where = {"base_url": "ws://localhost/v1", **(client or {})}
-        made = config(engine={**SURVIVES, **engine}, client=where, **(settings or {}))
-        async with open_session(made, connector=network.connect, record=record) as session:
-            caller = Caller(session)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(caller.listen)
-                yield simulator, network, caller
-                nursery.cancel_scope.cancel()
+        async with talking(network.connect, **how) as caller:
+            yield simulator, network, caller
         await trio.sleep(11)  # The simulator waits 10 s for a handshake.
         assert (tasks(), simulator.active_sessions) == (living, 0)
         assert all(line.closed for line in network.lines)
         assert crashes(simulator) == []
+
+
+async def settled(caller):
+    """Wait until nothing is active, asked for or owed."""
+    with trio.fail_after(120):
+        while True:
+            await trio.sleep(1)
+            gate = caller.session.statistics().conversation.gate
+            if (gate.state, gate.owed, gate.in_line, gate.open_calls) == ("free", False, 0, 0):
+                return

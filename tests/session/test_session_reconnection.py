@@ -15,6 +15,7 @@ from survivors import (
     item_ids,
     noise,
     received,
+    settled,
     speech,
     spoken,
     surviving,
@@ -76,15 +77,6 @@ async def ask_aside(caller):
         return type(error).__name__
 
 
-async def settled(caller):
-    with trio.fail_after(120):
-        while True:
-            await trio.sleep(1)
-            gate = caller.session.statistics().conversation.gate
-            if (gate.state, gate.owed, gate.in_line, gate.open_calls) == ("free", False, 0, 0):
-                return
-
-
 def check_talk(caller, simulator):
     once = {"answer to turn 1": 1, "answer to typed 1": 1, "answer to turn 2": 1, "answer to typed 2": 1}
     answers = caller.complete()
@@ -100,8 +92,11 @@ def check_talk(caller, simulator):
     kept = [held.transcript for held in caller.session.history if getattr(held.item, "role", "") == "user"]
     for words in ("typed 1", "tool 1", "long 1", "typed 2"):
         assert kept.count(words) == 1, (words, kept)
-    outputs = [told(event) for at, event in received(simulator, "conversation.item.create")
-               if at == last and event["item"]["type"] == "function_call_output"]
+    outputs = [
+        told(event)
+        for at, event in received(simulator, "conversation.item.create")
+        if at == last and event["item"]["type"] == "function_call_output"
+    ]
     assert sorted(outputs) == sorted(f'[{{"text": "saw {at}"}}]' for at in calls)
     check_mirror(caller, simulator)
     assert caller.error is None

@@ -1,0 +1,158 @@
+"""Makes a session's connections, has those that are open, and closes them."""
+
+from collections.abc import Callable, Sequence
+
+import attrs
+import trio
+
+from engine.actors.watchdog import deadline
+from engine.errors import EngineError
+from engine.inbox import Inbox
+from engine.lane import Queued
+from engine.outgoing import Outgoing
+from engine.protocol.effects import Effect
+from engine.protocol.handover import Handover
+from engine.protocol.replay import Replay
+from engine.session.link import Link
+from engine.session.plan import Core, Plan
+from engine.session.prelude import Prelude
+from engine.traffic import Traffic
+
+
+@attrs.frozen
+class Ready:
+    """A connection that can take over.
+
+    Attributes:
+        link: It.
+        handover: What it began with.
+        replay: What it was told of the talk.
+    """
+
+    link: Link
+    handover: Handover
+    replay: Replay
+
+    @property
+    def is_broken(self) -> bool:
+        """It can't any more."""
+        return self.link.is_down
+
+
+class LinkMaker:
+    """Makes connections.
+
+    Args:
+        plan: How.
+        core: What the session is about.
+        inbox: Takes what the application is told.
+        out: Holds what the service is to be told.
+        traffic: Sees what goes by.
+        apply: Carries out what the core wants done.
+        on_lost: Told when one that carries the talk is lost.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        core: Core,
+        *,
+        inbox: Inbox,
+        out: Outgoing,
+        traffic: Traffic,
+        apply: Callable[[Sequence[Effect]], None],
+        on_lost: Callable[[Link, EngineError], None],
+    ) -> None:
+        self._plan = plan
+        self._core = core
+        self._inbox = inbox
+        self._out = out
+        self._traffic = traffic
+        self._apply = apply
+        self._on_lost = on_lost
+        self._nursery: trio.Nursery | None = None
+        self._open: list[Link] = []
+        self.failed = 0
+        """How many were tried and could not be had."""
+
+    def begin(self, nursery: trio.Nursery) -> None:
+        """Run them in this nursery, which is the session's."""
+        self._nursery = nursery
+
+    async def make(self) -> Link:
+        """Make one that is not connected yet."""
+        link = Link(
+            self._plan,
+            inbox=self._inbox,
+            out=self._out,
+            traffic=self._traffic,
+            apply=self._apply,
+            on_sent=self._sent,
+            on_arrived=self._core.speech_arrived,
+            on_lost=self._on_lost,
+        )
+        self._open.append(link)
+        await self._running().start(link.run, name="engine link")
+        return link
+
+    async def prepare(self, ends_at: float | None = None) -> Ready:
+        """Make one that can take over, connected and told of the talk.
+
+        Args:
+            ends_at: When it must be ready at the latest, beside `connect_deadline_s`.
+
+        Raises:
+            EngineError: It can't be had.
+        """
+        succession = self._core.succession
+        if succession is None:
+            raise AssertionError("only a session that can move on prepares for it")
+        limit_s = self._plan.engine.connect_deadline_s
+        if ends_at is not None:
+            limit_s = max(0.0, min(limit_s, ends_at - trio.current_time()))
+        link = await self.make()
+        try:
+            with deadline("connect", limit_s):
+                handover, replay = succession.handover()
+                prelude = Prelude(handover, replay, self._traffic)
+                link.on_lost = lambda _, error: prelude.lost(error)
+                await link.connect(prelude)
+                await link.hand_over(prelude)
+        except BaseException:
+            await self.discard(link)
+            raise
+        link.on_lost = self._on_lost
+        return Ready(link, handover, replay)
+
+    async def discard(self, link: Link) -> None:
+        """Close one that never carried anything."""
+        self.failed += 1
+        await self._close(link, 0.0)
+
+    def retire(self, link: Link) -> None:
+        """Close one that carries the talk no more, beside the talk."""
+        if not link.is_closing:
+            link.is_closing = True
+            self._running().start_soon(self._close, link, self._plan.engine.close_deadline_s, name="engine link's end")
+
+    async def close(self, limit_s: float) -> None:
+        """Say goodbye on every connection that is open: bounded, whatever is cancelled."""
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                for link in list(self._open):
+                    nursery.start_soon(self._close, link, limit_s)
+
+    async def _close(self, link: Link, limit_s: float) -> None:
+        await link.close(limit_s)
+        if link in self._open:
+            self._open.remove(link)
+
+    def _sent(self, message: Queued) -> None:
+        self._traffic.sent(message.text)
+        if message.kind:
+            self._core.speech_sent(message.kind, message.text, message.weight, trio.current_time())
+
+    def _running(self) -> trio.Nursery:
+        if self._nursery is None:
+            raise AssertionError("the session's nursery is known before its connections")
+        return self._nursery

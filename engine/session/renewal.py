@@ -1,0 +1,96 @@
+"""Renewal: the next connection is made while this one talks, and the talk moves over where nothing would be torn."""
+
+import attrs
+import trio
+
+from engine.config import Reconnect
+from engine.errors import EngineError
+from engine.events import BidiConnectionWarningEvent, BidiErrorEvent
+from engine.protocol.outage import Outages
+from engine.protocol.succession import Succession
+from engine.session.link import Link
+from engine.session.link_maker import LinkMaker, Ready
+from engine.session.mover import Mover
+from engine.session.plan import Plan
+
+_LOOK_S = 0.25
+"""How often it is looked whether the talk has come to a boundary: speech that is played comes to its end by time."""
+
+_STOP_SENDING_S = 0.2
+"""How long the message that is being written may take when the talk moves on. Longer, and the socket is stuck."""
+
+_MANY = 10_000
+"""Attempts, while the old connection talks: what bounds them is time."""
+
+
+class Renewal:
+    """Renews one connection.
+
+    Args:
+        plan: How the session runs.
+        maker: Makes the next one.
+        mover: Moves the talk.
+        succession: Says where nothing would be torn.
+    """
+
+    def __init__(self, plan: Plan, maker: LinkMaker, mover: Mover, succession: Succession) -> None:
+        self._plan = plan
+        self._maker = maker
+        self._mover = mover
+        self._succession = succession
+        self._due_at = 0.0
+
+    async def run(self, old: Link) -> None:
+        """Move the talk away from a connection; leave it there where no other can be had, or when it is lost first."""
+        now, engine = trio.current_time(), self._plan.engine
+        margin_s = min(engine.renew_margin_s, engine.session_max_s / 2)
+        self._due_at = max(now, old.began_at + engine.session_max_s - margin_s)
+        self._mover.tell(BidiConnectionWarningEvent("renewal", self._due_at - now, received_at=now))
+        patience = self._patience(now)
+        while not self._mover.is_down:
+            ready = await self._prepare(patience)
+            if ready is None or await self._move(old, ready):
+                return
+
+    def _patience(self, now: float) -> Outages:
+        policy = self._plan.engine.reconnect or Reconnect()
+        total_s = max(policy.total_s, self._due_at - now)
+        return Outages(attrs.evolve(policy, attempts=_MANY, total_s=total_s), self._plan.dice)
+
+    async def _prepare(self, patience: Outages) -> Ready | None:
+        """Prepare the next connection, however often it takes; None where it can't be had, or this one is lost."""
+        while not self._mover.is_down:
+            try:
+                return await self._maker.prepare()
+            except EngineError as error:
+                now = trio.current_time()
+                patience.lost(now, error)
+                at = patience.next_attempt(now)
+                if at is None:
+                    self._mover.tell(BidiErrorEvent(error, {"problem": "renewal"}, received_at=now))
+                    return None
+                await self._mover.wait_until(at)
+        return None
+
+    async def _move(self, old: Link, ready: Ready) -> bool:
+        """Move over, once nothing would be torn; False when the new connection broke before."""
+        while not ready.is_broken:
+            held_at = trio.current_time()
+            if not self._is_time(held_at):
+                await self._mover.wait_until(min(self._due_at, held_at + _LOOK_S))
+                continue
+            await old.stop_sending(_STOP_SENDING_S)
+            if self._is_time(trio.current_time()) and self._can(ready):
+                self._mover.move(ready, held_at)
+                return True
+            old.go_on_sending()
+        await self._maker.discard(ready.link)
+        return False
+
+    def _is_time(self, now: float) -> bool:
+        """Tell whether the talk is to move on now: it may, it must, or its connection is lost."""
+        return self._mover.is_down or now >= self._due_at or self._succession.at_boundary(now)
+
+    @staticmethod
+    def _can(ready: Ready) -> bool:
+        return not ready.is_broken
