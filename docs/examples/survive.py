@@ -1,4 +1,4 @@
-"""A session that outlives its connections: one is renewed when its time is over, one goes away in the middle of an answer."""
+"""A session that outlives its connections: one is renewed at the end of its time, one goes away in mid-answer."""
 
 import trio
 import trio.testing

@@ -4,6 +4,7 @@ Cores that stand on it say what an event means; it says when the session is open
 after `End`.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,10 @@ Handle = Callable[[Any, float], Sequence[Effect]]
 _FIRST: Final = "session.created"
 
 
+EARLY_MAX: Final = 64
+"""Errors that are kept until the session opens; past it the oldest is forgotten."""
+
+
 class Life:
     """From the first event to the last.
 
@@ -35,7 +40,7 @@ class Life:
         self._survives = survives
         self._connection_id = connection_id
         self._model = model
-        self._early: list[Effect] = []
+        self._early: deque[Effect] = deque(maxlen=EARLY_MAX)
         self.phase = Phase.OPENING
         """Where the session stands."""
         self.end: End | None = None

@@ -11,11 +11,18 @@ go on.
 """
 
 from collections import deque
+from typing import Final, TypeVar
 
 from engine.limits import TOOL_RESULT_DEADLINE_S
 from engine.protocol.states import GATES, Gate, GateSignal
 from engine.protocol.statistics import GateStatistics
 from engine.protocol.underway import Underway
+
+CALLS_MAX: Final = 1024
+"""Calls without a result, and answered ones, that are kept in mind; the oldest is forgotten past it, and holds the
+way no longer. An hour has hundreds."""
+
+V = TypeVar("V")
 
 
 class ResponseGate:
@@ -50,7 +57,7 @@ class ResponseGate:
         self._asked_for_active = False
         self._presumed = False
         self._calls: dict[str, str] = {}
-        self._answered: set[str] = set()
+        self._answered: dict[str, None] = {}
         self._holding: str | None = None
         self._requested = 0
         self._refused = 0
@@ -288,7 +295,7 @@ class ResponseGate:
         """Note a call that waits for a result; it holds the way for its response."""
         if call_id in self._answered:
             return
-        self._calls[call_id] = response_id
+        _keep(self._calls, call_id, response_id)
         self._holding = response_id
 
     def is_open(self, call_id: str) -> bool:
@@ -301,12 +308,12 @@ class ResponseGate:
 
     def answered_unseen(self, call_id: str) -> None:
         """Note a result that the application sent by hand for a call that was not told of yet."""
-        self._answered.add(call_id)
+        _keep(self._answered, call_id, None)
 
     def call_answered(self, call_id: str) -> None:
         """Note a result, and owe a response when it was the last one of its response."""
         response_id = self._calls.pop(call_id, None)
-        self._answered.add(call_id)
+        _keep(self._answered, call_id, None)
         if response_id is None or response_id not in self._calls.values():
             self._owe()
 
@@ -366,6 +373,12 @@ class ResponseGate:
 
     def _move(self, signal: GateSignal) -> None:
         self._state = GATES.get((self._state, signal), self._state)
+
+
+def _keep(kept: dict[str, V], key: str, value: V) -> None:
+    kept[key] = value
+    if len(kept) > CALLS_MAX:
+        del kept[next(iter(kept))]
 
 
 def _since(before: float | None, now: float, *, holds: bool) -> float | None:

@@ -12,6 +12,10 @@ FOLLOWED_RESPONSES: Final = 256
 conversation, and few beside it."""
 
 
+HELD_MAX: Final = 1024
+"""What may hold a talk at once; further ones count as said, and hold nothing."""
+
+
 class Stall:
     """Follows the active responses, of the conversation and beside it, and tells which of them have fallen silent.
 
@@ -97,7 +101,8 @@ class Idle:
     def hold(self, by: Hashable, now: float) -> None:
         """Note the beginning of something that lasts, as `("response", id)`."""
         self.said(now)
-        self._held.add(by)
+        if len(self._held) < HELD_MAX:
+            self._held.add(by)
 
     def release(self, by: Hashable, now: float) -> None:
         """Note its end."""

@@ -26,6 +26,7 @@ from engine.session.supervisor import Spawn, Supervisor
 from engine.telemetry import SessionMeter
 from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint
+from engine.transport.masked import masking
 from engine.wire.codec import decode_client, decode_server, encode
 
 _FEEDS_A_CHECKPOINT: Final = 16
@@ -109,7 +110,7 @@ class BaseSession:
             connection_id=connection_id,
             engine=engine,
             lifetime_s=client.timeout_s,
-            connector=connector or trio_ws.connect,
+            connector=masking(connector or trio_ws.connect),
             endpoint=endpoint,
             decode=dialect.decode,
             decode_sent=dialect.decode_sent,

@@ -59,6 +59,7 @@ class FaultProxy:
         down: And on the way back.
         connections: All there ever were, in their order.
         refused: How many were one too many.
+        on_connection: Called with each new connection before anything passes; a test may change it.
     """
 
     def __init__(self, target, nursery, max_connections, seed):
@@ -66,6 +67,7 @@ class FaultProxy:
         self.up, self.down = Way(), Way()
         self.connections = []
         self.refused = 0
+        self.on_connection = lambda connection: None
         self._target = target
         self._nursery = nursery
         self._most = max_connections
@@ -164,6 +166,7 @@ class FaultProxy:
             return
         connection = Connection(self, client, self._random)
         self.connections.append(connection)
+        self.on_connection(connection)
         await connection.run(self._target)
 
 

@@ -6,7 +6,7 @@ and no socket left.
 
 import pytest
 import trio
-from fault_proxy import DOWN, UP, fault_proxy, until
+from fault_proxy import DOWN, UP, fault_proxy
 from rough_talks import ANSWERS, CLOCK, LONG, answer, check_all_arrived, first_sound, hold, lost, proxied, through
 
 import engine
@@ -75,13 +75,8 @@ async def test_a_cut_in_the_middle_of_an_answer_is_a_lost_connection(cut):
 
 @pytest.mark.parametrize("direction", [UP, DOWN])
 async def test_a_cut_in_the_opening_is_a_lost_connection(direction):
-    async with proxied() as (_, proxy), trio.open_nursery() as nursery:
-
-        async def cut():
-            await until(lambda: proxy.live)
-            proxy.cut_inside_a_message(direction)
-
-        nursery.start_soon(cut)
+    async with proxied() as (_, proxy):
+        proxy.on_connection = lambda connection: connection.lanes[direction].cut_inside("reset")
         with pytest.raises(engine.ConnectionLost):
             async with engine.open_session(through(proxy)):
                 raise AssertionError("it opened")
@@ -140,21 +135,15 @@ async def test_40_cuts_at_other_places_each_leave_nothing():
 
 
 async def _cut_at(proxy, size):
-    async with trio.open_nursery() as nursery:
-
-        async def cut():
-            count = len(proxy.connections)
-            await until(lambda: len(proxy.connections) > count)
-            proxy.cut_after(DOWN, size, "end" if size % 2 else "reset")
-
-        nursery.start_soon(cut)
-        try:
-            async with engine.open_session(through(proxy, engine={"close_deadline_s": 0.5})) as session:
-                await session.send(engine.BidiTextInputEvent("go on at length"))
-                async for _ in session.receive():
-                    pass
-        except engine.EngineError as error:
-            return type(error)
+    how = "end" if size % 2 else "reset"
+    proxy.on_connection = lambda connection: connection.lanes[DOWN].cut_after(size, how)
+    try:
+        async with engine.open_session(through(proxy, engine={"close_deadline_s": 0.5})) as session:
+            await session.send(engine.BidiTextInputEvent("go on at length"))
+            async for _ in session.receive():
+                pass
+    except engine.EngineError as error:
+        return type(error)
 
 
 async def test_a_client_that_stops_while_its_connection_is_cut_leaves_nothing():

@@ -312,7 +312,7 @@ async def test_a_bug_is_logged_with_each_line_that_it_came_through(autojump_cloc
     async with open_session(config(), connector=Broken("receive", ZeroDivisionError(CANARY))) as session:
         assert await crash(session) is ZeroDivisionError
     [crashed] = [record.message for record in caplog.records if "crashed" in record.message]
-    assert re.search(r"ZeroDivisionError at \S+link\.py:\d+ > \S+receiver\.py:\d+ > \S+rooms\.py:\d+", crashed)
+    assert re.search(r"ZeroDivisionError at \S+receiver\.py:\d+ > \S+masked\.py:\d+ > \S+rooms\.py:\d+", crashed)
     assert CANARY not in caplog.text
 
 
