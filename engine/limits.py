@@ -160,8 +160,8 @@ PING_DEADLINE_S: Final = 10.0
 """Liveness: a connection that is dead without a word is found within their sum. The service pings every 20.3 s; a
 person who talks to nobody should know sooner. A ping costs 0.2 ms of CPU, 0.005 % of a core for a session."""
 
-RESPONSE_STALL_DEADLINE_S: Final = 30.0
-"""The longest that an active response may be silent. The service's thinking takes some seconds at most."""
+RESPONSE_STALL_DEADLINE_S: Final = 60.0
+"""The longest that an active response may be silent. A model that reasons takes a while before it says anything."""
 
 READER_DEADLINE_S: Final = 30.0
 """How long events wait that nobody receives before a warning is logged."""

@@ -196,6 +196,9 @@ class Broken:
         await trio.sleep_forever()
         return []
 
+    async def ping(self):
+        await self.fail("ping")
+
     async def send(self, text):
         await self.fail("send")
 

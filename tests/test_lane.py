@@ -110,7 +110,9 @@ async def test_a_closed_lane_gives_what_it_has_and_takes_nothing():
     assert lane.closed
     with pytest.raises(trio.ClosedResourceError):
         lane.put("b", 1)
-    assert await lane.next() == Queued("a", 1)
+    last = await lane.next()
+    assert last == Queued("a", 1)
+    lane.sent(last)
     with pytest.raises(trio.EndOfChannel):
         await lane.next()
     assert not lane.drop_oldest()
@@ -124,6 +126,39 @@ async def test_a_cancelled_next_takes_nothing():
     assert await lane.next() == Queued("a", 1)
 
 
+async def test_a_message_that_was_not_sent_is_given_again():
+    lane = Lane(100)
+    lane.put("a", 40)
+    lane.put("b", 40)
+    assert (await lane.next()).text == (await lane.next()).text == "a"
+    assert lane.statistics().waiting == 80
+
+
+async def test_all_can_be_taken_out_with_what_was_in_hand_first_and_nobody_waits_for_it(autojump_clock):
+    ahead = Lane(100)
+    lane = Lane(1, ahead)
+    ahead.put("never sent", 1)
+    lane.follow()
+    lane.put("a", 40, kind="append")
+    behind = await lane.next()
+    lane.put("b", 40)
+    ahead.lose()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lane.room)
+        nursery.start_soon(lane.turn, behind)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [each.text for each in ahead.take_all()] == ["never sent"]
+        assert [(each.text, each.kind) for each in lane.take_all()] == [("a", "append"), ("b", "")]
+    assert lane.statistics().waiting == ahead.statistics().waiting == 0
+    ahead.put("new", 1)
+    lane.follow()
+    lane.put("c", 40)
+    behind = await lane.next()
+    with trio.move_on_after(1) as scope:
+        await lane.turn(behind)
+    assert scope.cancelled_caught, "a lane that was lost goes ahead again"
+
+
 async def test_what_is_kept_is_never_dropped_and_keeps_its_place():
     lane = Lane(100)
     for text in ("old", "commit", "newer", "newest"):
@@ -131,7 +166,7 @@ async def test_what_is_kept_is_never_dropped_and_keeps_its_place():
     assert lane.keeps
     assert lane.drop_oldest()
     assert lane.drop_oldest()
-    assert [(await lane.next()).text for _ in range(2)] == ["commit", "newest"]
+    assert [message.text for message in lane.take_all()] == ["commit", "newest"]
 
 
 async def test_what_follows_waits_for_what_the_lane_ahead_held_then_and_for_nothing_later(autojump_clock):
@@ -143,8 +178,10 @@ async def test_what_follows_waits_for_what_the_lane_ahead_held_then_and_for_noth
     lane.follow()
     lane.put("behind", 1)
     ahead.put("later", 1)
-    free, behind = await lane.next(), await lane.next()
+    free = await lane.next()
     await lane.turn(free)
+    lane.sent(free)
+    behind = await lane.next()
     with trio.fail_after(1):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lane.turn, behind)

@@ -24,7 +24,7 @@ BOUND = 2**20
 async def talk(policy: str) -> None:
     config = SessionConfig(
         client=ClientSettings(api_key="any-text"),
-        engine=EngineSettings(inbox_max_bytes=BOUND, inbox_overflow=policy),
+        engine=EngineSettings(inbox_max_bytes=BOUND, inbox_overflow=policy, reader_deadline_s=None),
     )
     async with (
         serve(responder_factory=SCRIPT.responder, host=None) as simulator,

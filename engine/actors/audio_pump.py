@@ -114,7 +114,8 @@ class AudioPump:
         """
         self._overflow = "drop_oldest" if holds else self._policy
         if holds:  # Whoever waits for room would wait for the connection.
-            self._drop_over_bound()
+            while not self._lane.has_room() and self._lane.drop_oldest():
+                pass
 
     async def room(self) -> None:
         """Wait until audio may be fed. A checkpoint only when it waits.
@@ -150,7 +151,7 @@ class AudioPump:
             self._drop_over_bound()
 
     def _drop_over_bound(self) -> None:
-        while not self._lane.has_room() and self._lane.drop_oldest():
+        while self._lane.statistics().waiting > self._lane.bound and self._lane.drop_oldest():
             pass
 
     def flush(self) -> None:

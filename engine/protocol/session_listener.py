@@ -46,6 +46,7 @@ class SessionListener:
         self._turns = turns
         self._asking = turns.asking
         self.configured: ClientEvent | None = None
+        self._is_noted = False
         self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
             wire.SessionCreated: self._session,
             wire.SessionUpdated: self._session,
@@ -55,7 +56,8 @@ class SessionListener:
     def _session(self, event: wire.SessionCreated | wire.SessionUpdated, now: float) -> Sequence[Effect]:
         self._effective.told(event)
         self._kept.detects_turns, self._kept.transcribes = self._effective.detects_turns, self._effective.transcribes
-        if isinstance(event, wire.SessionCreated) and self.configured is not None:
+        if isinstance(event, wire.SessionCreated) and self.configured is not None and not self._is_noted:
+            self._is_noted = True
             self._turns.requests.note(self.configured, now)
         answers = self._asking.answered(event, now)
         if self._effective.detects_turns:

@@ -40,13 +40,6 @@ def told(*messages, many=MANY):
     return {name: size for name, size in large.items() if name not in OF_THE_HISTORY}
 
 
-UNBOUNDED = {
-    "session.created": "the session's first settings are noted as sent at each, for `request_deadline_s`",
-    "response.output_item.done function_call": "the response gate remembers each call that was answered",
-}
-"""Messages that fill memory still, and with what."""
-
-
 def messages():
     """Give one of each type, and of each that holds an item one for each item."""
     for cls in SERVER_CLASSES.values():
@@ -59,8 +52,7 @@ def messages():
 
 
 def named(name, message):
-    marks = [pytest.mark.xfail(strict=True, reason=UNBOUNDED[name])] if name in UNBOUNDED else []
-    return pytest.param(message, id=name, marks=marks)
+    return pytest.param(message, id=name)
 
 
 def response(kind, **fields):
@@ -82,7 +74,6 @@ def test_responses_without_number_fill_no_memory():
     assert told(response("created", status="in_progress"), response("done", status="completed")) == {}
 
 
-@pytest.mark.xfail(strict=True, reason="the response gate remembers each call that is open, and each that was answered")
 @pytest.mark.parametrize("arguments", ["{}", "["], ids=["that nobody answers", "with arguments that are none"])
 def test_calls_without_number_fill_no_memory(arguments):
     assert told(response("created", status="in_progress"), call(arguments), response("done", status="completed")) == {}

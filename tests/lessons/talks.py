@@ -190,6 +190,9 @@ class Line:
             if batch:
                 return batch
 
+    async def ping(self):
+        await trio.sleep(2 * self._lag_s)
+
     async def close(self, deadline_s):
         await self._inner.close(deadline_s)
 

@@ -64,18 +64,14 @@ def spoken(number, pause_ms=PAUSE_MS):
     return speech(number) + noise(f"pause {number}", pause_ms, QUIET)
 
 
-def recognised(pcm, numbers=(*range(1, 30), 30, 31)):
+def recognised(pcm, numbers=(*range(1, 10), 30)):
     """Say which spoken turns are in a piece of audio: `turn 3` when all of it is, `part of turn 3` when less."""
-    found = []
-    for number in numbers:
-        said = speech(number)
-        if said in pcm:
-            found.append((pcm.index(said), f"turn {number}"))
-        else:
-            parts = [pcm.find(said[at : at + MS_BYTES * 20]) for at in range(0, len(said), MS_BYTES * 20)]
-            if any(at >= 0 for at in parts):
-                found.append((max(parts), f"part of turn {number}"))
-    return " and ".join(words for _, words in sorted(found)) or "nothing"
+    pcm = bytes(pcm)
+    whole = sorted((pcm.index(speech(number)), f"turn {number}") for number in numbers if speech(number) in pcm)
+    if whole:
+        return " and ".join(words for _, words in whole)
+    parts = [number for number in numbers if any(piece in pcm for piece in frames(speech(number), 60))]
+    return " and ".join(f"part of turn {number}" for number in parts) or "nothing"
 
 
 def frames(pcm, ms=FRAME_MS):

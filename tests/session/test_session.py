@@ -920,7 +920,7 @@ async def test_a_rest_of_audio_that_is_due_while_it_closes_is_no_crash(autojump_
 
     async with open_session(config(), connector=Slow("", None)) as session:
         await session.send_audio(MS * 10)
-        session._supervisor._link._lost(ConnectionLost("gone", code=1006))
+        session._supervisor._links._mover.current._lost(ConnectionLost("gone", code=1006))
         await trio.sleep(5)
         assert isinstance(await ended(session), ConnectionLost)
     assert "crashed" not in caplog.text

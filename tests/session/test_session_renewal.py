@@ -226,7 +226,7 @@ async def test_not_while_the_words_of_a_spoken_turn_are_still_to_come(autojump_c
         await caller.wait_for(BidiResponseCompleteEvent)
         await no_restart_until(caller, AT_S + 4)
         await moved(caller, 5)
-        assert "turn 1" in [told(event) for _, event in received(simulator, "conversation.item.create")]
+        assert heard_by(simulator.sessions[1]) == b""
         assert [held.item.id for held in caller.session.history] == item_ids(simulator.sessions[1])
 
 
@@ -301,7 +301,7 @@ async def test_each_sample_of_the_microphone_is_on_one_connection_and_in_order(m
         number = 0
         while len(caller.restarts) < 3:
             number += 1
-            await caller.play(speech(number % 29 + 1) + noise(f"pause {number}", 4000, QUIET), ms)
+            await caller.play(speech(number % 9 + 1) + noise(f"pause {number}", 4000, QUIET), ms)
         await trio.sleep(1)
         assert heard(simulator) == bytes(caller.sent_audio)
         assert all(heard_by(ledger) for ledger in simulator.sessions)
@@ -477,7 +477,7 @@ async def test_what_was_cut_is_told_to_the_next_connection_as_it_was_heard(autoj
         await trio.sleep(1.5)
         await caller.speak(1)
         await caller.answered("turn 1")
-        words = [held.transcript for held in caller.session.history]
+        words = [held.heard_transcript for held in caller.session.history]
         await moved(caller, 60)
         assert "long 1" in words[0]
         assert 0 < len(words[1]) < len("long 1: a long answer, a long answer")
@@ -505,7 +505,7 @@ async def test_sound_goes_on(autojump_clock):
             nursery.cancel_scope.cancel()
         sound_ms = 20 * sum(any(frame) for frame in played)
         letters = [len(words.replace(" ", "")) for words in caller.complete()]
-        assert sound_ms == pytest.approx(65 * sum(letters), rel=0.05)
+        assert sound_ms == pytest.approx(65 * sum(letters), rel=0.1)
 
 
 async def test_a_recording_shows_both_connections_and_can_be_played_again(tmp_path, autojump_clock):

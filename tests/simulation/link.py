@@ -252,6 +252,7 @@ class FaultyLink:
         self._upgraded = False
         self._armed: deque[Fault] = deque()
         self._copies = 0
+        self._waiting = Fault(at_s=0.0, kind="")
         self.faults: list[tuple[float, str]] = []
         """What was done to it, and when."""
         self.copies: list[str] = []
@@ -281,9 +282,16 @@ class FaultyLink:
     def _do(self, fault: Fault) -> None:
         if self._down.broken:
             return
+        if fault.kind in ("cut", "corrupt"):
+            self._waiting = fault
+            self._down.passing = self._cut_frame if fault.kind == "cut" else self._spoil_frame
+        else:
+            self._note(fault)
+            getattr(self, f"_{fault.kind}")(fault)
+
+    def _note(self, fault: Fault) -> None:
         self.faults.append((trio.current_time(), fault.kind))
         self._happened(fault)
-        getattr(self, f"_{fault.kind}")(fault)
 
     def _reset(self, _: Fault) -> None:
         self._up.reset()
@@ -321,14 +329,6 @@ class FaultyLink:
         for way in ways:
             way.stall(until)
 
-    def _cut(self, _: Fault) -> None:
-        """Break in the middle of the next frame."""
-        self._down.passing = self._cut_frame
-
-    def _corrupt(self, _: Fault) -> None:
-        """Spoil the next frame."""
-        self._down.passing = self._spoil_frame
-
     def _duplicate(self, fault: Fault) -> None:
         """Deliver the next events twice."""
         self._copies = fault.number
@@ -363,6 +363,8 @@ class FaultyLink:
         return data
 
     def _cut_frame(self, data: bytes) -> bytes:
+        """Break in its middle."""
+        self._note(self._waiting)
         self._down.passing = None
         self._down.put(data[: self._chance.randrange(1, len(data))])
         self._up.reset()
@@ -373,6 +375,7 @@ class FaultyLink:
         """Set a bit that means nothing, or put in what is no UTF-8."""
         if not frame_type(data):
             return data
+        self._note(self._waiting)
         self._down.passing = self._frame if self._armed else None
         spoiled = bytearray(data)
         at = header_bytes(data)

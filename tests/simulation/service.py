@@ -25,6 +25,9 @@ ANSWER: Final = "re"
 HOLD: Final = "hold"
 """First words of an answer, and all words before a call."""
 
+FLOOD_MESSAGES: Final = 30_000
+"""More than any user needs: what goes in circles must end."""
+
 ANSWERS_MS: Final = (200, 400, 400, 1000, 3000)
 THINKING_S: Final = (0.0, 0.0, 0.0, 0.1, 0.8, 3.0)
 CALL_S: Final = (0.0, 0.0, 0.2, 2.0, 8.0)
@@ -56,6 +59,8 @@ class _Lane(Lane):
         self._up = up
 
     def add(self, message: Message) -> None:
+        if len(self._entries) >= FLOOD_MESSAGES:
+            raise RuntimeError(f"more than {FLOOD_MESSAGES} messages over one connection: somebody repeats himself")
         self._entries.append(Entry(message.at_s, self._up, message.type, message.text))
 
 
