@@ -203,6 +203,10 @@ class KeptSpeech:
         """
         return self._marks.owed(self._store.frames) if all or self.is_open else []
 
+    def since(self, at: float) -> list[bytes]:
+        """Give the audio of each message that is no item and was sent since then, as far as it is kept."""
+        return self._store.since(at)
+
     def relinked(self) -> None:
         """Begin anew on another connection: items stay, and what was open is forgotten, for it is `sent` again.
 

@@ -124,6 +124,15 @@ class SpeechStore:
         item = self.items.get(item_id)
         return b"" if item is None else b"".join(_decoded(text) for text, *_ in item.frames)
 
+    def since(self, at: float) -> list[bytes]:
+        """Give the audio of each message that is no item and was sent since then, the newest first."""
+        newest: list[bytes] = []
+        for text, _, _, sent_at in reversed(self.frames):
+            if sent_at < at:
+                break
+            newest.append(_decoded(text))
+        return newest
+
     def statistics(self) -> KeptSpeechStatistics:
         """Give a snapshot."""
         return KeptSpeechStatistics(self.held_ms, len(self.items), self.dropped_ms)

@@ -20,6 +20,7 @@ from engine.protocol.effects import AllBut, Effect, PurgeAudio, Rearm, Transmit
 from engine.protocol.handover import Handover
 from engine.protocol.history import History
 from engine.protocol.kept_speech import KeptSpeech
+from engine.protocol.loudness import LISTEN_S, Loudness
 from engine.protocol.mcp_listener import McpListener
 from engine.protocol.quiet import Quiet
 from engine.protocol.replay import Replay
@@ -101,6 +102,7 @@ class Succession:
         self._utterances = utterances
         self._mcp = mcp
         turns.interruptions.tell_again = self._tell_again
+        self._loudness = Loudness(config.audio.wire_shape)
         self._words_due = math.inf
         self._replay: Replay | None = None
         self._owed = False
@@ -113,7 +115,8 @@ class Succession:
         quiet = self._turns.gate.state is Gate.FREE and not (gate.owed or gate.in_line or gate.open_calls)
         turn_over = not self._speech.user_speaks and not self._turns.gate.awaits_answer and not self._kept.is_open
         nothing_asked = not len(self._turns.requests) and not self._turns.underway and not self._mcp.is_busy
-        return quiet and turn_over and nothing_asked and not self._awaits_words(now) and not self._playing(now)
+        over = quiet and turn_over and nothing_asked and not self._awaits_words(now) and not self._playing(now)
+        return over and not self._loudness.may_be_speech(self._kept.since(now - LISTEN_S), now)
 
     def _awaits_words(self, now: float) -> bool:
         """Tell whether a turn is still being written down; it can be told as sound, so it is not waited for long."""

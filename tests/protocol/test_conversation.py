@@ -19,6 +19,7 @@ from engine.errors import (
 from engine.events import BidiConnectionStartEvent, BidiErrorEvent, BidiImageInputEvent, BidiTextInputEvent
 from engine.protocol.conversation import Conversation, ConversationStatistics
 from engine.protocol.effects import End, Transmit
+from engine.protocol.speech_store import KeptSpeechStatistics
 from engine.protocol.states import Phase
 from engine.wire.codec import decode_server
 from engine.wire.session import TurnDetection
@@ -524,6 +525,7 @@ def test_statistics_are_a_snapshot():
         truncations_refused=0,
         history_forgotten=0,
         playback_forgotten=0,
+        kept_speech=KeptSpeechStatistics(held_ms=0.0, items=0, dropped_ms=0.0),
     )
     assert talk.conversation.statistics() != before
     with pytest.raises(attrs.exceptions.FrozenInstanceError):

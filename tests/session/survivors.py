@@ -235,6 +235,8 @@ class Network:
         """What happens to the next attempts to connect: an error to raise, seconds to wait, or None."""
         self.attempts = []
         """When each was made."""
+        self.holds = False
+        """New connections say nothing."""
         self.watch = lambda side, event_type: None
         """Told of each message on its way."""
 
@@ -258,6 +260,8 @@ class Network:
         if fate is not None:
             await trio.sleep(fate)
         line = Line(self, await self._connect(nursery, endpoint), nursery)
+        if self.holds:
+            line.hold()
         self.lines.append(line)
         return line
 

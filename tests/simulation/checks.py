@@ -200,8 +200,8 @@ def _was_cut(view: View, response_id: str) -> bool:
     line, answer = view.answers.get(response_id, (None, None))
     if line is None or answer is None:
         return True
-    cut = {item_id for _, item_id, _ in line.told.cuts}
-    return any(item_id in cut for item_id in answer.items)
+    items = [line.told.items.get(item_id) for item_id in answer.items]
+    return any(item is None or item.heard_ms is not None for item in items)
 
 
 def _unanswered(view: View, answered: set[str]) -> Wrong:
@@ -403,7 +403,10 @@ ALLOWED_ERRORS: Final = frozenset(
 
 
 def endings(view: View) -> Wrong:
-    """A session ends when it is stopped, or with the error of what was done to it."""
+    """A session ends when it is stopped, or with the error of what was done to it; the service never breaks."""
+    for number, line in enumerate((*view.lines, *view.drafts)):
+        if line.crash:
+            yield f"connection {number}: the service crashed: {line.crash}"
     error = view.app.error
     if error is not None and not isinstance(error, (ConnectionLost, BidiModelTimeoutError, DeadlinePassed)):
         yield f"the session ended with {error!r}"

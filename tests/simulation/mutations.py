@@ -22,7 +22,7 @@ from engine.protocol.response_gate import ResponseGate
 from engine.protocol.succession import Succession
 from engine.protocol.underway import Underway
 from engine.session.link import Link
-from engine.session.links import Links
+from engine.session.link_maker import LinkMaker
 from engine.session.supervisor import Supervisor
 from engine.transport.trio_ws import TrioWebSocket
 from engine.wire.client import ConversationItemCreate
@@ -205,6 +205,10 @@ def _takeover(**wrong: Any) -> Change:
     return change
 
 
+def _all_words(self: HistoryItem) -> list[str]:
+    return [text for _, text in self.words if text]
+
+
 def _never_asks(takeover: Any) -> list[Any]:
     return [each for each in takeover.effects if not _asks(each)]
 
@@ -274,15 +278,15 @@ MUTATIONS: Final = (
     Mutation("drops a tool's result", Supervisor, "_transmit", _every_third(_is_result)),
     Mutation("answers a call twice", Supervisor, "_transmit", _results_twice),
     Mutation("tells a call twice", Calls, "_tell", lambda f: lambda self, *a: (self._told.clear(), f(self, *a))[1]),
-    Mutation("replays no calls", Replay, "first", filtered(_without_calls)),
-    Mutation("replays what was not heard", HistoryItem, "heard_transcript", lambda _: lambda self: self.transcript),
-    Mutation("replays nothing", Replay, "first", gives([])),
+    Mutation("replays no calls", Replay, "_create", filtered(_without_calls)),
+    Mutation("replays what was not heard", HistoryItem, "heard_words", lambda _: _all_words),
+    Mutation("replays nothing", Replay, "_choose", gives({})),
     Mutation("hears the old connection after a move", Link, "fence_off", gives(None)),
     Mutation("asks twice after a loss", Succession, "link_up", _takeover(effects=_asks_twice)),
     Mutation("does not ask after a loss", Succession, "link_up", _takeover(effects=_never_asks)),
     Mutation("forgets to ping", Link, "_stay_alive", awaits_nothing),
     Mutation("sends what was given up", Supervisor, "submit", _sends_though_cancelled),
-    Mutation("leaves the old connection open", Links, "_retire", gives(None)),
+    Mutation("leaves the old connection open", LinkMaker, "retire", gives(None)),
     Mutation("loses words under way", Underway, "again", gives([])),
     Mutation("keeps no speech", KeptSpeech, "open_texts", gives([])),
     Mutation("keeps speech that was answered", KeptSpeech, "committed", gives(None)),

@@ -38,6 +38,7 @@ class Line:
         copies: Events that were delivered twice.
         stalls: How often its bytes stood still for a while.
         messages: How many crossed it.
+        crash: What broke the service.
     """
 
     told: Told
@@ -48,6 +49,7 @@ class Line:
     copies: Sequence[str]
     stalls: int = 0
     messages: int = 0
+    crash: str = ""
 
 
 @attrs.define(slots=False)
@@ -153,4 +155,5 @@ def _line(served: Served) -> Line:
         tuple(link.copies),
         sum(kind == "stall" for _, kind in link.faults),
         len(served.entries),
+        "" if served.ledger is None or served.ledger.crash is None else repr(served.ledger.crash.exceptions),
     )
