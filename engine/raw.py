@@ -21,11 +21,13 @@ class RawEvent:
         direction: `client` for what the engine sent, `server` for what it received.
         event: The event.
         at: When, in seconds of Trio's clock.
+        link: Number of the connection that it went over, from 1. While a session moves on, two talk at once.
     """
 
     direction: Literal["client", "server"]
     event: ClientEvent | ServerEvent
     at: float
+    link: int = 1
 
 
 class Tap:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
+import attrs
 import trio
 
 from engine.counting import NameCounts
@@ -13,8 +14,25 @@ from engine.raw import Raw, RawEvent
 from engine.wire.codec import event_type
 from engine.wire.server import ResponseOutputAudioDelta
 
-Observer = Callable[[Literal["client", "server"], str | bytes, float], None]
-"""Gets each message as it went over the wire, its way, and when; must not wait."""
+Observer = Callable[[Literal["client", "server"], str | bytes, float, int], None]
+"""Gets each message as it went over the wire: its way, it, when, and the number of its connection; must not wait."""
+
+
+@attrs.frozen
+class LinkChange:
+    """Something that became of a connection.
+
+    Attributes:
+        number: Of the connection, from 1.
+        did: It was `opened`, it `took_over` the talk, it was `closed`, or it could not be had: it `failed`.
+        at: When, in seconds of Trio's clock.
+        error: What broke it, or kept it from being had; None when we closed it.
+    """
+
+    number: int
+    did: Literal["opened", "took_over", "closed", "failed"]
+    at: float
+    error: EngineError | None = None
 
 
 class Taker(Protocol):
@@ -59,7 +77,9 @@ class Traffic:
         self._decode_sent = decode_sent
         self._raw = raw
         self._observers: list[Observer] = []
-        self._on_link: list[Callable[[int, float], None]] = []
+        self._on_link: list[Callable[[LinkChange], None]] = []
+        self.carrier = 1
+        """Number of the connection that carries the talk, or did last."""
         self.messages = 0
         """Server messages, those that could not be read included."""
         self.events = NameCounts()
@@ -84,49 +104,55 @@ class Traffic:
         if self._meter is not None:
             self._meter.observe(event, now)
         if self._observers:
-            self._show("server", message, now)
+            self._show("server", message, now, self.carrier)
         if self._raw.listened_to:
-            self._raw.observe(RawEvent("server", event, now), len(message))
+            self._raw.observe(RawEvent("server", event, now, self.carrier), len(message))
         return self._core.receive(event, now)
 
-    def overhear(self, event: Any, now: float, message: str) -> None:
-        """Take note of a server event that is not for the core: of a connection that does not carry the talk yet."""
+    def overhear(self, event: Any, now: float, message: str, link: int) -> None:
+        """Take note of a server event that is not for the core: of a connection that does not carry the talk."""
         self.messages += 1
         self.events.add(event.tag or event_type(event))
-        self._show("server", message, now)
+        self._show("server", message, now, link)
         if self._raw.listened_to:
-            self._raw.observe(RawEvent("server", event, now), len(message))
+            self._raw.observe(RawEvent("server", event, now, link), len(message))
 
-    def overhear_violation(self, now: float, message: str | bytes) -> None:
+    def overhear_violation(self, now: float, message: str | bytes, link: int) -> None:
         """Take note of a message there that can't be read."""
         self.messages += 1
-        self._show("server", message, now)
+        self._show("server", message, now, link)
 
     def violated(self, error: EngineError, problem: str, now: float, message: str | bytes) -> Sequence[Effect]:
         """Take note of a server message that can't be read."""
         self.messages += 1
-        self._show("server", message, now)
+        self._show("server", message, now, self.carrier)
         return self._core.violated(error, problem, now)
 
-    def when_linked(self, do: Callable[[int, float], None]) -> None:
-        """Do this when a connection was made anew: its number in the session, and when."""
+    def watch_links(self, do: Callable[[LinkChange], None]) -> None:
+        """Tell what becomes of connections from now on."""
         self._on_link.append(do)
 
-    def linked(self, number: int, now: float) -> None:
-        """Take note of a connection that carries the talk from now on."""
-        for do in self._on_link:
-            do(number, now)
+    def unwatch_links(self, do: Callable[[LinkChange], None]) -> None:
+        """Tell nothing more."""
+        self._on_link.remove(do)
 
-    def sent(self, text: str) -> None:
-        """Take note of a message that is on the socket."""
+    def linked(self, change: LinkChange) -> None:
+        """Take note of what became of a connection."""
+        if change.did == "took_over":
+            self.carrier = change.number
+        for do in tuple(self._on_link):
+            do(change)
+
+    def sent(self, text: str, link: int) -> None:
+        """Take note of a message that is on the socket of a connection."""
         if self._observers:
-            self._show("client", text, trio.current_time())
+            self._show("client", text, trio.current_time(), link)
         if not self._raw.listened_to:
             return
         # What an application sends by hand may hold anything; that it can't be shown must not stop the sender.
         with contextlib.suppress(RemoteViolation):
-            self._raw.observe(RawEvent("client", self._decode_sent(text), trio.current_time()), len(text))
+            self._raw.observe(RawEvent("client", self._decode_sent(text), trio.current_time(), link), len(text))
 
-    def _show(self, direction: Literal["client", "server"], message: str | bytes, at: float) -> None:
+    def _show(self, direction: Literal["client", "server"], message: str | bytes, at: float, link: int) -> None:
         for observer in tuple(self._observers):
-            observer(direction, message, at)
+            observer(direction, message, at, link)

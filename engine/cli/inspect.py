@@ -1,5 +1,6 @@
 """`realtime-engine inspect`: tells what a recording holds, turn by turn, and draws it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,7 @@ from engine.cli.outputs import check_writable
 from engine.demo.printable import one_line
 from engine.errors import ConfigError
 from engine.metering.records import TurnRecord
-from engine.recording import Direction, Recording, read_recording
+from engine.recording import Direction, LinkRecord, Recording, read_recording
 
 NOT_KNOWN: Final = "-"
 WAYS: Final[dict[Direction, str]] = {"client": "sent", "server": "received"}
@@ -49,6 +50,8 @@ def inspect(path: Path, out: Path | None) -> None:
     figures = Figures.of(recording)
     console = CommandConsole(highlight=False)
     console.print(_facts(recording, figures))
+    if len(recording.links) > 1:
+        console.print(_links(recording))
     if figures.turns.turns:
         console.print(_turns(recording, figures))
     console.print(_messages(figures))
@@ -122,13 +125,48 @@ def _end(recording: Recording) -> str:
     return words + (", and its last line is torn" if recording.torn else "")
 
 
+# --- connections -----------------------------------------------------------------------------------------------------
+
+
+def _links(recording: Recording) -> Table:
+    """Make a table of the session's connections: when each began, carried the talk and ended."""
+    table = _table("connections")
+    table.add_column("", justify="right")
+    for name in ("began s", "took over s", "ended s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("how", overflow="fold")
+    for verb in WAYS.values():
+        table.add_column(verb, justify="right")
+    for link in recording.links:
+        counts = Counter(entry.direction for entry in recording.entries if entry.link == link.number)
+        times = (_seconds(at_s, None) for at_s in (link.opened_s, link.took_over_s, link.closed_s))
+        cells = str(link.number), *times, _ended(link), *(f"{counts[way]:,}" for way in WAYS)
+        table.add_row(*map(_shown, cells))
+    return table
+
+
+def _ended(link: LinkRecord) -> str:
+    """Say how a connection ended."""
+    loss = link.loss
+    if loss is None:
+        known = NOT_KNOWN if link.closed_s is None else "closed"
+        return "not had" if link.failed else known
+    status = "" if loss.status is None else f" with status {loss.status}"
+    code = "" if loss.code is None else f" with close code {loss.code}"
+    return ("not had" if link.failed else "lost") + status + code
+
+
+def _table(title: str) -> Table:
+    return Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+
+
 # --- turns -----------------------------------------------------------------------------------------------------------
 
 
 def _turns(recording: Recording, figures: Figures) -> Table:
     """Make the turn log: when each turn began, and how long after the user was through the rest came."""
     unit = "s" if recording.timed else "#"
-    table = Table(box=box.SIMPLE_HEAD, title="turns", title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+    table = _table("turns")
     table.add_column("", justify="right")
     table.add_column("by")
     for name in (f"at {unit}", f"asked {unit}", "text", "audio", "end"):
@@ -177,7 +215,7 @@ def _number(at: float | None, _: float | None) -> str:
 
 
 def _messages(figures: Figures) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="messages", title_justify="left", title_style="bold", padding=(0, 1, 0, 0))
+    table = _table("messages")
     table.add_column("type", overflow="fold")
     for verb in WAYS.values():
         table.add_column(verb, justify="right")

@@ -12,6 +12,7 @@ import orjson
 import pybase64
 
 from engine.audio.pcm import BYTES_PER_MS, PCM_RATE_HZ, SAMPLE_BYTES
+from engine.cli.inspect_figures import KnownItems
 from engine.demo.recording import Answer, CallerTurn, Interruption, Recording, ToolUse
 from engine.demo.sound_card import Place, Playing, Tape
 from engine.recording import Entry
@@ -51,10 +52,11 @@ class SeenCall:
 def seen_call(recorded: Recorded) -> SeenCall:
     """Read the messages of a recording."""
     keeps_sound = recorded.timed and recorded.header is not None and recorded.header.audio == "whole"
-    reader = _Reader(timed=recorded.timed, keeps_sound=keeps_sound)
+    reader, known = _Reader(timed=recorded.timed, keeps_sound=keeps_sound), KnownItems()
     for number, entry in enumerate(recorded.entries, 1):
         at_s = entry.at_s if recorded.timed and entry.at_s is not None else float(number)
-        reader.take(entry, at_s)
+        if known.is_new(entry):
+            reader.take(entry, at_s)
     call = reader.call
     playing = (answer.playing.ended_s or 0.0 for answer in call.recording.answers.values())
     call.length_s = max([call.length_s, *playing])
@@ -69,6 +71,7 @@ class _Reader:
         self._formats = {"input": _PCM, "output": _PCM}
         self._padding_ms = self._pause_ms = 0
         self._sent = _SentAudio()
+        self._link = 1
         self._turns: dict[str, CallerTurn] = {}
         self._calls: dict[str, tuple[float, str]] = {}
         self._plays_until_s = 0.0
@@ -94,6 +97,8 @@ class _Reader:
     def take(self, entry: Entry, at_s: float) -> None:
         """Take a message; one that lacks what its type promises is passed over."""
         self.call.length_s = max(self.call.length_s, at_s)
+        if entry.link != self._link:  # its service counts the audio from its own begin
+            self._link, self._sent = entry.link, _SentAudio()
         handler = self._on.get((entry.direction, entry.type))
         if handler is None or entry.event is None:
             return

@@ -33,6 +33,20 @@ class Failure:
     words: str
 
 
+class KnownItems:
+    """Tells what is of the talk from what only brings it to another connection."""
+
+    def __init__(self) -> None:
+        self._links: dict[str, int] = {}
+
+    def is_new(self, entry: Entry) -> bool:
+        """Tell whether a message is a part of the talk that was not on another connection before."""
+        item_id = _at(entry.event, "item", "id")
+        if not isinstance(item_id, str) or not entry.type.startswith("conversation.item."):
+            return not entry.aside
+        return self._links.setdefault(item_id, entry.link) == entry.link and not entry.aside
+
+
 def _counts() -> dict[Direction, Counter[str]]:
     return {"client": Counter(), "server": Counter()}
 
@@ -58,17 +72,18 @@ class Figures:
     model: str | None = None
     voice: str | None = None
     turns: TurnLog = attrs.field(factory=TurnLog)
+    _items: KnownItems = attrs.field(factory=KnownItems)
     _formats: dict[Direction, str] = attrs.field(factory=lambda: {"client": _PCM, "server": _PCM})
 
     @classmethod
     def of(cls, recording: Recording) -> "Figures":
         """Go through a recording."""
-        figures, link = cls(), 1
+        figures, link = cls(), None
         for number, entry in enumerate(recording.entries, 1):
             at_s = entry.at_s if recording.timed and entry.at_s is not None else float(number)
-            if entry.link != link:
+            if not entry.aside and link not in (None, entry.link):
                 figures.turns.link_ended(at_s)
-                link = entry.link
+            link = link if entry.aside else entry.link
             figures.take(entry, at_s)
         return figures
 
@@ -85,7 +100,8 @@ class Figures:
             self._configure(entry.event.get("session"))
         elif entry.type in _FAILURES:
             self._note_failure(entry.event, at_s)
-        self._log(entry.direction, entry.event, at_s)
+        if self._items.is_new(entry):
+            self._log(entry.direction, entry.event, at_s)
 
     def _log(self, direction: Direction, event: dict[str, Any], at_s: float) -> None:
         text = orjson.dumps(event)

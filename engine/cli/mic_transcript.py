@@ -6,11 +6,14 @@ from typing import Any, Final
 
 import attrs
 
+from engine.demo import connections
 from engine.demo.recording import Answer
 from engine.demo.screen import Entry, Screen
 from engine.demo.sound_card import Place, Playing
 from engine.demo.tools import in_words
 from engine.events import (
+    BidiConnectionRestartEvent,
+    BidiConnectionWarningEvent,
     BidiErrorEvent,
     BidiInterruptionEvent,
     BidiResponseCompleteEvent,
@@ -57,6 +60,8 @@ class MicTranscript:
             BidiInterruptionEvent: self._interruption,
             BidiResponseCompleteEvent: self._complete,
             BidiErrorEvent: self._error,
+            BidiConnectionWarningEvent: self._connection,
+            BidiConnectionRestartEvent: self._connection,
         }
 
     def take(self, event: object) -> None:
@@ -117,9 +122,11 @@ class MicTranscript:
         spoken.answer.words += event.text
         self._screen.say(spoken.entry, event.text)
 
-    def _interruption(self, _: BidiInterruptionEvent) -> None:
+    def _interruption(self, event: BidiInterruptionEvent) -> None:
         for item_id, spoken in list(self._spoken.items()):
             self._cut_off(item_id, spoken)
+        if event.reason == "error":
+            return  # The connection was lost: nobody spoke.
         if self._by_key:
             self._by_key -= 1
         else:
@@ -142,6 +149,11 @@ class MicTranscript:
 
     def _error(self, event: BidiErrorEvent) -> None:
         self._line("error", event.message)
+
+    def _connection(self, event: BidiConnectionWarningEvent | BidiConnectionRestartEvent) -> None:
+        words = connections.in_words(event)
+        if words is not None:
+            self._line(connections.WHO, words)
 
     # --- inside -------------------------------------------------------------------------------------------------
 

@@ -12,11 +12,14 @@ import trio
 
 from engine.cli.heard import Heard
 from engine.cli.talk_tools import NoTools
+from engine.demo import connections
 from engine.demo.printable import one_line, printable
 from engine.demo.tools import in_words
 from engine.errors import DeadlinePassed, ServerReported
 from engine.events import (
     BidiAudioStreamEvent,
+    BidiConnectionRestartEvent,
+    BidiConnectionWarningEvent,
     BidiErrorEvent,
     BidiResponseCompleteEvent,
     BidiTextInputEvent,
@@ -32,6 +35,7 @@ ANSWER_DEADLINE_S: Final = 120.0
 PROMPT: Final = "you    "
 ANSWER: Final = "agent  "
 TOOL: Final = "tool   "
+LINK: Final = f"{connections.WHO:<7}"
 
 
 async def hold(session: Session, heard: Heard) -> None:
@@ -47,7 +51,7 @@ async def hold(session: Session, heard: Heard) -> None:
         LimitExceeded: It calls tools on and on.
     """
     typed = sys.stdin.isatty()
-    talk = _TextTalk(session, heard)
+    talk = _TextTalk(session, heard, typed=typed)
     async with aclosing(_lines()) as lines, trio.open_nursery() as nursery:
         nursery.start_soon(talk.listen, name="talk listener")
         _prompt(typed=typed)
@@ -62,9 +66,11 @@ async def hold(session: Session, heard: Heard) -> None:
 
 
 class _TextTalk:
-    def __init__(self, session: Session, heard: Heard) -> None:
+    def __init__(self, session: Session, heard: Heard, *, typed: bool) -> None:
         self._session = session
         self._heard = heard
+        self._typed = typed
+        self._asks = False
         self._answered = trio.Event()
         self._begun = False
         self._turns = 0
@@ -72,7 +78,7 @@ class _TextTalk:
 
     async def ask(self, line: str) -> None:
         """Send a turn and wait for the end of its answer."""
-        self._answered = trio.Event()
+        self._answered, self._asks = trio.Event(), True
         self._turns += 1
         await self._session.send(BidiTextInputEvent(line))
         try:
@@ -80,6 +86,8 @@ class _TextTalk:
                 await self._answered.wait()
         except trio.TooSlowError as error:
             raise DeadlinePassed("answer", ANSWER_DEADLINE_S) from error
+        finally:
+            self._asks = False
 
     async def listen(self) -> None:
         """Show what the session says."""
@@ -98,15 +106,18 @@ class _TextTalk:
             self._end(event)
         elif isinstance(event, ToolUseStreamEvent):
             await self._refuse(event)
+        elif isinstance(event, (BidiConnectionWarningEvent, BidiConnectionRestartEvent)):
+            self._tell(event)
         elif isinstance(event, BidiErrorEvent) and isinstance(event.error, ServerReported):
             raise event.error
 
     def _end(self, event: BidiResponseCompleteEvent) -> None:
-        error = (event.details or {}).get("error") or {}
+        details = event.details or {}
+        error = details.get("error") or {}
         if event.stop_reason == "error":
             raise ServerReported(error.get("message") or "the response failed", code=error.get("code"))
-        if event.stop_reason == "tool_use":
-            # Its answer is the next response, which follows the tool's result.
+        if event.stop_reason == "tool_use" or details.get("reason") == "connection_lost":
+            # The answer is the next response: it follows the tool's result, or is asked for again.
             self._end_line()
             return
         if not self._begun:
@@ -114,6 +125,14 @@ class _TextTalk:
             self._begun = True
         self._end_line()
         self._answered.set()
+
+    def _tell(self, event: BidiConnectionWarningEvent | BidiConnectionRestartEvent) -> None:
+        words = connections.in_words(event)
+        if words is None:
+            return
+        at_prompt = self._typed and not self._asks
+        self._end_line()
+        _write(("\n" if at_prompt else "") + f"{LINK}{one_line(words)}\n" + (PROMPT if at_prompt else ""))
 
     def _end_line(self) -> None:
         _write("\n" if self._begun else "")

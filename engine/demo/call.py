@@ -1,18 +1,20 @@
 """One side of the call: takes the session's events, plays the agent, calls the tools, and says what was heard."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 import trio
 
-from engine.demo import tools
+from engine.demo import connections, tools
 from engine.demo.event_log import EventLog
 from engine.demo.recording import Answer, CallerTurn, Interruption, Recording, Response, ToolUse
 from engine.demo.screen import Entry, Screen
 from engine.demo.sound_card import FRAME_MS, Place, Playing, SoundCard
 from engine.events import (
     BidiAudioStreamEvent,
+    BidiConnectionRestartEvent,
+    BidiConnectionWarningEvent,
     BidiErrorEvent,
     BidiInterruptionEvent,
     BidiResponseCompleteEvent,
@@ -72,6 +74,8 @@ class Call:
             BidiUsageEvent: self._usage,
             ToolUseStreamEvent: self._tool_use,
             BidiErrorEvent: self._error,
+            BidiConnectionWarningEvent: self._connection,
+            BidiConnectionRestartEvent: self._connection,
         }
 
     # --- for the caller ---------------------------------------------------------------------------------------
@@ -159,9 +163,12 @@ class Call:
         note = "" if turn.said in ("", turn.heard) else f"the recording says: {turn.said}"
         self._screen.end(entry, words=turn.heard, note=note)
 
-    async def _interruption(self, _: BidiInterruptionEvent) -> None:
+    async def _interruption(self, event: BidiInterruptionEvent) -> None:
         now_s = self._now_s()
         unfinished = self._card.loudspeaker.stop()
+        if event.reason == "error":
+            self._broken_off(unfinished)
+            return
         if not self._unheard:
             self.speaks(CallerTurn(began_s=now_s, ended_s=now_s, said="", cut_in=bool(unfinished)))
         for playing in unfinished:
@@ -178,6 +185,14 @@ class Call:
         if item_id in self._speaking:
             words = self._recording.answers[item_id].heard_words
             self._screen.end(self._speaking.pop(item_id), words=words, note=note)
+
+    def _broken_off(self, unfinished: Sequence[Playing]) -> None:
+        """The connection was lost: nobody has cut in."""
+        for playing in unfinished:
+            entry = self._speaking.pop(playing.place.item_id, None)
+            if entry is not None:
+                answer = self._recording.answers[playing.place.item_id]
+                self._screen.end(entry, words=answer.heard_words, note="broken off: the connection was lost")
 
     def _heard_out(self, item_id: str) -> None:
         playing = self._recording.answers[item_id].playing
@@ -210,6 +225,11 @@ class Call:
         call, gave = tools.in_words(use["name"], use["input"], result)
         self._recording.tools.append(ToolUse(called_s, self._now_s(), call, gave))
         self._screen.end(self._screen.begin(called_s, "tool", f"{call} -> {gave}"))
+
+    async def _connection(self, event: BidiConnectionWarningEvent | BidiConnectionRestartEvent) -> None:
+        words = connections.in_words(event)
+        if words is not None:
+            self._screen.end(self._screen.begin(self._now_s(), connections.WHO, words))
 
     async def _error(self, event: BidiErrorEvent) -> None:
         self._went_wrong(event.message)

@@ -11,7 +11,14 @@ from rich.text import Text
 
 from engine.demo.printable import one_line, printable
 
-STYLES: Final = {"caller": "cyan", "you": "cyan", "agent": "green", "tool": "yellow", "error": "bold red"}
+STYLES: Final = {
+    "caller": "cyan",
+    "you": "cyan",
+    "agent": "green",
+    "tool": "yellow",
+    "link": "magenta",
+    "error": "bold red",
+}
 
 
 @attrs.define
@@ -20,7 +27,7 @@ class Entry:
 
     Attributes:
         at_s: When it began.
-        who: `caller`, `agent`, `tool` or `error`.
+        who: `caller`, `agent`, `tool`, `link` or `error`.
         words: So far.
         note: Said below the words.
         over: True when nothing more comes.

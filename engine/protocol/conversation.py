@@ -45,6 +45,7 @@ from engine.protocol.turns import Turns
 from engine.protocol.utterances import Utterances
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent, SessionUpdate
+from engine.wire.items import FunctionCallItem, Item
 
 _Handler = Callable[[Any, float], Sequence[Effect]]
 
@@ -361,7 +362,14 @@ class Conversation:
         if isinstance(event.item, MCP_ITEMS):
             done = isinstance(event, wire.ResponseOutputItemDone)
             return self._mcp.item(event, event.item, event.response_id, now, done=done)
+        if isinstance(event, wire.ResponseOutputItemDone) and not self._turns.is_aside(event.response_id):
+            self._called(event.item)
         return self._turns.handlers[type(event)](event, now)
+
+    def _called(self, item: Item) -> None:
+        """A call is told from here on, so the mirror must have it, even where the connection breaks before its item."""
+        if isinstance(item, FunctionCallItem):
+            self.history.put(item, None, begins=False)
 
     def _response_done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
         told = self._turns.handlers[wire.ResponseDone](event, now)

@@ -17,8 +17,16 @@ from engine.wire.codec import event_type
 from engine.wire.items import McpListToolsItem
 from engine.wire.response import ErrorDetails
 from engine.wire.session import Session
+from engine.wire.translation import (
+    TranslationClientEvent,
+    TranslationServerEvent,
+    TranslationSessionCreated,
+    TranslationSessionUpdate,
+    TranslationSessionUpdated,
+)
 
-_Sent = SessionUpdate | ConversationItemCreate
+_Update = SessionUpdate | TranslationSessionUpdate
+_Sent = _Update | ConversationItemCreate
 
 KEPT_MAX: Final = 256
 """Events that are kept for the conversation: some five for each MCP server, of which a session has a handful."""
@@ -40,7 +48,7 @@ class Handover:
     Attributes:
         created: The service has opened the session.
         failed: Why it will never be ready: end the connection.
-        session: Its settings, as the service told them last.
+        session: Its settings, as the service told them last; None for a translation, which has others.
         refused: What was wrong with items that the service did not take. The others are there.
         refused_items: Their ids, for `Replay.refused`.
         others: Errors about nothing that was sent here.
@@ -50,10 +58,10 @@ class Handover:
         violations: Messages that could not be read, by problem.
     """
 
-    def __init__(self, settings: Sequence[SessionUpdate], items: Sequence[ConversationItemCreate]) -> None:
+    def __init__(self, settings: Sequence[_Update], items: Sequence[ConversationItemCreate] = ()) -> None:
         if any(event.item.id is None for event in items):
             raise LocalMisuse("an item of a handover has no id; give it one, as Replay does")
-        self._to_send: list[ClientEvent] = [*settings, *items]
+        self._to_send: list[ClientEvent | TranslationClientEvent] = [*settings, *items]
         self._updates = list(settings)
         self._items = {event.item.id: event for event in items}
         self.created = False
@@ -68,6 +76,8 @@ class Handover:
         self._handlers: Mapping[type, Callable[[Any], None]] = {
             wire.SessionCreated: self._created,
             wire.SessionUpdated: self._updated,
+            TranslationSessionCreated: self._created,
+            TranslationSessionUpdated: self._updated,
             wire.ConversationItemAdded: self._added,
             wire.ConversationItemCreated: self._added,
             wire.ConversationItemDone: self._added,
@@ -82,11 +92,11 @@ class Handover:
         """Whether all that was sent has its answer, and the talk can move on."""
         return self.created and self.failed is None and not self._updates and not self._items
 
-    def begin(self) -> list[ClientEvent]:
+    def begin(self) -> list[ClientEvent | TranslationClientEvent]:
         """Give what to send at once: the service takes it in order, and before it has said anything."""
         return list(self._to_send)
 
-    def receive(self, event: wire.ServerEvent, _: float) -> None:
+    def receive(self, event: wire.ServerEvent | TranslationServerEvent, _: float) -> None:
         """Take an event of the service. Raises nothing, whatever it is."""
         handle = self._handlers.get(type(event))
         if handle is None:
@@ -121,13 +131,16 @@ class Handover:
 
     # --- answers ------------------------------------------------------------------------------------------------
 
-    def _created(self, event: wire.SessionCreated) -> None:
+    def _created(self, event: wire.SessionCreated | TranslationSessionCreated) -> None:
         self.created = True
-        self.session = event.session
+        self._told(event.session)
 
-    def _updated(self, event: wire.SessionUpdated) -> None:
-        self.session = event.session
+    def _updated(self, event: wire.SessionUpdated | TranslationSessionUpdated) -> None:
+        self._told(event.session)
         self._take_update()
+
+    def _told(self, session: Any) -> None:
+        self.session = session if isinstance(session, Session) else None
 
     def _take_update(self) -> None:
         del self._updates[:1]
@@ -158,7 +171,7 @@ class Handover:
 
     def _refused(self, about: _Sent | None, error: ServerReported) -> None:
         match about:
-            case SessionUpdate():
+            case SessionUpdate() | TranslationSessionUpdate():
                 self._updates.remove(about)
                 self._fail(error)
             case ConversationItemCreate(item=item):
@@ -176,7 +189,8 @@ class Handover:
         if details.event_id is not None:
             return next((event for event in waiting if event.event_id == details.event_id), None)
         kind = guess(details)
-        alike = [event for event in waiting if isinstance(event, kind)] if kind is not None else []
+        kinds = (kind, TranslationSessionUpdate) if kind is SessionUpdate else kind
+        alike = [event for event in waiting if isinstance(event, kinds)] if kinds is not None else []
         if not alike and details.type == NAMELESS_ERROR:
             alike = waiting
         quoted = (event for event in alike if _is_quoted(event, details.message or ""))

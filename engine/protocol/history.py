@@ -10,7 +10,7 @@ import attrs
 
 from engine import limits
 from engine.protocol.history_messages import Message, messages
-from engine.wire.items import Content, Item, MessageItem
+from engine.wire.items import Content, Item, McpListToolsItem, MessageItem
 
 PLACED_FIRST = "root"
 
@@ -110,11 +110,6 @@ class History:
         """Find an item."""
         return self._items.get(item_id)
 
-    def before(self, item_id: str) -> str | None:
-        """Give the item before one; None when that is the first, or not known."""
-        place = self._order.index(item_id) if item_id in self._items else 0
-        return self._order[place - 1] if place else None
-
     def put(self, item: Item, previous_item_id: str | None, *, begins: bool = True) -> None:
         """Add an item after another (at the end when that one is unknown or None), or renew what it says.
 
@@ -186,11 +181,15 @@ class History:
     def end_unfinished(self, was_heard: Callable[[str], bool]) -> None:
         """The connection is gone: what had begun on it stays as far as it came, but for calls and what nobody heard.
 
+        Tools that an MCP server offers go as well: the service lists them anew, as another item.
+
         Args:
             was_heard: Tells of an answer whether anything of it was.
         """
         for item_id in list(self._order):
             held = self._items[item_id]
+            if isinstance(held.item, McpListToolsItem):
+                self.deleted(item_id)
             if getattr(held.item, "status", None) != _IN_PROGRESS:
                 continue
             if isinstance(held.item, MessageItem) and (held.item.role == "user" or was_heard(item_id)):

@@ -33,8 +33,8 @@ class Interruptions:
     def __init__(self, playback: Playback, composer: Composer) -> None:
         self._playback = playback
         self._composer = composer
-        self.tell_again: Callable[[Cut], Sequence[Transmit]] = lambda _: ()
-        """Tells the service of a cut where it was only told the item's words; gives nothing where it has the audio."""
+        self.tell_again: Callable[[Cut], Sequence[Transmit] | None] = lambda _: None
+        """Tells the service of a cut where it has the item's words at most, not its audio; gives None where it has."""
         self._out: dict[str, tuple[str | None, Cut]] = {}
         self._waiting: dict[str, list[Cut]] = {}
         self.truncated = 0
@@ -65,8 +65,8 @@ class Interruptions:
 
     def _tell(self, cut: Cut) -> Sequence[Transmit]:
         told = self.tell_again(cut)
-        if told:
-            self.truncated += 1
+        if told is not None:
+            self.truncated += bool(told)
             return told
         if cut.heard_ms > 0:
             effect = self._composer.truncate(cut.item_id, cut.content_index, cut.heard_ms)

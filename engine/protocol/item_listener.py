@@ -51,8 +51,8 @@ class ItemListener:
             return ()
         first = self._asking.put_first(event.item.id)
         self._history.put(event.item, PLACED_FIRST if first else event.previous_item_id)
-        if not isinstance(event, wire.ConversationItemDone) and _is_the_clients(event.item):
-            self._turns.underway.seen()
+        if not isinstance(event, wire.ConversationItemDone):
+            self._turns.underway.seen(event.item.id, is_ours=_is_the_clients(event.item))
         return [*self._asking.answered(event, now), *self._mcp.item(event, event.item, None, now, done=False)]
 
     def _truncated(self, event: wire.ConversationItemTruncated, now: float) -> Sequence[Effect]:

@@ -6,15 +6,20 @@ and end. What it says may be nonsense, late, or said twice: then a little more i
 
 import base64
 import math
+from collections import deque
 from typing import Final
 
 import attrs
 
-from engine.protocol.speech_marks import SpeechMarks
-from engine.protocol.speech_store import KeptSpeechStatistics, SpeechStore
+from engine.protocol.speech_marks import SpeechMarks, commit
+from engine.protocol.speech_store import Frame, KeptSpeechStatistics, SpeechStore, sized
+from engine.wire.client import InputAudioBufferCommit
+from engine.wire.codec import encode
 
 KEPT_IDLE_MS: Final = 2_000
 """Speech that is kept while the service hears nobody: it hears a turn some 0.4 s after it began."""
+
+_COMMIT: Final = encode(InputAudioBufferCommit())
 
 
 @attrs.define
@@ -166,6 +171,10 @@ class KeptSpeech:
             item.wordless = True
             self._release()
 
+    def said(self) -> None:
+        """Hear that the service has said what it heard, where nothing is an item: what was sent is let go."""
+        self._store.drop_up_to(self._store.sent_ms)
+
     def deleted(self, item_id: str) -> None:
         """Hear that an item is gone."""
         self._store.forget(item_id)
@@ -201,7 +210,31 @@ class KeptSpeech:
         Returns:
             Each message with the length of its audio in ms: 0.0 for a commit.
         """
-        return self._marks.owed(self._store.frames) if all or self.is_open else []
+        return sized(self._open(self._store.frames, all=all))
+
+    def unwritten(self, *, all: bool) -> list[Frame]:
+        """Give also the turns before that have no words yet: for a session in which speech can't be told as an item.
+
+        Args:
+            all: As in `open_texts`.
+
+        Returns:
+            Messages in order, each once, though two turns may share one. A commit has no length; where the service does
+            not find the ends of turns, each turn has one.
+        """
+        messages, last = list[Frame](), None
+        for item in self._store.items.values():
+            messages += [frame for frame in item.frames if frame is not last]
+            last = item.frames[-1]
+            if not self._detects_turns:
+                messages.append(commit(_COMMIT, last))
+        frames = deque(self._store.frames)
+        if frames and frames[0] is last:
+            frames.popleft()
+        return messages + self._open(frames, all=all)
+
+    def _open(self, frames: deque[Frame], *, all: bool) -> list[Frame]:
+        return self._marks.owed(frames) if all or self.is_open else []
 
     def since(self, at: float) -> list[bytes]:
         """Give the audio of each message that is no item and was sent since then, as far as it is kept."""
@@ -219,6 +252,12 @@ class KeptSpeech:
         self._marks.clear()
         self._turn = self._asked = None
         self._settle()
+
+    def begun_anew(self) -> None:
+        """Begin anew on another connection to which all of it is `sent` again, so that nothing stays."""
+        self._store.items.clear()
+        self._last_id = ""
+        self.relinked()
 
     def statistics(self) -> KeptSpeechStatistics:
         """Give a snapshot."""

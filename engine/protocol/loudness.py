@@ -29,6 +29,10 @@ class Loudness:
         self._shape = shape
         self._loud_since = math.inf
 
+    def forget(self) -> None:
+        """Listen anew: what was loud before is no noise, as somebody has spoken since."""
+        self._loud_since = math.inf
+
     def may_be_speech(self, pieces: Sequence[bytes], now: float) -> bool:
         """Tell whether the last of the audio is loud, and has not been so for long.
 

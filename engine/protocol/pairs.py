@@ -8,8 +8,10 @@ import attrs
 from engine.config.asked import METADATA_ID_KEY
 from engine.protocol import server_errors
 from engine.wire import client, server
+from engine.wire.record import Record
 from engine.wire.response import ErrorDetails, Response
-from engine.wire.session import AudioInput, AudioOutput, Session
+from engine.wire.session import Session
+from engine.wire.translation import TranslationSession
 
 
 def signature(response: Response) -> str | None:
@@ -121,14 +123,14 @@ def guess(details: ErrorDetails) -> type | None:
     return client.SessionUpdate if bare else None
 
 
-def changed_fields(session: Session) -> frozenset[str]:
+def changed_fields(session: Session | TranslationSession) -> frozenset[str]:
     """Name what an update changes, a setting by its path."""
     audio = session.audio
     sides = (("input.", audio.input), ("output.", audio.output)) if audio is not None else ()
     return frozenset(_said("", session) | set().union(*(_said(path, side) for path, side in sides)))
 
 
-def _said(path: str, record: Session | AudioInput | AudioOutput | None) -> set[str]:
+def _said(path: str, record: Record | None) -> set[str]:
     if record is None:
         return set()
     named = {field.name for field in attrs.fields(type(record))} - {"extra", "type", "audio"}

@@ -65,6 +65,10 @@ class Quiet:
         self._stall.forget()
         self._idle.release_all(now)
 
+    def link_up(self, now: float) -> None:
+        """There is a connection again: while there was none, nobody could say anything."""
+        self._idle.said(now)
+
     def stalled(self, now: float) -> list[Effect]:
         """Stop responses that have fallen silent, and let the talk go on."""
         told: list[Effect] = []

@@ -95,31 +95,45 @@ class Replay:
         gone = [item_id for item_id in reversed(self._told) if item_id not in stay]
         return [*self._delete(gone), *self._create(target, stay)]
 
-    def again(self, held: HistoryItem, previous_item_id: str | None, *, speech: Speech) -> list[ClientEvent]:
+    def again(self, held: HistoryItem, *, speech: Speech) -> list[ClientEvent]:
         """Give what to send when other words of one item count than the connection was told, as when it was cut off.
 
         Args:
             held: The item as it is now.
-            previous_item_id: The item before it; None when it is the first.
             speech: As in `first`.
+
+        Returns:
+            Nothing where the connection was not told of it: see `is_replayed`. It comes to stand where it stood; when
+            nothing of it can be told any more, it is only removed.
         """
-        told_id = wire_id(held.id)
-        if not self.is_replayed(told_id):
+        if not self.is_replayed(wire_id(held.id)):
             return []
         retold = self._retell(held, speech)
-        events: list[ClientEvent] = list(self._delete([told_id]))
-        told = dict(self._told)
-        del told[told_id]
-        if isinstance(retold, Retold):
-            before = wire_id(previous_item_id) if previous_item_id is not None else PLACED_FIRST
-            for item in retold.items:
-                event = ConversationItemCreate(item=item, previous_item_id=before, event_id=self._next_event_id())
-                self._echoes.expect(event)
-                events.append(event)
-                told[item.id or ""] = item
-                before = item.id or ""
-        self._told = told
+        before = self._before(wire_id(held.id))
+        events: list[ClientEvent] = [*self.forget(held.id)]
+        for item in retold.items if isinstance(retold, Retold) else ():
+            event = self._creating(item, before)
+            self._told = _put_after(self._told, before, item)
+            before = item.id or ""
+            events.append(event)
         return events
+
+    def forget(self, item_id: str) -> list[ConversationItemDelete]:
+        """Give what to send when nothing of an item counts any more; nothing where the connection has it not."""
+        told_id = wire_id(item_id)
+        if not self.is_replayed(told_id):
+            return []
+        self._told = {each: item for each, item in self._told.items() if each != told_id}
+        return list(self._delete([told_id]))
+
+    def _before(self, told_id: str) -> str:
+        """Name what an item stands behind, of all that the connection was told."""
+        before = PLACED_FIRST
+        for item_id in self._told:
+            if item_id == told_id:
+                break
+            before = item_id if self.is_replayed(item_id) else before
+        return before
 
     def hear(self, event: wire.ServerEvent) -> bool:
         """Take an event of the new connection; tell whether it only answers what was told here.
@@ -127,7 +141,10 @@ class Replay:
         Such an event is no news: the mirror has what it says, and has it better. It is to be asked of every event from
         the connection's first one on, and of each once.
         """
-        return self._echoes.hear(event)
+        is_echo = self._echoes.hear(event)
+        if isinstance(event, wire.ConversationItemDeleted) and not is_echo:
+            self._told = {item_id: item for item_id, item in self._told.items() if item_id != event.item_id}
+        return is_echo
 
     def refused(self, item_id: str) -> None:
         """Note that the service has not added an item that it was told; it is not told again."""
@@ -197,12 +214,21 @@ class Replay:
         previous = PLACED_FIRST
         for place, (item_id, item) in enumerate(target.items()):
             if item_id not in stay:
-                after = previous if place < last else None
-                event = ConversationItemCreate(item=item, previous_item_id=after, event_id=self._next_event_id())
-                self._echoes.expect(event)
-                yield event
+                yield self._creating(item, previous if place < last else None)
             previous = item_id
         self._told = target
+
+    def _creating(self, item: Item, after: str | None) -> ConversationItemCreate:
+        event = ConversationItemCreate(item=item, previous_item_id=after, event_id=self._next_event_id())
+        self._echoes.expect(event)
+        return event
+
+
+def _put_after(told: _Told, before: str, item: Item) -> _Told:
+    ids = list(told)
+    place = ids.index(before) + 1 if before in told else 0
+    new = {item.id or "": item}
+    return {**{each: told[each] for each in ids[:place]}, **new, **{each: told[each] for each in ids[place:]}}
 
 
 def _staying(told: _Told, target: _Told) -> frozenset[str]:

@@ -5,7 +5,7 @@ do not (`session.updated`), and an error often leaves out the client event that 
 own id first, then by what it is about, then by order among those of its kind, for one connection is served in order.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import attrs
@@ -52,6 +52,13 @@ class _Pending:
     fields: frozenset[str]
     sent_at: float | None = None
     abandoned: bool = False
+
+    @property
+    def outlives_its_link(self) -> bool:
+        """A change of the settings, or an item; anything else as long as somebody waits for it."""
+        if self.abandoned and not isinstance(self.event, client.SessionUpdate | client.ConversationItemCreate):
+            return False
+        return self.ticket is not None or isinstance(self.event, client.SessionUpdate)
 
     def over(self, now: float) -> bool:
         return self.sent_at is not None and now >= self.sent_at + self.limit_s
@@ -259,16 +266,39 @@ class Requests:
         """
         self._is_down = True
         moot = [each for each in self._pending if type(each.event) in _MOOT and each.sent_at is not None]
-        kept = [each for each in self._pending if each not in moot and (each.ticket is not None or _is_update(each))]
+        kept = [each for each in self._pending if each not in moot and each.outlives_its_link]
         for each in kept:
             each.sent_at = None
         self._pending = kept
-        answers = [Answered(each.ticket, _MOOT[type(each.event)](each.event)) for each in moot if each.ticket]
-        return [each.event for each in moot], answers
+        return [each.event for each in moot], _moot_answers(moot)
 
-    def link_up(self, now: float) -> None:
-        """There is a connection again. It is told all items on their way by whoever follows those."""
+    def moot(self, is_known: Callable[[str | None], bool]) -> tuple[list[ClientEvent], list[Answered]]:
+        """Take out what was asked for while there was no connection, and is of no use on the next one.
+
+        Args:
+            is_known: Tells of an item whether it is one of the conversation: what is asked of others, the service
+                refuses. Asked of None for what is about a response.
+
+        Returns:
+            As `link_down`.
+        """
+        waiting = [each for each in self._pending if type(each.event) in _MOOT and each.sent_at is None]
+        moot = [each for each in waiting if is_known(getattr(each.event, "item_id", None))]
+        self._pending = [each for each in self._pending if each not in moot]
+        return [each.event for each in moot], _moot_answers(moot)
+
+    def link_up(self, now: float, updates: Sequence[client.SessionUpdate] = ()) -> None:
+        """There is a connection again. It is told all items on their way by whoever follows those.
+
+        Args:
+            now: When.
+            updates: Changes of the settings that it is told before all that is `due`.
+        """
         self._is_down = False
+        told = [self._make(event, None) for event in updates]
+        for each in told:
+            each.sent_at = now
+        self._pending = [*told, *self._pending]
         for each in self._pending:
             if isinstance(each.event, client.ConversationItemCreate):
                 each.sent_at = now
@@ -310,8 +340,8 @@ _NOTED: Final = frozenset(
 """Requests whose answer, or whose error without a name, could be taken for another's."""
 
 
-def _is_update(pending: _Pending) -> bool:
-    return isinstance(pending.event, client.SessionUpdate)
+def _moot_answers(moot: Sequence[_Pending]) -> list[Answered]:
+    return [Answered(each.ticket, _MOOT[type(each.event)](each.event)) for each in moot if each.ticket is not None]
 
 
 def _passes_the_gate(event: ClientEvent) -> bool:

@@ -31,7 +31,7 @@ class SpeechListener:
         self._kept = kept
         self._speech = Speech.SILENT
         self.turn_item: str | None = None
-        """The user's last turn, until it is answered."""
+        """The user's last turn, until it is answered, or the next one begins."""
         self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
             wire.InputAudioBufferSpeechStarted: self._started,
             wire.InputAudioBufferSpeechStopped: self._stopped,
@@ -46,6 +46,7 @@ class SpeechListener:
 
     def _started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> Sequence[Effect]:
         self._move(SpeechSignal.STARTED)
+        self.turn_item = None
         self._kept.began(event.audio_start_ms, event.item_id)
         self._turns.gate.turn_began()
         self._turns.cuts = self._effective.interrupts

@@ -64,24 +64,24 @@ class SpeechMarks:
         """Forget them all."""
         self._marks.clear()
 
-    def owed(self, frames: deque[Frame]) -> list[tuple[str, float]]:
-        """Give audio and commits in order, without what was cleared, nor a commit of nothing.
-
-        Returns:
-            Each message with the length of its audio in ms: 0.0 for a commit.
-        """
-        rest, messages = deque(frames), list[tuple[str, float]]()
+    def owed(self, frames: deque[Frame]) -> list[Frame]:
+        """Give audio, and commits without a length, in order: not what was cleared, nor a commit of nothing."""
+        rest, messages = deque(frames), list[Frame]()
         for mark in self._marks:
             turn = _up_to(mark.at_ms, rest)
             if turn and mark.commit is not None:
-                messages += [*turn, (mark.commit, 0.0)]
+                messages += [*turn, commit(mark.commit, turn[-1])]
         return messages + _up_to(math.inf, rest)
 
 
-def _up_to(end_ms: float, frames: deque[Frame]) -> list[tuple[str, float]]:
+def commit(text: str, last: Frame) -> Frame:
+    """Make a message that commits what ends with a message of audio."""
+    return (text, last[2], last[2], last[3])
+
+
+def _up_to(end_ms: float, frames: deque[Frame]) -> list[Frame]:
     """Take the messages that end before a position, or at it."""
-    taken = list[tuple[str, float]]()
+    taken = list[Frame]()
     while frames and frames[0][2] <= end_ms:
-        text, start_ms, frame_end_ms, _ = frames.popleft()
-        taken.append((text, frame_end_ms - start_ms))
+        taken.append(frames.popleft())
     return taken

@@ -3,6 +3,7 @@
 import base64
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import attrs
@@ -16,6 +17,11 @@ LEAST_MS: Final = 1.0
 Frame = tuple[str, float, float, float]
 """A message of audio: its text, where it begins and ends in ms, and when it was sent. A plain tuple, for one is made of
 each message."""
+
+
+def sized(frames: Iterable[Frame]) -> list[tuple[str, float]]:
+    """Give each message with the length of its audio in ms: 0.0 for a commit."""
+    return [(text, end_ms - start_ms) for text, start_ms, end_ms, _ in frames]
 
 
 @attrs.frozen

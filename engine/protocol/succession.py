@@ -24,6 +24,7 @@ from engine.protocol.loudness import LISTEN_S, Loudness
 from engine.protocol.mcp_listener import McpListener
 from engine.protocol.quiet import Quiet
 from engine.protocol.replay import Replay
+from engine.protocol.retelling import wire_id
 from engine.protocol.speech_listener import SpeechListener
 from engine.protocol.states import Gate
 from engine.protocol.turns import Turns
@@ -35,6 +36,7 @@ from engine.wire.client import (
     SessionUpdate,
 )
 from engine.wire.server import ServerEvent, SessionUpdated
+from engine.wire.translation import TranslationClientEvent
 
 WORDS_WAIT_S: Final = 10.0
 """How long a boundary waits for the transcript of a turn: some 0.5 to 2 s in recordings."""
@@ -53,7 +55,7 @@ class Takeover:
         asked_again: An answer was cut off or had not begun, and is asked for again.
     """
 
-    events: Sequence[ClientEvent]
+    events: Sequence[ClientEvent | TranslationClientEvent]
     speech: Sequence[tuple[str, float]]
     effects: Sequence[Effect]
     replayed_items: int
@@ -106,6 +108,8 @@ class Succession:
         self._words_due = math.inf
         self._replay: Replay | None = None
         self._owed = False
+        self._is_down = False
+        self._left_behind: frozenset[str] = frozenset()
 
     # --- while the old one talks ------------------------------------------------------------------------------
 
@@ -116,6 +120,8 @@ class Succession:
         turn_over = not self._speech.user_speaks and not self._turns.gate.awaits_answer and not self._kept.is_open
         nothing_asked = not len(self._turns.requests) and not self._turns.underway and not self._mcp.is_busy
         over = quiet and turn_over and nothing_asked and not self._awaits_words(now) and not self._playing(now)
+        if not over:
+            self._loudness.forget()
         return over and not self._loudness.may_be_speech(self._kept.since(now - LISTEN_S), now)
 
     def _awaits_words(self, now: float) -> bool:
@@ -147,15 +153,20 @@ class Succession:
 
     def link_down(self, now: float, error: EngineError) -> list[Effect]:
         """End all that was under way on a connection that is no more, and keep in mind what is owed."""
+        self._is_down = True
         gate = self._turns.gate
-        cut_off = gate.active_id
+        cut_off, asked = gate.active_id, gate.asked_id
+        given_up = self._turns.requests.is_abandoned(asked)
         interrupted = cut_off is not None and self._turns.is_silenced(cut_off)
         unanswered = gate.awaits_answer and self._speech.turn_item
         moot, answers = self._turns.requests.link_down()
-        told: list[Effect] = [*answers, *self._turns.asking.link_down(error), *self._mcp.link_down(now)]
+        asides = [_cut_short(response_id, now) for response_id in self._turns.link_down()]
+        told: list[Effect] = [*answers, *asides, *self._turns.asking.link_down(error), *self._mcp.link_down(now)]
         self._utterances.link_down()
         self._quiet.link_down(now)
         gate.link_down(interrupted=interrupted)
+        if given_up and asked is not None:
+            gate.withdraw(asked)
         if unanswered and self._is_known(unanswered):
             gate.want()
         self._owed = gate.statistics().owed
@@ -183,9 +194,7 @@ class Succession:
         """The answer will not go on: what waits of it is stale; what was heard of it stays in the talk."""
         self._settle_cuts(self._turns.playback.cut_response(response_id, now))
         self._turns.forget(response_id)
-        done = BidiResponseCompleteEvent(
-            response_id, "interrupted", details={"status": "cancelled", "reason": "connection_lost"}, received_at=now
-        )
+        done = _cut_short(response_id, now)
         if heard:  # Its interruption was told when the user cut in.
             return [done]
         told = BidiInterruptionEvent("error", response_id=None, received_at=now)
@@ -224,23 +233,29 @@ class Succession:
             now: When.
             broken: The one before was lost, so that what it had may not have been understood.
         """
-        self._replay = replay
+        self._replay, self._is_down = replay, False
         for item_id in handover.refused_items:
             replay.refused(item_id)
-        events = replay.rest(self._history, speech=self._kept.speech)
+        moot, answers = self._turns.requests.moot(self._is_moot)
+        self._settle(moot)
+        updates = self._changed_since(handover)
+        events = [*updates, *replay.rest(self._history, speech=self._kept.speech)]
+        self._left_behind = frozenset(held.id for held in self._history if self._place(held.id) is None)
         speech = self._kept.open_texts(all=broken)
         self._kept.relinked()
         if handover.session is not None:
             self._effective.told(SessionUpdated(session=handover.session))
-        self._turns.requests.link_up(now)
+        self._turns.requests.link_up(now, updates)
         self._turns.gate.link_up()
-        again = [Transmit(each, again=True) for each in self._turns.underway.again(self._is_there)]
+        self._quiet.link_up(now)
+        self._loudness.forget()
+        again = [Transmit(each, again=True) for each in self._turns.underway.again(self._place)]
         due = self._turns.asking.due(now)
         owed, self._owed = self._owed, False
         return Takeover(
             events=events,
             speech=speech,
-            effects=[*again, *due, *self._turns.settle(now), Rearm()],
+            effects=[*answers, *again, *due, *self._turns.settle(now), Rearm()],
             replayed_items=replay.replayed,
             left_out_items=replay.left_out,
             asked_again=owed,
@@ -250,21 +265,39 @@ class Succession:
         """Tell whether an event only answers what this connection was told of the talk: the mirror has it better."""
         return self._replay is not None and self._replay.hear(event)
 
-    def is_replayed(self, item_id: str) -> bool:
-        """Tell whether an item is one that this connection was told by us, in words."""
-        return self._replay is not None and self._replay.is_replayed(item_id)
+    def _changed_since(self, handover: Handover) -> list[SessionUpdate]:
+        """Make the changes of settings that the service took while the next connection was being prepared."""
+        begun = [event.session for event in handover.begin() if isinstance(event, SessionUpdate)]
+        since = [each for each in self._effective.updates if not any(each is known for known in begun)]
+        return [SessionUpdate(session=each, event_id=self._composer.next_event_id()) for each in since]
 
-    def _tell_again(self, cut: Cut) -> list[Transmit]:
-        """The user cut in on an answer of which this connection was only told the words: tell those that were heard."""
-        if not self.is_replayed(cut.item_id):
-            return []
-        previous = self._history.before(cut.item_id)
+    def _is_moot(self, item_id: str | None) -> bool:
+        """Tell whether a wish of the time without a connection is granted by telling the next one what holds now."""
+        return item_id is None or self._history.get(item_id) is not None
+
+    def _place(self, item_id: str) -> str | None:
+        """Give the id under which this connection was told an item; None when it was not."""
+        told_id = wire_id(item_id)
+        return told_id if self._replay is not None and self._replay.is_replayed(told_id) else None
+
+    def _tell_again(self, cut: Cut) -> list[Transmit] | None:
+        """The user cut in on an answer of an older connection, of which this one has at most the words.
+
+        What was heard is told in their place; while there is no connection, the next one is told no more than that.
+        """
+        replay = self._replay
+        replayed = self._place(cut.item_id) is not None
+        if not (self._is_down or replayed or cut.item_id in self._left_behind):
+            return None
         self._settle_cuts([cut])
+        if self._is_down or replay is None or not replayed:
+            return []
         held = self._history.get(cut.item_id)
         if held is None:
-            return [self._composer.delete(cut.item_id)]
-        again = self._replay.again(held, previous, speech=self._kept.speech) if self._replay is not None else []
-        return [Transmit(event) for event in again]
+            return [Transmit(event) for event in replay.forget(cut.item_id)]
+        return [Transmit(event) for event in replay.again(held, speech=self._kept.speech)]
 
-    def _is_there(self, item_id: str) -> bool:
-        return self.is_replayed(item_id) or self._history.get(item_id) is not None
+
+def _cut_short(response_id: str, now: float) -> BidiResponseCompleteEvent:
+    details = {"status": "cancelled", "reason": "connection_lost"}
+    return BidiResponseCompleteEvent(response_id, "interrupted", details=details, received_at=now)

@@ -61,6 +61,7 @@ class Turns:
         self._silenced: dict[str, None] = {}
         self._aside: dict[str, None] = {}
         self._ended: dict[str, None] = {}
+        self._open_asides: dict[str, None] = {}
         limits = config.engine
         self.underway = Underway()
         """Items on their way."""
@@ -147,6 +148,14 @@ class Turns:
         """Tell whether the user has cut in on a response."""
         return response_id in self._silenced
 
+    def link_down(self) -> list[str]:
+        """The connection is gone. Gives the responses outside the conversation whose end must still be told to all."""
+        told = [response_id for response_id in self._open_asides if response_id not in self._apart]
+        for response_id in self._open_asides:
+            self.forget(response_id)
+        self._open_asides.clear()
+        return told
+
     def forget(self, response_id: str) -> None:
         """A response will not end: it counts as ended, and what it was about to call is forgotten."""
         self._calls.response_done(response_id, (), completed=False)
@@ -173,6 +182,7 @@ class Turns:
         answers = self.asking.began(event.response, now)
         start = BidiResponseStartEvent(response_id, event_id=event.event_id, received_at=now)
         if aside:
+            _remember(self._open_asides, response_id)
             return (*answers, start)
         return (*answers, start, *self._begin(response_id, now, asked=bool(answers)))
 
@@ -215,6 +225,7 @@ class Turns:
         return [*told, *late, *self.asking.ended(event, now), *self.settle(now)]
 
     def _finish(self, response_id: str, *, aside: bool) -> None:
+        self._open_asides.pop(response_id, None)
         if not aside:
             self.gate.done(response_id)
             self.gate.turn_passed(response_id)

@@ -28,33 +28,41 @@ class Underway:
         if isinstance(event, ConversationItemCreate):
             self._items.append(event)
 
-    def seen(self) -> None:
-        """Note that the service has added one."""
-        if self._items:
-            self._items.popleft()
+    def seen(self, item_id: str | None, *, is_ours: bool) -> None:
+        """Note that the service has added an item; what was sent before it, and is not seen yet, will not be.
+
+        Args:
+            item_id: Its id.
+            is_ours: It looks like one that was sent: then the oldest one that was sent without an id is meant, where
+                none was sent with this one.
+        """
+        ids = [event.item.id for event in self._items]
+        name = item_id if item_id is not None and item_id in ids else None
+        if name in ids and (name is not None or is_ours):
+            for _ in range(ids.index(name) + 1):
+                self._items.popleft()
 
     def refused(self, event_id: str | None) -> None:
         """Note that the service will not add one: the oldest, where the error names none."""
         if event_id is None:
-            self.seen()
+            if self._items:
+                self._items.popleft()
             return
         for event in self._items:
             if event.event_id == event_id:
                 self._items.remove(event)
                 return
 
-    def again(self, is_there: Callable[[str], bool]) -> list[ConversationItemCreate]:
+    def again(self, place: Callable[[str], str | None]) -> list[ConversationItemCreate]:
         """Give them all, for a new connection; they stay on their way.
 
         Args:
-            is_there: Tells of an item whether the new connection has it. What was to follow one that it has not goes
-                to the end.
+            place: Gives the id under which the new connection has an item, None where it has it not. What was to follow
+                such a one goes to the end.
         """
-        return [_placed(event, is_there) for event in self._items]
-
-
-def _placed(event: ConversationItemCreate, is_there: Callable[[str], bool]) -> ConversationItemCreate:
-    before = event.previous_item_id
-    if before is None or before == PLACED_FIRST or is_there(before):
-        return event
-    return attrs.evolve(event, previous_item_id=None)
+        told: list[ConversationItemCreate] = []
+        for event in self._items:
+            before = event.previous_item_id
+            known = before is None or before == PLACED_FIRST or any(before == each.item.id for each in told)
+            told.append(event if known else attrs.evolve(event, previous_item_id=place(before or "")))
+        return told

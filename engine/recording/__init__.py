@@ -1,7 +1,7 @@
 """Recordings of a session: every message both ways, one JSON object a line, for looking at and for playing again."""
 
 from engine.recording.files import read_recording
-from engine.recording.format import Direction, End, Entry, Header, Recording
+from engine.recording.format import Direction, End, Entry, Header, LinkRecord, Loss, Recording
 from engine.recording.recorder import Recorder, RecorderStatistics
 from engine.recording.reduction import AudioKept
 
@@ -11,6 +11,8 @@ __all__ = [
     "End",
     "Entry",
     "Header",
+    "LinkRecord",
+    "Loss",
     "Recorder",
     "RecorderStatistics",
     "Recording",

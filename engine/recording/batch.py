@@ -6,7 +6,7 @@ from typing import Final
 import attrs
 
 from engine.recording.files import RecordingFile
-from engine.recording.format import Direction, End, end_line, link_line, message_line
+from engine.recording.format import Direction, End, Link, end_line, link_line, message_line
 from engine.recording.reduction import Reduction
 
 _END_BYTES: Final = 128
@@ -21,29 +21,18 @@ class Message:
         direction: Who sent it.
         message: As it stood on the wire, but for audio that was thinned.
         at: Time of Trio's clock.
+        link: Number of its connection.
         thinned: Its audio was left out.
     """
 
     direction: Direction
     message: str | bytes = attrs.field(repr=False)
     at: float
+    link: int = 1
     thinned: bool = False
 
 
-@attrs.frozen
-class LinkMade:
-    """A connection was made anew.
-
-    Attributes:
-        number: From 1.
-        at_s: Seconds since the recording's start.
-    """
-
-    number: int
-    at_s: float
-
-
-Waiting = Message | LinkMade | End
+Waiting = Message | Link | End
 
 
 @attrs.define
@@ -101,5 +90,6 @@ class Batch:
     def _text(self, line: Waiting) -> bytes:
         at_s = self._at_s(line)
         if isinstance(line, Message):
-            return message_line(line.direction, line.message, at_s, self.reduction, thinned=line.thinned)
-        return link_line(line.number, at_s) if isinstance(line, LinkMade) else end_line(line)
+            about = self.reduction, line.link
+            return message_line(line.direction, line.message, at_s, *about, thinned=line.thinned)
+        return link_line(line, self.reduction) if isinstance(line, Link) else end_line(line)

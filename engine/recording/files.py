@@ -13,7 +13,7 @@ import attrs
 
 from engine.errors import ConfigError, LimitExceeded
 from engine.limits import MESSAGE_HARD_MAX_BYTES
-from engine.recording.format import BrokenLine, End, Entry, Header, Line, Link, Recording, read_line
+from engine.recording.format import BrokenLine, End, Entry, Header, Line, Link, LinkRecord, Recording, read_line
 
 LINE_MAX_BYTES: Final = MESSAGE_HARD_MAX_BYTES + 2**20
 """Longest line that is read: the largest message that a connection takes, and what stands beside it."""
@@ -210,6 +210,7 @@ def _read(path: Path, lines: _Lines, max_bytes: int) -> Recording:
         entries=tuple(reading.entries),
         end=reading.end,
         torn=reading.torn or lines.cut_off,
+        links=tuple(reading.links[number] for number in sorted(reading.links)),
     )
 
 
@@ -221,18 +222,46 @@ class _Reading:
     entries: list[Entry] = attrs.field(factory=list)
     end: End | None = None
     torn: bool = False
-    link: int = 1
+    links: dict[int, LinkRecord] = attrs.field(factory=dict)
+    speaks: int = 1
+    """The connection of messages that do not name theirs."""
+    carrier: int | None = None
+    """The connection that carries the talk; None where that is not told, 0 while it is none."""
 
     def take(self, line: Line | None) -> None:
         match line:
             case Entry():
-                self.entries.append(line if self.link == 1 else attrs.evolve(line, link=self.link))
+                self._message(line)
             case Header():
                 self.header = line
-            case Link(number=number):
-                self.link = number
+            case Link():
+                self._link(line)
             case End():
                 self.end = line
+
+    def _message(self, entry: Entry) -> None:
+        link = entry.link if entry.link != 1 else self.speaks
+        aside = self.carrier is not None and link != self.carrier
+        if link not in self.links:
+            self.links[link] = LinkRecord(number=link)
+        self.entries.append(attrs.evolve(entry, link=link, aside=aside) if link != 1 or aside else entry)
+
+    def _link(self, mark: Link) -> None:
+        known = self.links.get(mark.number) or LinkRecord(number=mark.number)
+        match mark.did:
+            case None:
+                self.speaks = mark.number
+                known = attrs.evolve(known, took_over_s=mark.at_s)
+            case "opened":
+                known = attrs.evolve(known, opened_s=mark.at_s)
+            case "took_over":
+                self.carrier = mark.number
+                known = attrs.evolve(known, took_over_s=mark.at_s)
+            case "closed" | "failed":
+                if mark.loss is not None and mark.number == self.carrier:
+                    self.carrier = 0
+                known = attrs.evolve(known, closed_s=mark.at_s, loss=mark.loss, failed=mark.did == "failed")
+        self.links[mark.number] = known
 
 
 def _broken(path: Path, number: int, broken: BrokenLine) -> ConfigError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 import attrs
 import orjson
@@ -18,8 +18,15 @@ Direction = Literal["client", "server"]
 NESTED_MAX: Final = 100
 """How deep an event may be nested that is read as one; the service's are at most 20 deep. Python recurses over it."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the format; a reader takes lines with keys that it does not know, and refuses a later version."""
+
+_READ: Final = (1, VERSION)
+"""Versions that are read. In the first, connections talked one after another, each from a mark of its number on."""
+
+Did = Literal["opened", "took_over", "closed", "failed"]
+"""What became of a connection: it could be written and read, it carried the talk from here on, it was closed or lost,
+it could not be had."""
 
 
 _TOO_DEEP: Final = f"{NOT_SHOWN}: nested too deep"
@@ -60,6 +67,7 @@ class Entry:
         data: It, where it is a binary message.
         link: Number of the connection that it went over, from 1.
         thinned: Its audio was left out because the disk was too slow.
+        aside: That connection did not carry the talk: it was being prepared, or another one had taken over.
     """
 
     direction: Direction
@@ -69,6 +77,7 @@ class Entry:
     data: bytes | None = attrs.field(default=None, repr=False)
     link: int = 1
     thinned: bool = False
+    aside: bool = False
 
     @property
     def type(self) -> str:
@@ -78,16 +87,56 @@ class Entry:
 
 
 @attrs.frozen(kw_only=True)
+class Loss:
+    """How a connection was lost, or could not be had.
+
+    Attributes:
+        code: Close code; None when it broke without one.
+        reason: The words beside it.
+        status: Of HTTP, where the handshake was refused.
+    """
+
+    code: int | None = None
+    reason: str | None = attrs.field(default=None, repr=False)
+    status: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Link:
-    """A mark: from here on, messages went over another connection.
+    """A mark: what became of a connection.
 
     Attributes:
         number: Of the connection, from 1.
         at_s: Seconds since the recording's start.
+        did: What; None in the first version, where all that follows went over it.
+        loss: How it was lost; None when it was not.
     """
 
     number: int
     at_s: float | None = None
+    did: Did | None = None
+    loss: Loss | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LinkRecord:
+    """One connection of a session. Times are in seconds since the recording's start.
+
+    Attributes:
+        number: From 1, in the order in which they were tried.
+        opened_s: When it could be written and read; None where that was before the recording, or never.
+        took_over_s: When it began to carry the talk; None where it never did, or where there are no times.
+        closed_s: When it was closed or lost, or could not be had; None where that is not told.
+        failed: True when it could not be had.
+        loss: How it was lost, or refused; None when it was closed by the recorded client.
+    """
+
+    number: int
+    opened_s: float | None = None
+    took_over_s: float | None = None
+    closed_s: float | None = None
+    failed: bool = False
+    loss: Loss | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -120,6 +169,7 @@ class Recording:
         entries: The messages, in their order.
         end: None where it just stops, as after a crash.
         torn: True when the last line was not whole and was left out.
+        links: The session's connections, by their numbers.
     """
 
     name: str
@@ -127,6 +177,7 @@ class Recording:
     entries: Sequence[Entry] = attrs.field(default=(), repr=False)
     end: End | None = None
     torn: bool = False
+    links: Sequence[LinkRecord] = ()
 
     @cached_property
     def timed(self) -> bool:
@@ -153,10 +204,20 @@ def header_line(header: Header, reduction: Reduction) -> bytes:
 
 
 def message_line(
-    direction: Direction, message: str | bytes, at_s: float, reduction: Reduction, *, thinned: bool = False
+    direction: Direction,
+    message: str | bytes,
+    at_s: float,
+    reduction: Reduction,
+    link: int = 1,
+    *,
+    thinned: bool = False,
 ) -> bytes:
     """Write a message; what can't be read is written as the text that it is."""
-    head: dict[str, Any] = {"at": round(at_s, 6), "dir": direction, **({"thinned": True} if thinned else {})}
+    head: dict[str, Any] = {"at": round(at_s, 6), "dir": direction}
+    if link != 1:
+        head["link"] = link
+    if thinned:
+        head["thinned"] = True
     if isinstance(message, bytes):
         return _line(head | reduction.binary(message))
     text = reduction.masked(message)
@@ -179,9 +240,17 @@ def without_audio(text: str) -> str:
     return orjson.dumps(event).decode()
 
 
-def link_line(number: int, at_s: float) -> bytes:
-    """Write that a connection was made anew."""
-    return _line({"at": round(at_s, 6), "link": number})
+def link_line(link: Link, reduction: Reduction) -> bytes:
+    """Write what became of a connection."""
+    fields: dict[str, Any] = {"at": round(link.at_s or 0.0, 6), "link": link.number, "did": link.did}
+    if link.loss is not None:
+        told = {key: value for key, value in attrs.asdict(link.loss).items() if value is not None}
+        fields |= {"lost": True, **{key: _shown(value, reduction) for key, value in told.items()}}
+    return _line(fields)
+
+
+def _shown(value: Any, reduction: Reduction) -> Any:
+    return reduction.masked(value).encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def end_line(end: End) -> bytes:
@@ -224,7 +293,7 @@ def read_line(line: bytes) -> Line | None:
             fields = {**fields, "event": None, "text": _TOO_DEEP}
         return _entry(fields)
     if "link" in fields:
-        return Link(number=_typed(fields, "link", int, 1), at_s=_at(fields))
+        return _link(fields)
     return _end(fields) if "end" in fields else None
 
 
@@ -237,8 +306,8 @@ def _is_too_deep(value: Any) -> bool:
 
 
 def _header(fields: dict[str, Any]) -> Header:
-    if fields["recording"] != VERSION:
-        raise BrokenLine(f"format {fields['recording']!r}, and this version of the engine reads format {VERSION}")
+    if fields["recording"] not in _READ:
+        raise BrokenLine(f"format {fields['recording']!r}, and this version of the engine reads up to {VERSION}")
     audio = fields.get("audio")
     return Header(
         engine=_typed(fields, "engine", str),
@@ -261,8 +330,22 @@ def _entry(fields: dict[str, Any]) -> Entry:
         event=_typed(fields, "event", dict),
         text=_typed(fields, "text", str),
         data=_data(fields),
+        link=_typed(fields, "link", int, 1),
         thinned=fields.get("thinned") is True,
     )
+
+
+def _link(fields: dict[str, Any]) -> Link | None:
+    did = fields.get("did")
+    if did is not None and did not in get_args(Did):
+        return None
+    loss = Loss(
+        code=_typed(fields, "code", int),
+        reason=_typed(fields, "reason", str),
+        status=_typed(fields, "status", int),
+    )
+    number = _typed(fields, "link", int, 1)
+    return Link(number=number, at_s=_at(fields), did=did, loss=loss if fields.get("lost") is True else None)
 
 
 def _end(fields: dict[str, Any]) -> End:

@@ -13,12 +13,15 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.errors import ConfigError, EngineError, LocalMisuse, RecordingFailed
-from engine.recording.batch import Batch, LinkMade, Message, Waiting
+from engine.recording.batch import Batch, Message, Waiting
 from engine.recording.files import RecordingFile
 from engine.recording.format import (
+    Did,
     Direction,
     End,
     Header,
+    Link,
+    Loss,
     header_line,
     without_audio,
 )
@@ -130,31 +133,34 @@ class Recorder:
 
     # --- told by the session ---------------------------------------------------------------------------------------
 
-    def observe(self, direction: Direction, message: str | bytes, at: float) -> None:
+    def observe(self, direction: Direction, message: str | bytes, at: float, link: int = 1) -> None:
         """Take note of a message; never waits.
 
         Args:
             direction: Who sent it.
             message: As it stands on the wire; bytes for a binary frame.
             at: Time of Trio's clock.
+            link: Number of its connection.
         """
         if self._over:
             self._lost += 1
             return
-        self._note(Message(direction, message, at))
+        self._note(Message(direction, message, at, link))
         self._waiting_bytes += len(message)
         if self._waiting_bytes > self._buffer_max_bytes:
             self._make_room(at)
 
-    def linked(self, number: int, at: float) -> None:
-        """Take note of a connection that was made anew: the n-th of the session.
+    def linked(self, number: int, did: Did, at: float, *, loss: Loss | None = None) -> None:
+        """Take note of what became of a connection.
 
         Args:
-            number: From 1; the first needs no note.
+            number: Of the connection, from 1.
+            did: What.
             at: Time of Trio's clock.
+            loss: How it was lost, or refused; None when it was not.
         """
         if not self._over:
-            self._note(LinkMade(number, at - self._began))
+            self._note(Link(number=number, did=did, at_s=at - self._began, loss=loss))
 
     def ended(self, reason: str, at: float, *, lost: bool = False, code: int | None = None) -> None:
         """Take note of the session's end; what comes later is not written.

@@ -1,6 +1,7 @@
 """A link: one connection with the actors that live on it, in a nursery of its own."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import trio
 
@@ -14,8 +15,8 @@ from engine.lane import Queued
 from engine.outgoing import Outgoing
 from engine.protocol.effects import Effect
 from engine.session.plan import Plan
-from engine.session.prelude import DEAF, Prelude
-from engine.traffic import Traffic
+from engine.session.prelude import Postlude, Prelude
+from engine.traffic import LinkChange, Traffic
 from engine.transport.base import Transport, TransportStatistics
 
 OnLost = Callable[["Link", EngineError], None]
@@ -26,6 +27,7 @@ class Link:
 
     Args:
         plan: How to make it.
+        number: Of the connection in its session, from 1.
         inbox: Takes what the application is told.
         out: Holds what the service is to be told.
         traffic: Sees what goes by.
@@ -38,6 +40,7 @@ class Link:
     def __init__(
         self,
         plan: Plan,
+        number: int,
         *,
         inbox: Inbox,
         out: Outgoing,
@@ -48,6 +51,8 @@ class Link:
         on_lost: OnLost,
     ) -> None:
         self._plan = plan
+        self.number = number
+        """In its session, from 1."""
         self._inbox = inbox
         self._out = out
         self._traffic = traffic
@@ -58,12 +63,15 @@ class Link:
         """Told when the connection is lost, once."""
         self._nursery: trio.Nursery | None = None
         self._done = trio.Event()
+        self._closing: trio.CancelScope | None = None
+        self._closed = trio.Event()
         self._transport: Transport | None = None
         self._receiver: Receiver | None = None
         self._sender: Sender | None = None
         self._watchdog: Watchdog | None = None
         self._watching = trio.CancelScope()
         self._is_over = False
+        self._is_ended = False
         self.url = ""
         """Where it leads."""
         self.began_at = 0.0
@@ -96,9 +104,7 @@ class Link:
         """
         nursery = self._running()
         self.began_at = trio.current_time()
-        endpoint = await self._plan.endpoint()
-        self.url = endpoint.url
-        transport = self._transport = await self._plan.connector(nursery, endpoint)
+        transport = await self._connected(nursery)
         self._receiver = Receiver(
             transport,
             listener,
@@ -111,6 +117,17 @@ class Link:
         )
         nursery.start_soon(self._receiver.run, name="engine receiver")
         nursery.start_soon(self._stay_alive, transport, name="engine liveness")
+
+    async def _connected(self, nursery: trio.Nursery) -> Transport:
+        try:
+            endpoint = await self._plan.endpoint()
+            self.url = endpoint.url
+            self._transport = await self._plan.connector(nursery, endpoint)
+        except EngineError as error:
+            self._ended(error)
+            raise
+        self._changed("opened")
+        return self._transport
 
     async def hand_over(self, prelude: Prelude) -> None:
         """Tell a new connection what it begins with, and wait until it is ready to take over.
@@ -158,7 +175,7 @@ class Link:
         self._is_over = True
         if self._sender is not None:
             self._sender.cut_off()
-        self.hear(DEAF)
+        self.hear(Postlude(self._traffic, self.number))
         self._watching.cancel()
 
     def rearm(self) -> None:
@@ -181,13 +198,23 @@ class Link:
 
     async def close(self, limit_s: float) -> None:
         """Say goodbye, drop the connection, end the actors: bounded, whatever is cancelled."""
+        if self._closing is not None:  # By another task, which may have more time than there is now.
+            self._closing.deadline = min(self._closing.deadline, trio.current_time() + limit_s)
+            with trio.CancelScope(shield=True):
+                await self._closed.wait()
+            return
         self.is_closing = True
-        with trio.CancelScope(shield=True):
-            if self._transport is not None:
-                await self._transport.close(limit_s)
-            if self._nursery is not None:
-                self._nursery.cancel_scope.cancel()
-                await self._done.wait()
+        self._ended()
+        try:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + limit_s) as self._closing:
+                if self._transport is not None:
+                    await self._transport.close(limit_s)
+            with trio.CancelScope(shield=True):
+                if self._nursery is not None:
+                    self._nursery.cancel_scope.cancel()
+                    await self._done.wait()
+        finally:
+            self._closed.set()
 
     # --- the actors -------------------------------------------------------------------------------------------
 
@@ -195,7 +222,7 @@ class Link:
         try:
             for text in prelude.texts:
                 await self._made().send(text)
-                self._traffic.sent(text)
+                self._traffic.sent(text, self.number)
         except ConnectionLost as lost:
             await self._cannot_send(lost)
 
@@ -232,9 +259,19 @@ class Link:
 
     def _lost(self, error: EngineError) -> None:
         self.is_down = True
+        self._ended(error)
         if not self._is_over:
             self._is_over = True
             self.on_lost(self, error)
+
+    def _ended(self, error: EngineError | None = None) -> None:
+        """Whoever looks is told once, whichever side ended it."""
+        if not self._is_ended:
+            self._is_ended = True
+            self._changed("failed" if self._transport is None else "closed", error)
+
+    def _changed(self, did: Literal["opened", "closed", "failed"], error: EngineError | None = None) -> None:
+        self._traffic.linked(LinkChange(self.number, did, trio.current_time(), error))
 
     def _running(self) -> trio.Nursery:
         if self._nursery is None:

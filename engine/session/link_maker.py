@@ -72,6 +72,7 @@ class LinkMaker:
         self._on_lost = on_lost
         self._nursery: trio.Nursery | None = None
         self._open: list[Link] = []
+        self._made = 0
         self.failed = 0
         """How many were tried and could not be had."""
 
@@ -81,13 +82,15 @@ class LinkMaker:
 
     async def make(self) -> Link:
         """Make one that is not connected yet."""
+        self._made += 1
         link = Link(
             self._plan,
+            self._made,
             inbox=self._inbox,
             out=self._out,
             traffic=self._traffic,
             apply=self._apply,
-            on_sent=self._sent,
+            on_sent=self._teller(self._made),
             on_arrived=self._core.speech_arrived,
             on_lost=self._on_lost,
         )
@@ -114,7 +117,7 @@ class LinkMaker:
         try:
             with deadline("connect", limit_s):
                 handover, replay = succession.handover()
-                prelude = Prelude(handover, replay, self._traffic)
+                prelude = Prelude(handover, replay, self._traffic, link.number)
                 link.on_lost = lambda _, error: prelude.lost(error)
                 await link.connect(prelude)
                 await link.hand_over(prelude)
@@ -147,10 +150,15 @@ class LinkMaker:
         if link in self._open:
             self._open.remove(link)
 
-    def _sent(self, message: Queued) -> None:
-        self._traffic.sent(message.text)
-        if message.kind:
-            self._core.speech_sent(message.kind, message.text, message.weight, trio.current_time())
+    def _teller(self, number: int) -> Callable[[Queued], None]:
+        traffic, core = self._traffic, self._core
+
+        def sent(message: Queued) -> None:
+            traffic.sent(message.text, number)
+            if message.kind:
+                core.speech_sent(message.kind, message.text, message.weight, trio.current_time())
+
+        return sent
 
     def _running(self) -> trio.Nursery:
         if self._nursery is None:

@@ -19,7 +19,7 @@ from engine.session.link_maker import LinkMaker, Ready
 from engine.session.plan import Core, Plan
 from engine.session.statistics import LinksStatistics
 from engine.telemetry import SessionMeter
-from engine.traffic import Traffic
+from engine.traffic import LinkChange, Traffic
 from engine.wire.codec import encode
 
 logger = logging.getLogger(__name__)
@@ -157,8 +157,7 @@ class Mover:
             if number > 1:
                 self._meter.link_closed(now)
             self._meter.link_opened(now, link.url)
-        if number > 1:
-            self._traffic.linked(number, now)
+        self._traffic.linked(LinkChange(link.number, "took_over", now))
         self.current = link
         self._up.set()
         self._watchdog = Watchdog(

@@ -10,9 +10,31 @@ from engine.actors.receiver import Decode
 from engine.config import EngineSettings
 from engine.errors import ConnectionLost, EngineError
 from engine.protocol.effects import Effect
-from engine.protocol.succession import Succession
+from engine.protocol.handover import Handover
+from engine.protocol.replay import Replay
+from engine.protocol.succession import Takeover
 from engine.transport.base import Connector, Endpoint
 from engine.wire.codec import decode_client, decode_server
+
+
+class Successor(Protocol):
+    """Moves what a session is about from connection to connection; see `engine.protocol.succession`."""
+
+    def at_boundary(self, now: float) -> bool:
+        """Tell whether nothing is under way that would be torn."""
+        ...
+
+    def handover(self) -> tuple[Handover, Replay]:
+        """Make what the next connection begins with."""
+        ...
+
+    def link_down(self, now: float, error: EngineError) -> Sequence[Effect]:
+        """End what was under way on a connection that is no more."""
+        ...
+
+    def link_up(self, handover: Handover, replay: Replay, now: float, *, broken: bool) -> Takeover:
+        """Take over: give what the connection is to be told, and what is owed."""
+        ...
 
 
 class Core(Protocol):
@@ -24,8 +46,8 @@ class Core(Protocol):
         ...
 
     @property
-    def succession(self) -> Succession | None:
-        """Moves the talk from connection to connection; None where it ends with the first."""
+    def succession(self) -> Successor | None:
+        """Moves it from connection to connection; None where it ends with the first."""
         ...
 
     @property

@@ -22,12 +22,14 @@ class Prelude:
         handover: What it begins with.
         replay: What it is told of the talk.
         traffic: Sees what goes by.
+        link: Number of the connection.
     """
 
-    def __init__(self, handover: Handover, replay: Replay, traffic: Traffic) -> None:
+    def __init__(self, handover: Handover, replay: Replay, traffic: Traffic, link: int) -> None:
         self._handover = handover
         self._replay = replay
         self._traffic = traffic
+        self._link = link
         self.texts: Sequence[str] = [encode(event) for event in handover.begin()]
         """What it is told."""
         self.created = trio.Event()
@@ -39,7 +41,7 @@ class Prelude:
 
     def receive(self, event: Any, now: float, message: str) -> Sequence[Effect]:
         """Take a server event."""
-        self._traffic.overhear(event, now, message)
+        self._traffic.overhear(event, now, message, self._link)
         self._handover.receive(event, now)
         self._replay.hear(event)
         self._look()
@@ -47,7 +49,7 @@ class Prelude:
 
     def violated(self, error: EngineError, problem: str, now: float, message: str | bytes) -> Sequence[Effect]:
         """Take note of a message that can't be read."""
-        self._traffic.overhear_violation(now, message)
+        self._traffic.overhear_violation(now, message, self._link)
         self._handover.violated(error, problem, now)
         self._look()
         return _NOTHING
@@ -67,16 +69,24 @@ class Prelude:
             self.settled.set()
 
 
-class _Deaf:
-    """Hears a connection that carries the talk no more."""
+class Postlude:
+    """Hears a connection that carries the talk no more: what it says is seen, and changes nothing.
 
-    def receive(self, event: Any, now: float, message: str) -> Sequence[Effect]:  # noqa: ARG002 - the interface's
+    Args:
+        traffic: Sees what goes by.
+        link: Number of the connection.
+    """
+
+    def __init__(self, traffic: Traffic, link: int) -> None:
+        self._traffic = traffic
+        self._link = link
+
+    def receive(self, event: Any, now: float, message: str) -> Sequence[Effect]:
         """Take a server event."""
+        self._traffic.overhear(event, now, message, self._link)
         return _NOTHING
 
     def violated(self, error: EngineError, problem: str, now: float, message: str | bytes) -> Sequence[Effect]:  # noqa: ARG002 - the interface's
         """Take note of a message that can't be read."""
+        self._traffic.overhear_violation(now, message, self._link)
         return _NOTHING
-
-
-DEAF: Final = _Deaf()

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from engine.errors import ConnectionLost
-from engine.recording import Recorder
+from engine.errors import ConnectionLost, EngineError, HandshakeRejected
+from engine.recording import Loss, Recorder
 from engine.session.supervisor import Supervisor
+from engine.traffic import LinkChange
 
 
 @asynccontextmanager
@@ -19,12 +20,20 @@ async def recorded(supervisor: Supervisor, recorder: Recorder) -> AsyncIterator[
     """
     async with recorder.recording():
         began = trio.current_time()
-        supervisor.traffic.watch(recorder.observe)
-        supervisor.traffic.when_linked(recorder.linked)
+        traffic = supervisor.traffic
+
+        def note(change: LinkChange) -> None:
+            recorder.linked(change.number, change.did, change.at, loss=_loss(change.error))
+
+        if supervisor.state != "new":
+            recorder.linked(traffic.carrier, "took_over", began)
+        traffic.watch(recorder.observe)
+        traffic.watch_links(note)
         try:
             yield recorder
         finally:
-            supervisor.traffic.unwatch(recorder.observe)
+            traffic.unwatch(recorder.observe)
+            traffic.unwatch_links(note)
             if supervisor.ended:
                 # Not before: after its end a session still sends what waits.
                 _mark_end(supervisor, recorder, max(began, supervisor.closed_at or trio.current_time()))
@@ -33,6 +42,14 @@ async def recorded(supervisor: Supervisor, recorder: Recorder) -> AsyncIterator[
 
 
 def _mark_end(supervisor: Supervisor, recorder: Recorder, at: float) -> None:
-    lost = supervisor.lost
-    code = lost.code if isinstance(lost, ConnectionLost) else None
-    recorder.ended(supervisor.reason, at, lost=lost is not None, code=code)
+    loss = _loss(supervisor.lost)
+    recorder.ended(supervisor.reason, at, lost=loss is not None, code=None if loss is None else loss.code)
+
+
+def _loss(error: EngineError | None) -> Loss | None:
+    """Tell how a connection was lost; None where it was not."""
+    if error is None:
+        return None
+    if isinstance(error, ConnectionLost):
+        return Loss(code=error.code, reason=error.reason)
+    return Loss(status=error.status if isinstance(error, HandshakeRejected) else None)

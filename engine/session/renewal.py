@@ -7,11 +7,10 @@ from engine.config import Reconnect
 from engine.errors import EngineError
 from engine.events import BidiConnectionWarningEvent, BidiErrorEvent
 from engine.protocol.outage import Outages
-from engine.protocol.succession import Succession
 from engine.session.link import Link
 from engine.session.link_maker import LinkMaker, Ready
 from engine.session.mover import Mover
-from engine.session.plan import Plan
+from engine.session.plan import Plan, Successor
 
 _LOOK_S = 0.25
 """How often it is looked whether the talk has come to a boundary: speech that is played comes to its end by time."""
@@ -33,7 +32,7 @@ class Renewal:
         succession: Says where nothing would be torn.
     """
 
-    def __init__(self, plan: Plan, maker: LinkMaker, mover: Mover, succession: Succession) -> None:
+    def __init__(self, plan: Plan, maker: LinkMaker, mover: Mover, succession: Successor) -> None:
         self._plan = plan
         self._maker = maker
         self._mover = mover

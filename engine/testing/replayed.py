@@ -1,6 +1,7 @@
 """A recording as a service in memory: a call that went wrong becomes a test."""
 
 import math
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import attrs
 
 from engine.errors import ConfigError
 from engine.recording.files import read_recording
-from engine.recording.format import Entry, Recording
+from engine.recording.format import Entry, LinkRecord, Recording
 from engine.recording.reduction import restored
 from engine.simulator.replay.differences import Difference
 from engine.simulator.replay.plan import Ending, Pace, Plan, Recorded
@@ -89,16 +90,21 @@ def manner_of(pace: Pace, patience_s: float = math.inf) -> Manner:
 
 
 def plans_of(recording: Recording) -> list[Plan]:
-    """Give what is to be played, one plan for each connection of the recording."""
-    links = sorted({entry.link for entry in recording.entries})
-    messages = list(_messages(recording))
-    return [
-        Plan.of([message for number, message in messages if number == link], _ending(recording, link == links[-1]))
-        for link in links
-    ]
+    """Give what is to be played, one plan for each connection of the recording that could be had."""
+    messages: dict[int, list[Recorded]] = defaultdict(list)
+    for number, message in _messages(recording):
+        messages[number].append(message)
+    told = {link.number: link for link in recording.links if not link.failed}
+    numbers = sorted({*messages, *told})
+    links = [told.get(number) or LinkRecord(number=number) for number in numbers]
+    ends = [_ending(recording, link, is_last=link is links[-1]) for link in links]
+    return [Plan.of(messages[link.number], end, link.opened_s) for link, end in zip(links, ends, strict=True)]
 
 
-def _ending(recording: Recording, is_last: bool) -> Ending | None:
+def _ending(recording: Recording, link: LinkRecord, *, is_last: bool) -> Ending | None:
+    if link.closed_s is not None:
+        loss = link.loss
+        return None if loss is None else Ending(link.closed_s, sendable(loss.code), loss.reason or "")
     end = recording.end
     if not is_last or end is None or not end.lost:
         return None

@@ -14,10 +14,11 @@ from engine.cli import exits
 from engine.cli.inspect_call import seen_call
 from engine.cli.inspect_figures import Figures
 from engine.recording import Entry, Header, Recording, read_recording
-from engine.recording.format import End, end_line, header_line, link_line, message_line
+from engine.recording.format import End, Link, end_line, header_line, link_line, message_line
 from engine.recording.reduction import Reduction
 
 WHOLE = Reduction()
+TOOK_OVER = link_line(Link(number=2, did="took_over", at_s=1.0), WHOLE)
 
 
 def base64(pcm):
@@ -206,7 +207,7 @@ def test_without_times_the_order_is_told(command, tmp_path):
 def test_a_torn_end_a_lost_connection_and_thinned_audio_are_told(command, tmp_path):
     path = write(tmp_path / "call.jsonl", [(0.0, "server", session_created())])
     thin = message_line("server", '{"type":"response.output_audio.delta","delta":""}', 1.0, WHOLE, thinned=True)
-    path.write_bytes(path.read_bytes() + thin + link_line(2, 1.5) + b'{"at":2.0,"dir":"ser')
+    path.write_bytes(path.read_bytes() + thin + TOOK_OVER + b'{"at":2.0,"dir":"ser')
     shown = command("inspect", path)
     assert facts(shown)["end"] == "not marked, and its last line is torn"
     assert facts(shown)["thinned"].startswith("1 messages are without their audio")
@@ -236,7 +237,7 @@ def test_words_that_look_like_markup_are_shown_as_they_are(command, tmp_path):
 
 def test_a_new_connection_leaves_what_was_unfinished(tmp_path):
     path = write(tmp_path / "call.jsonl", [(0.0, "server", {"type": "response.created", "response": response()})])
-    path.write_bytes(path.read_bytes() + link_line(2, 1.0) + message_line("server", "{}", 1.0, WHOLE))
+    path.write_bytes(path.read_bytes() + TOOK_OVER + message_line("server", "{}", 1.0, WHOLE, 2))
 
     (turn,) = Figures.of(read_recording(path)).turns.turns
     assert turn.responses[0].status == "lost"

@@ -16,7 +16,8 @@ from engine.events import (
     TranscriptEvent,
 )
 from engine.protocol.effects import End, Opened, Transmit
-from engine.protocol.transcriber import OPEN_TURNS_MAX, Transcriber
+from engine.protocol.transcriber import Transcriber
+from engine.protocol.transcript_turns import OPEN_TURNS_MAX
 from engine.wire.client import InputAudioBufferAppend
 from engine.wire.codec import decode_server, encode
 

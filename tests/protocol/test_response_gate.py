@@ -144,7 +144,7 @@ def test_a_response_that_began_before_our_item_came_leaves_it_owed(gate, underwa
     underway.sent(ITEM)
     gate.want()
     gate.created("resp_1")
-    underway.seen()
+    underway.seen(None, is_ours=True)
     gate.done("resp_1")
 
     assert gate.ready()

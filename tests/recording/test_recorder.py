@@ -18,7 +18,7 @@ from rooms import KEY, config, simulated, tasks, until
 from engine.demo.wire_tap import tapped
 from engine.errors import ConfigError, RecordingFailed
 from engine.events import BidiResponseCompleteEvent, BidiTextInputEvent
-from engine.recording import End, Recorder, read_recording
+from engine.recording import End, LinkRecord, Loss, Recorder, read_recording
 from engine.recording import recorder as recorder_module
 from engine.recording.files import RecordingFile
 from engine.session import open_session
@@ -56,8 +56,10 @@ async def test_messages_both_ways_with_their_times(tmp_path, name, autojump_cloc
         note(recorder, event(1))
         await trio.sleep(1.5)
         note(recorder, event(2), direction="client")
-        recorder.linked(2, trio.current_time())
-        note(recorder, b"\0")
+        recorder.linked(2, "opened", trio.current_time())
+        recorder.linked(2, "took_over", trio.current_time())
+        recorder.observe("server", b"\0", trio.current_time(), 2)
+        recorder.linked(2, "closed", trio.current_time() + 1, loss=Loss(code=1011))
         recorder.ended("error", trio.current_time() + 1, lost=True, code=1011)
         note(recorder, event(3))
 
@@ -67,6 +69,10 @@ async def test_messages_both_ways_with_their_times(tmp_path, name, autojump_cloc
         ("client", 1.5, 1),
         ("server", 1.5, 2),
     ]
+    assert recording.links == (
+        LinkRecord(number=1),
+        LinkRecord(number=2, opened_s=1.5, took_over_s=1.5, closed_s=2.5, loss=Loss(code=1011)),
+    )
     assert recording.end == End(reason="error", at_s=2.5, lost=True, code=1011)
     assert (recording.header.model, recording.header.url) == ("gpt-realtime", "wss://x/v1")
     figures = recorder.statistics()
@@ -124,7 +130,7 @@ async def test_an_engine_that_is_not_installed_records_too(tmp_path, monkeypatch
 async def test_before_and_after_nothing_is_recorded_but_counted(tmp_path, autojump_clock):
     recorder = Recorder(tmp_path / "call.jsonl")
     note(recorder, event())
-    recorder.linked(2, 0.0)
+    recorder.linked(2, "opened", 0.0)
     recorder.ended("error", 0.0)
     async with recorder.recording():
         pass

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from engine.errors import ConfigError, LimitExceeded
 from engine.recording import files as recording_files
-from engine.recording import read_recording
+from engine.recording import LinkRecord, read_recording
 from engine.recording.files import RecordingFile
-from engine.recording.format import End, Header, end_line, header_line, link_line, message_line
+from engine.recording.format import End, Header, Link, Loss, end_line, header_line, link_line, message_line
 from engine.recording.reduction import Reduction
 
 WHOLE = Reduction()
@@ -22,9 +22,9 @@ LINES = [
     header_line(Header(model="m"), WHOLE),
     message_line("server", '{"type":"session.created"}', 0.0, WHOLE),
     message_line("client", '{"type":"session.update","é":"ü"}', 0.5, WHOLE),
-    link_line(2, 1.0),
-    message_line("server", b"\0\1", 1.5, WHOLE),
-    message_line("server", "no json", 2.0, WHOLE),
+    link_line(Link(number=2, did="took_over", at_s=1.0), WHOLE),
+    message_line("server", b"\0\1", 1.5, WHOLE, 2),
+    message_line("server", "no json", 2.0, WHOLE, 2),
     end_line(End(reason="error", at_s=2.5, lost=True, code=1011)),
 ]
 
@@ -59,6 +59,70 @@ def test_what_is_written_is_read(tmp_path, name):
     assert (recording.entries[2].data, recording.entries[3].text) == (b"\0\1", "no json")
     assert recording.end == End(reason="error", at_s=2.5, lost=True, code=1011)
     assert not recording.torn
+
+
+def told(name, link=1):
+    return message_line("server", '{"type":"%s"}' % name, 0.0, WHOLE, link)
+
+
+def mark(number, did, at_s, **how):
+    return link_line(Link(number=number, did=did, at_s=at_s, **how), WHOLE)
+
+
+RENEWED_AND_LOST = [
+    header_line(Header(), WHOLE),
+    mark(1, "opened", 0.0),
+    mark(1, "took_over", 0.0),
+    told("talk"),
+    mark(2, "opened", 1.0),
+    told("prepared", 2),
+    told("talk"),
+    mark(2, "took_over", 2.0),
+    told("late"),
+    mark(1, "closed", 2.0),
+    told("talk", 2),
+    mark(2, "closed", 3.0, loss=Loss(code=1006, reason="gone")),
+    told("late", 2),
+    mark(3, "failed", 4.0, loss=Loss(status=503)),
+    mark(4, "opened", 5.0),
+    told("prepared", 4),
+    mark(4, "took_over", 6.0),
+    told("talk", 4),
+]
+
+
+def test_each_message_is_of_its_connection_and_of_the_talk_or_not(tmp_path):
+    recording = read_recording(write(tmp_path / "call.jsonl", RENEWED_AND_LOST))
+
+    assert [(entry.type, entry.link) for entry in recording.entries] == [
+        ("talk", 1),
+        ("prepared", 2),
+        ("talk", 1),
+        ("late", 1),
+        ("talk", 2),
+        ("late", 2),
+        ("prepared", 4),
+        ("talk", 4),
+    ]
+    assert [entry.aside for entry in recording.entries] == [entry.type != "talk" for entry in recording.entries]
+    assert recording.links == (
+        LinkRecord(number=1, opened_s=0.0, took_over_s=0.0, closed_s=2.0),
+        LinkRecord(number=2, opened_s=1.0, took_over_s=2.0, closed_s=3.0, loss=Loss(code=1006, reason="gone")),
+        LinkRecord(number=3, closed_s=4.0, failed=True, loss=Loss(status=503)),
+        LinkRecord(number=4, opened_s=5.0, took_over_s=6.0),
+    )
+
+
+def test_in_the_first_format_connections_talk_one_after_another(tmp_path):
+    lines = [b'{"recording":1}\n', told("a"), b'{"at":1.0,"link":2}\n', told("b"), b'{"at":2.0,"link":3}\n', told("c")]
+    recording = read_recording(write(tmp_path / "call.jsonl", lines))
+
+    assert [(entry.type, entry.link, entry.aside) for entry in recording.entries] == [
+        ("a", 1, False),
+        ("b", 2, False),
+        ("c", 3, False),
+    ]
+    assert [(link.number, link.took_over_s) for link in recording.links] == [(1, None), (2, 1.0), (3, 2.0)]
 
 
 def test_a_compressed_file_is_one_for_any_tool(tmp_path):

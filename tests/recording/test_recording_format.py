@@ -13,6 +13,7 @@ from engine.recording.format import (
     Entry,
     Header,
     Link,
+    Loss,
     Recording,
     end_line,
     header_line,
@@ -128,10 +129,22 @@ def test_the_header_has_no_query_and_no_key():
     assert read_line(header_line(Header(), NONE)) == Header()
 
 
+OPENED = Link(number=2, did="opened", at_s=1.5)
+LOST = Link(number=1, did="closed", at_s=2.0, loss=Loss(code=1001, reason="going away"))
+REFUSED = Link(number=3, did="failed", at_s=2.5, loss=Loss(status=503))
+AT_0 = {"direction": "server", "at_s": 0.0}
+
+
 @pytest.mark.parametrize(
     ("line", "mark"),
     [
-        (link_line(2, 1.5), Link(number=2, at_s=1.5)),
+        (link_line(OPENED, WHOLE), OPENED),
+        (link_line(LOST, WHOLE), LOST),
+        (link_line(REFUSED, WHOLE), REFUSED),
+        (b'{"at":1.5,"link":2}', Link(number=2, at_s=1.5)),
+        (b'{"at":1.5,"link":2,"did":"what is of a later version"}', None),
+        (message_line("server", '{"type":"x"}', 0.0, WHOLE, 3), Entry(**AT_0, event={"type": "x"}, link=3)),
+        (b'{"recording":1,"model":"m"}', Header(model="m")),
         (end_line(End(reason="timeout", at_s=2.0)), End(reason="timeout", at_s=2.0)),
         (end_line(End(reason="error", lost=True, code=1011)), End(reason="error", at_s=0.0, lost=True, code=1011)),
         (end_line(End(reason="error", at_s=1.0, lost=True)), End(reason="error", at_s=1.0, lost=True)),
@@ -158,15 +171,28 @@ def test_marks_are_read_as_they_were_written(line, mark):
         (b'{"dir":"client","binary":"?"}', "no base64"),
         (b'{"dir":"client","event":{},"at":"now"}', "`at` is str"),
         (b'{"dir":"client","event":{},"at":true}', "`at` is bool"),
-        (b'{"recording":2}', "format 2"),
+        (b'{"recording":3}', "format 3, and this version of the engine reads up to 2"),
         (b'{"recording":1,"model":7}', "`model` is int"),
         (b'{"link":"two"}', "`link` is str"),
+        (b'{"dir":"client","event":{},"link":"two"}', "`link` is str"),
+        (b'{"link":2,"did":"closed","lost":true,"code":"odd"}', "`code` is str"),
         (b'{"end":7}', "`end` is int"),
     ],
 )
 def test_a_line_that_is_none_says_what_is_wrong(line, words):
     with pytest.raises(BrokenLine, match=words):
         read_line(line)
+
+
+def test_the_words_of_a_close_frame_hold_no_key_and_no_half_character():
+    told = Link(number=1, did="closed", loss=Loss(reason="ek_0123456789 is \ud83d"))
+
+    assert read_line(link_line(told, WHOLE)).loss == Loss(reason="(not shown) is ?")
+    assert "0123456789" not in repr(told)
+
+
+def test_a_message_of_the_first_connection_does_not_name_it():
+    assert b"link" not in message_line("server", "{}", 0.0, WHOLE, 1)
 
 
 def entries(*times):

@@ -1,6 +1,7 @@
 """`stop()` in every state: it returns in time, says goodbye where somebody listens, and leaves nothing behind."""
 
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
@@ -61,7 +62,7 @@ async def starting(settings, connector=None):
 
     async def start(nursery):
         try:
-            await session.start(lambda supervise: nursery.start_soon(supervise))
+            await session.start(nursery.start_soon)
         except SessionEnded as ended:
             ends.append(ended)
 
@@ -92,15 +93,13 @@ async def test_connecting_to_somebody_who_takes_the_call_and_says_nothing(scheme
             async with stream:
                 await trio.sleep_forever()
 
-        (listener,) = await nursery.start(
-            lambda task_status: trio.serve_tcp(silent, 0, host="127.0.0.1", task_status=task_status)
-        )
+        (listener,) = await nursery.start(partial(trio.serve_tcp, silent, 0, host="127.0.0.1"))
         where = {"base_url": f"{scheme}://127.0.0.1:{listener.socket.getsockname()[1]}/v1"}
         session = Session(config(engine=SURVIVES, client=where))
 
         async def start():
             with pytest.raises(SessionEnded):
-                await session.start(lambda supervise: nursery.start_soon(supervise))
+                await session.start(nursery.start_soon)
 
         nursery.start_soon(start)
         await trio.sleep(1)

@@ -62,22 +62,33 @@ def _moves(view: View) -> Wrong:
     for number, (before, line) in enumerate(pairwise(view.lines), 1):
         heard = max((block for _, block in before.told.audio), default=heard)
         first = next((block for _, block in line.told.audio), None)
-        if first is not None and first <= heard and view.restarts[number - 1][1].reason == "renewal":
+        planned = view.restarts[number - 1][1].reason == "renewal" and not before.told.speaking
+        if first is not None and first <= heard and planned and before.broke_s > line.begun_s:
             yield f"connection {number}: block {first} was sent to the one before, which was in order, up to {heard}"
 
 
 def _lost_blocks(view: View) -> Wrong:
-    pushed = sum(push.count for push in view.app.pushes)
     heard = {block for line in view.lines for _, block in line.told.audio}
-    if view.settled:
-        missing = pushed - len(heard)
-    else:
-        missing = max(heard, default=-1) + 1 - len(heard)
+    until = float("inf") if view.settled else max(heard, default=-1)
+    lost = [
+        block
+        for push in view.app.pushes
+        for block in range(push.first, min(push.first + push.count, until + 1) if until < 1e9 else push.first + push.count)
+        if block not in heard and (block in view.app.speech_blocks or not _unnoticed(view, push.at_s))
+    ]
     dropped = sum(event.dropped_audio_ms for _, event in view.restarts) / marks.BLOCK_MS
-    if missing > dropped:
-        lost = [number for number in sorted(set(range(pushed)) - heard) if number in view.app.speech_blocks]
-        if lost:
-            yield f"{len(lost)} blocks of speech were lost, as {lost[:3]}, and only {dropped:.0f} told"
+    if len(lost) > dropped:
+        yield f"{len(lost)} blocks were lost, as {lost[:3]}, and only {dropped:.0f} told"
+
+
+def _unnoticed(view: View, at_s: float) -> bool:
+    """Tell whether a connection was of no use any more, and nobody could know: silence may be lost in it."""
+    downs = [down_s for down_s, _ in view.outages]
+    return any(line.broke_s - 2.0 <= at_s <= down_s for line, down_s in _losses(view, downs))
+
+
+def _losses(view: View, downs: list[float]) -> list[tuple[Line, float]]:
+    return [(line, down_s) for line in view.lines for down_s in downs if line.broke_s <= down_s <= line.closed_s + 5.0]
 
 
 # --- words --------------------------------------------------------------------------------------------------------------
@@ -179,29 +190,37 @@ def _cut_into(view: View, line: Line, response_id: str) -> bool:
 
 def turns(view: View) -> Wrong:
     """Each turn, spoken or typed, is answered once, unless somebody cut in."""
-    finished: Counter[str] = Counter()
-    answered: set[str] = set()
+    answered: dict[str, float] = {}
     for _, event in view.completes:
+        line, answer = view.answers.get(event.response_id, (None, None))
         words = view.finals.get(event.response_id, "").split()
-        if event.stop_reason == "complete" and words[:1] == [ANSWER]:
-            answered.update(words[1:])
-            if not words[1:] and not view.interruptions:
-                yield f"{event.response_id} answered nothing"
-            if not _was_cut(view, event.response_id):
-                finished.update(words[1:])
-    for words, count in finished.items():
-        if count > 1:
-            yield f"{words} was answered {count} times"
+        if line is None or answer is None or event.stop_reason != "complete" or words[:1] != [ANSWER]:
+            continue
+        for word in words[1:]:
+            asked_s = answered.get(word)
+            if asked_s is not None and not _has_news(line, asked_s, answer.at_s):
+                yield f"{word} was answered again at {answer.at_s:.2f}"
+            if asked_s is None or not _was_cut(view, event.response_id):
+                answered[word] = float("-inf") if _was_cut(view, event.response_id) else answer.at_s
     if view.settled:
-        yield from _unanswered(view, answered)
+        yield from _unanswered(view, set(answered))
+
+
+def _has_news(line: Line, since_s: float, until_s: float) -> bool:
+    """Tell whether a call was answered meanwhile, which is told to the model again; or the answer was not heard out."""
+    if since_s == float("-inf"):
+        return True
+    return any(
+        item.kind == "function_call_output" and since_s <= item.at_s <= until_s for item in line.told.created
+    )
 
 
 def _was_cut(view: View, response_id: str) -> bool:
+    """Tell whether somebody cut in on an answer, on whichever connection its items were by then."""
     line, answer = view.answers.get(response_id, (None, None))
     if line is None or answer is None:
         return True
-    items = [line.told.items.get(item_id) for item_id in answer.items]
-    return any(item is None or item.heard_ms is not None for item in items)
+    return any(item_id in view.cut or item_id not in line.told.items for item_id in answer.items)
 
 
 def _unanswered(view: View, answered: set[str]) -> Wrong:
@@ -222,8 +241,7 @@ def _stopped(view: View) -> set[str]:
     for line in view.lines:
         for answer in line.told.answers:
             if answer.status in ("cancelled", "failed", "incomplete"):
-                items = (line.told.find(item_id) for item_id in answer.before)
-                stopped.update(*(item.words.split() for item in items if item is not None and item.role == "user"))
+                stopped.update(*(view.words.get(item_id, "").split() for item_id in answer.before))
     return stopped
 
 
@@ -298,7 +316,7 @@ def replay(view: View) -> Wrong:
             continue
         told = {item.id: item for item in line.told.created}
         # What crossed the end of a lost connection may not have been heard of.
-        until_s = min(before.broke_s, line.opened_s) - 5.0
+        until_s = min(before.broke_s, line.opened_s, *before.stalls) - 5.0
         known = [item for item in before.told.items.values() if item.at_s < until_s and _can_be_told(item)]
         for item in known:
             yield from (f"connection {number}: {what}" for what in _retold(item, told.get(item.id)))
@@ -312,9 +330,8 @@ def _can_be_told(item: Item) -> bool:
 
 
 def _retold(item: Item, told: Item | None) -> Wrong:
-    cut = item.heard_ms is not None and item.heard_ms < item.audio_ms * 0.95
-    if cut:
-        if told is not None and told.words == item.words:
+    if item.heard_ms is not None:
+        if told is not None and told.words == item.words and item.heard_ms < item.audio_ms * 0.8:
             yield f"{item.id} was told whole, of which {item.heard_ms} of {item.audio_ms:.0f} ms were heard"
     elif told is None:
         yield f"{item.id} {item.kind} {item.words!r} was not told"
@@ -331,8 +348,9 @@ def playback(view: View) -> Wrong:
         if isinstance(got.event, Heard):
             player.give(got.at_s, got.event.item_id, got.event.ms)
         elif isinstance(got.event, BidiInterruptionEvent):
-            for item_id, heard_ms in player.cut(got.at_s):
-                yield from _told_of_cut(view, item_id, heard_ms, got.at_s)
+            at_s = got.event.received_at
+            for item_id, heard_ms in player.cut(at_s):
+                yield from _told_of_cut(view, item_id, heard_ms, at_s)
 
 
 def _told_of_cut(view: View, item_id: str, heard_ms: float, at_s: float) -> Wrong:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import attrs
@@ -28,10 +28,19 @@ from engine.transport.trio_ws import TrioWebSocket
 from engine.wire.client import ConversationItemCreate
 from engine.wire.items import FunctionCallItem, FunctionCallOutputItem
 
-from .scenario import Scenario, draw
+from .scenario import trial
 
 Change = Callable[[Callable[..., Any]], Any]
 """Takes a function of the engine and gives what is put in its place."""
+
+
+@attrs.frozen
+class Place:
+    """A function of the engine, and what is put in its place."""
+
+    cls: type
+    method: str
+    change: Change = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -40,37 +49,39 @@ class Mutation:
 
     Attributes:
         name: What it does wrong.
-        cls: Where.
-        method: Which function of it.
-        change: How.
-        seeds: Users by whom it shows.
+        places: Where.
+        trials: Numbers of the users by whom it shows.
     """
 
     name: str
-    cls: type
-    method: str
-    change: Change = attrs.field(repr=False)
-    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    places: tuple[Place, ...]
+    trials: tuple[int, ...]
 
 
-def trial(number: int) -> Scenario:
-    """Draw a user with many renewals, faults and calls in a short time."""
-    drawn = draw(f"trial:{number}", hours=0.3)
-    engine = {"input_frame_ms": 200, "ping_interval_s": 20.0}
-    return attrs.evolve(drawn, engine=engine, timeout_s=200.0, session_max_s=3600.0, chatty=0.4, quiet_s=120.0)
+def one(name: str, cls: type, method: str, change: Change, *trials: int) -> Mutation:
+    """Make a mutation of one function."""
+    return Mutation(name, (Place(cls, method, change),), trials)
 
 
 @contextmanager
 def mutated(mutation: Mutation) -> Iterator[None]:
     """Let the engine be wrong for a while."""
-    before = vars(mutation.cls)[mutation.method]
+    with ExitStack() as stack:
+        for place in mutation.places:
+            stack.enter_context(_replaced(place))
+        yield
+
+
+@contextmanager
+def _replaced(place: Place) -> Iterator[None]:
+    before = vars(place.cls)[place.method]
     function = before.fget if isinstance(before, property) else before
-    after = mutation.change(function)
-    setattr(mutation.cls, mutation.method, property(after) if isinstance(before, property) else after)
+    after = place.change(function)
+    setattr(place.cls, place.method, property(after) if isinstance(before, property) else after)
     try:
         yield
     finally:
-        setattr(mutation.cls, mutation.method, before)
+        setattr(place.cls, place.method, before)
 
 
 # --- ways to be wrong ---------------------------------------------------------------------------------------------------
@@ -144,14 +155,18 @@ def _throw_away(lane: Lane) -> None:
 
 def _remember(self: Lane, message: Any) -> None:
     if message.text.startswith('{"type":"input_audio_buffer.append"'):
-        self.last_audio = message
+        _last[id(self)] = message
+
+
+_last: dict[int, Any] = {}
+"""Audio that each lane sent last."""
 
 
 def _resends_the_last(function: Callable[..., Any]) -> Callable[..., Any]:
     """The new connection begins with the audio that the old one got last."""
 
     def take_over(self: Link, *args: Any) -> None:
-        last = getattr(self._out.audio, "last_audio", None)
+        last = _last.get(id(self._out.audio))
         if last is not None:
             self._out.audio.put(last.text, last.weight)
         function(self, *args)
@@ -268,33 +283,39 @@ def _loses_half(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 MUTATIONS: Final = (
-    Mutation("asks into an active response", ResponseGate, "ready", lambda _: _asks_always),
-    Mutation("asks again and again", ResponseGate, "sent", _never_done),
-    Mutation("owes nothing for typed words", ResponseGate, "want", gives(None)),
-    Mutation("loses the first message after a move", Link, "take_over", after(_drop_first_control)),
-    Mutation("loses the first audio after a move", Link, "take_over", after(_drop_first_audio)),
-    Mutation("sends the last audio again after a move", Link, "take_over", _resends_the_last),
-    Mutation("forgets to truncate", Interruptions, "cut_in", gives([])),
-    Mutation("drops a tool's result", Supervisor, "_transmit", _every_third(_is_result)),
-    Mutation("answers a call twice", Supervisor, "_transmit", _results_twice),
-    Mutation("tells a call twice", Calls, "_tell", lambda f: lambda self, *a: (self._told.clear(), f(self, *a))[1]),
-    Mutation("replays no calls", Replay, "_create", filtered(_without_calls)),
-    Mutation("replays what was not heard", HistoryItem, "heard_words", lambda _: _all_words),
-    Mutation("replays nothing", Replay, "_choose", gives({})),
-    Mutation("hears the old connection after a move", Link, "fence_off", gives(None)),
-    Mutation("asks twice after a loss", Succession, "link_up", _takeover(effects=_asks_twice)),
-    Mutation("does not ask after a loss", Succession, "link_up", _takeover(effects=_never_asks)),
-    Mutation("forgets to ping", Link, "_stay_alive", awaits_nothing),
-    Mutation("sends what was given up", Supervisor, "submit", _sends_though_cancelled),
-    Mutation("leaves the old connection open", LinkMaker, "retire", gives(None)),
-    Mutation("loses words under way", Underway, "again", gives([])),
-    Mutation("keeps no speech", KeptSpeech, "open_texts", gives([])),
-    Mutation("keeps speech that was answered", KeptSpeech, "committed", gives(None)),
-    Mutation("loses audio that waited", Lane, "take_all", _loses_half),
-    Mutation("turns round what waited", Lane, "take_all", _newest_first),
-    Mutation("forgets where it was cut", History, "truncated", gives(None)),
-    Mutation("forgets what was deleted", History, "deleted", gives(None)),
-    Mutation("plays on when the user cuts in", Inbox, "purge_audio", gives(0)),
-    Mutation("closes too slowly", TrioWebSocket, "close", _slow_close),
+    one("asks into an active response", ResponseGate, "ready", lambda _: _asks_always),
+    one("asks again and again", ResponseGate, "sent", _never_done),
+    one("owes nothing for typed words", ResponseGate, "want", gives(None)),
+    one("loses the first message after a move", Link, "take_over", after(_drop_first_control)),
+    one("loses the first audio after a move", Link, "take_over", after(_drop_first_audio)),
+    Mutation(
+        "sends the last audio again after a move",
+        (Place(Lane, "sent", after(_remember)), Place(Link, "take_over", _resends_the_last)),
+        (),
+    ),
+    one("forgets to truncate", Interruptions, "cut_in", gives([])),
+    one("drops a tool's result", Supervisor, "_transmit", _every_third(_is_result)),
+    one("answers a call twice", Supervisor, "_transmit", _results_twice),
+    one("tells a call twice", Calls, "_tell", lambda f: lambda self, *a: (self._told.clear(), f(self, *a))[1]),
+    one("replays no calls", Replay, "_create", filtered(_without_calls)),
+    one("replays what was not heard", HistoryItem, "heard_words", lambda _: _all_words),
+    one("replays nothing", Replay, "_choose", gives({})),
+    one("hears the old connection after a move", Link, "fence_off", gives(None)),
+    one("asks twice after a loss", Succession, "link_up", _takeover(effects=_asks_twice)),
+    one("does not ask after a loss", Succession, "link_up", _takeover(effects=_never_asks)),
+    one("forgets to ping", Link, "_stay_alive", awaits_nothing),
+    one("sends what was given up", Supervisor, "submit", _sends_though_cancelled),
+    one("leaves the old connection open", LinkMaker, "retire", gives(None)),
+    one("loses words under way", Underway, "again", gives([])),
+    one("keeps no speech", KeptSpeech, "open_texts", gives([])),
+    one("keeps speech that was answered", KeptSpeech, "committed", gives(None)),
+    one("loses audio that waited", Lane, "take_all", _loses_half),
+    one("turns round what waited", Lane, "take_all", _newest_first),
+    one("forgets where it was cut", History, "truncated", gives(None)),
+    one("forgets what was deleted", History, "deleted", gives(None)),
+    one("plays on when the user cuts in", Inbox, "purge_audio", gives(0)),
+    one("closes too slowly", TrioWebSocket, "close", _slow_close),
 )
 """All of them."""
+
+__all__ = ["MUTATIONS", "Mutation", "mutated", "trial"]

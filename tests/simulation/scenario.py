@@ -237,9 +237,42 @@ def _faults(chance: Random, hours: float, deeds: tuple[Deed, ...]) -> tuple[Faul
     return tuple(sorted(faults, key=lambda fault: fault.at_s))
 
 
+def trial(number: int) -> Scenario:
+    """Draw a user to whom much happens in four minutes: they hardly stop to talk, and no connection lasts long."""
+    chance = Random(f"trial:{number}")
+    drawn = draw(f"trial:{number}", hours=(TRIAL_S + QUIET_S) / 3600)
+    deeds: list[Deed] = []
+    at_s = 0.0
+    while at_s < TRIAL_S:
+        at_s += chance.choice((1.0, 3.0, 5.0, 9.0))
+        deeds.append(_spoken(chance, at_s, len(deeds) + 1))
+        for _ in range(chance.randrange(3)):
+            deeds.append(_other(chance, at_s + chance.uniform(0.0, 4.0), len(deeds) + 1))
+    deeds.sort(key=lambda deed: deed.at_s)
+    faults = sorted((_fault(chance, _moment(chance, TRIAL_S / 3600, tuple(deeds))) for _ in range(6)), key=_when)
+    engine = {"input_frame_ms": 200, "ping_interval_s": 8.0, "session_max_s": 60.0, "renew_margin_s": 15.0}
+    return attrs.evolve(
+        drawn,
+        deeds=tuple(deeds),
+        faults=tuple(faults),
+        engine=engine,
+        timeout_s=chance.choice((20.0, 35.0)),
+        session_max_s=3600.0,
+        chatty=0.3,
+        quiet_s=QUIET_S,
+    )
+
+
+TRIAL_S: Final = 120.0
+
+
+def _when(fault: Fault) -> float:
+    return fault.at_s
+
+
 def _moment(chance: Random, hours: float, deeds: tuple[Deed, ...]) -> float:
     if chance.random() < 0.2 or not deeds:
-        return chance.uniform(0.0, hours * 3600 - 2 * QUIET_S)
+        return chance.uniform(0.0, max(1.0, hours * 3600 - 2 * QUIET_S))
     return max(0.0, chance.choice(deeds).at_s + chance.uniform(-0.5, 5.0))
 
 

@@ -126,22 +126,29 @@ def words_of(pcm: bytes) -> str:
 
 
 def asked(items: Sequence[Item]) -> tuple[list[str], int]:
-    """Find the words that no answer names; and how many results of calls came since the last of the user's words."""
+    """Find the words that no answer names, or else those of the last turn, as somebody asks for an answer to something.
+
+    Returns:
+        The words, and how many results of calls came since the last of the user's.
+    """
     words: dict[str, None] = {}
     answered: set[str] = set()
-    results = 0
+    last: list[str] = []
+    results = fresh = 0
     for item in items:
         if isinstance(item, FunctionCallOutputItem):
-            results += 1
+            results, fresh = results + 1, fresh + 1
         if not isinstance(item, MessageItem):
             continue
         said = " ".join(part.text or part.transcript or "" for part in item.content).split()
         if item.role == "assistant":
+            fresh = 0
             answered.update(said)
         elif item.role == "user":
-            results = 0
+            results, last = 0, said
             words.update(dict.fromkeys(said))
-    return [word for word in words if word not in answered], results
+    # A result that came after an answer is told as such: it asks for no words again.
+    return [word for word in words if word not in answered] or ([] if fresh else last), results
 
 
 class Service:

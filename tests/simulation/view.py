@@ -36,7 +36,7 @@ class Line:
         broke_s: When a fault made it useless; infinite if none did.
         closed_s: When the client closed its end.
         copies: Events that were delivered twice.
-        stalls: How often its bytes stood still for a while.
+        stalls: When its bytes began to stand still for a while.
         messages: How many crossed it.
         crash: What broke the service.
     """
@@ -47,7 +47,7 @@ class Line:
     broke_s: float
     closed_s: float
     copies: Sequence[str]
-    stalls: int = 0
+    stalls: Sequence[float] = ()
     messages: int = 0
     crash: str = ""
 
@@ -104,6 +104,20 @@ class View:
         return self.events(BidiConnectionRestartEvent)
 
     @cached_property
+    def words(self) -> dict[str, str]:
+        """The user's words by item, on whichever connection the service wrote them down."""
+        items = (item for line in self.lines for item in (*line.told.items.values(), *line.told.gone.values()))
+        return {item.id: item.words for item in items if item.role == "user" and item.words}
+
+    @cached_property
+    def cut(self) -> set[str]:
+        """Items of which not all was heard: the service was told so, or a later connection told less of them."""
+        cut = {item_id for line in self.lines for _, item_id, ms in line.told.cuts if ms}
+        words = {item.id: item.words for line in self.lines for item in line.told.items.values() if not item.ours}
+        told = (item for line in self.lines for item in line.told.created)
+        return cut | {item.id for item in told if words.get(item.id, item.words) != item.words}
+
+    @cached_property
     def outages(self) -> list[tuple[float, float]]:
         """Times without a connection, as the application was told: since when, until when."""
         downs = [at_s for at_s, event in self.events(BidiConnectionWarningEvent) if event.reason == "connection_lost"]
@@ -134,10 +148,11 @@ class View:
 
 
 def _talked(lines: Sequence[Line], moves: Sequence[float]) -> list[Line]:
-    """Find the connections that the session moved to: at each move, the newest that was open."""
+    """Find the connections that the session moved to: at each move, the next one that was open."""
     talked = list(lines[:1])
     for at_s in moves:
-        talked += [line for line in lines if line.begun_s <= at_s <= line.closed_s][-1:]
+        later = lines[lines.index(talked[-1]) + 1 :] if talked else lines
+        talked += [line for line in later if line.begun_s <= at_s <= line.closed_s][:1]
     return talked
 
 
@@ -153,7 +168,7 @@ def _line(served: Served) -> Line:
         float("inf") if broke is None else broke,
         link.client.closed_s,
         tuple(link.copies),
-        sum(kind == "stall" for _, kind in link.faults),
+        tuple(at_s for at_s, kind in link.faults if kind == "stall"),
         len(served.entries),
         "" if served.ledger is None or served.ledger.crash is None else repr(served.ledger.crash.exceptions),
     )

@@ -113,7 +113,7 @@ class Told:
         wanted: When the client asked for a response of the conversation.
         cuts: Items that the client had truncated or deleted, and at how many ms.
         begun_s: When the session was opened; infinite if it was not.
-        first_said_s: When the client first sent audio or asked for a response.
+        speaking: The service hears the user speak, and has made no item of it.
     """
 
     items: dict[str, Item] = attrs.Factory(dict)
@@ -127,6 +127,7 @@ class Told:
     wanted: list[float] = attrs.Factory(list)
     cuts: list[tuple[float, str, int]] = attrs.Factory(list)
     begun_s: float = float("inf")
+    speaking: bool = False
 
     @property
     def active(self) -> Answer | None:
@@ -163,6 +164,8 @@ class _Reader:
         }
         self.down: dict[str, Callable[[Json, float], None]] = {
             "session.created": self._begun,
+            "input_audio_buffer.speech_started": self._speaks,
+            "input_audio_buffer.committed": self._speaks_no_more,
             "conversation.item.added": self._added,
             "conversation.item.done": self._done,
             "conversation.item.truncated": self._truncated,
@@ -203,6 +206,12 @@ class _Reader:
 
     def _begun(self, _: Json, at_s: float) -> None:
         self.told.begun_s = at_s
+
+    def _speaks(self, *_: object) -> None:
+        self.told.speaking = True
+
+    def _speaks_no_more(self, *_: object) -> None:
+        self.told.speaking = False
 
     def _added(self, event: Json, at_s: float) -> None:
         item = _item(event["item"], at_s)

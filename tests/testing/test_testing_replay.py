@@ -148,9 +148,8 @@ async def test_each_link_is_played_to_its_own_connection(tmp_path, autojump_cloc
     recorder = Recorder(tmp_path / "call.jsonl")
     async with recorder.recording():
         for number in (1, 2):
-            if number > 1:
-                recorder.linked(number, 0.0)
-            recorder.observe("server", json.dumps({"type": "session.created", "session": {"id": f"s{number}"}}), 0.0)
+            text = json.dumps({"type": "session.created", "session": {"id": f"s{number}"}})
+            recorder.observe("server", text, 0.0, number)
 
     async with replay(tmp_path / "call.jsonl") as served:
         for _ in range(3):

@@ -43,4 +43,9 @@ class ActorDiagram(SphinxDirective):
         drawing.box((420, 296), (120, 56), ["watchdog", "deadlines"], "task")
         drawing.arrow((480, 296), (480, 240))
         drawing.text((490, 273), ["tick"], anchor="start")
+
+        drawing.box((600, 296), (116, 56), ["liveness", "pings"], "task")
+        drawing.arrow((716, 324), (760, 324))
+        drawing.arrow((600, 310), (540, 240))
+        drawing.text((562, 289), ["arrived"], anchor="end")
         return [drawing.node()]

@@ -79,10 +79,12 @@ class Ending:
     Attributes:
         at_s: When.
         code: Close code; None when the connection just broke.
+        reason: The words beside it.
     """
 
     at_s: float
     code: int | None
+    reason: str = attrs.field(default="", repr=False)
 
 
 @attrs.frozen
@@ -97,7 +99,8 @@ class Plan:
         committed_ms: Audio that was appended before each `input_audio_buffer.commit`.
         audio_ms: Appended audio in all.
         ending: How the server ended it; None when the client did.
-        ending_gap_s: From the last message to that.
+        ending_cues: What that waits for.
+        ending_gap_s: From the last of these, or the last server message, to that.
     """
 
     steps: Sequence[Step]
@@ -106,15 +109,22 @@ class Plan:
     committed_ms: Sequence[float]
     audio_ms: float
     ending: Ending | None = None
+    ending_cues: tuple[Cue, ...] = ()
     ending_gap_s: float = 0.0
 
     @classmethod
-    def of(cls, messages: Iterable[Recorded], ending: Ending | None = None) -> "Plan":
-        """Make a plan of the messages of one connection."""
-        planner = _Planner()
+    def of(cls, messages: Iterable[Recorded], ending: Ending | None = None, opened_s: float | None = None) -> "Plan":
+        """Make a plan of one connection.
+
+        Args:
+            messages: What went over it, in order.
+            ending: How the server ended it; None when the client did.
+            opened_s: When it began; None where that is not known, and the first message comes at once.
+        """
+        planner = _Planner(opened_s)
         for message in messages:
             planner.take(message)
-        gap_s = 0.0 if ending is None else max(0.0, ending.at_s - planner.last_s)
+        cues, gap_s = ((), 0.0) if ending is None else planner.wait_before(ending.at_s)
         return cls(
             steps=planner.steps,
             expected=dict(planner.expected),
@@ -122,6 +132,7 @@ class Plan:
             committed_ms=planner.committed_ms,
             audio_ms=planner.audio.ms,
             ending=ending,
+            ending_cues=cues,
             ending_gap_s=gap_s,
         )
 
@@ -155,23 +166,21 @@ def is_append(event_type: str) -> bool:
 
 
 class _Planner:
-    def __init__(self) -> None:
+    def __init__(self, opened_s: float | None = None) -> None:
         self.steps: list[Step] = []
         self.expected: dict[str, list[Json]] = defaultdict(list)
         self.created: list[str | None] = []
         self.committed_ms: list[float] = []
         self.audio = AudioMeter()
-        self.last_s = 0.0
         self._counts: Counter[str] = Counter()
         self._cues: list[Cue] = []
         self._heard_ms = 0.0
-        self._anchor_s: float | None = None
+        self._anchor_s = opened_s
         self._audio_s = 0.0
         self._unnamed: list[tuple[int, Json]] = []
 
     def take(self, message: Recorded) -> None:
         """Add a message."""
-        self.last_s = message.at_s
         if message.direction == "server":
             self._server(message)
         elif is_append(message.type):
@@ -199,13 +208,17 @@ class _Planner:
             self._heard_ms = self.audio.ms
             self._cues.append(Cue(AUDIO, self.audio.ms))
             self._anchor_s = max(self._audio_s, self._anchor_s or self._audio_s)
-        anchor_s = message.at_s if self._anchor_s is None else self._anchor_s
-        self.steps.append(Step(message, tuple(self._cues), max(0.0, message.at_s - anchor_s)))
+        self.steps.append(Step(message, *self.wait_before(message.at_s)))
         self._cues, self._anchor_s = [], message.at_s
         if kind in ("session.created", "session.updated"):
             self.audio.configure(message.event or {})
         elif kind in ("conversation.item.added", "conversation.item.created"):
             self._echoed((message.event or {}).get("item"))
+
+    def wait_before(self, at_s: float) -> tuple[tuple[Cue, ...], float]:
+        """Tell what the server waits for before it does what it did then, and how long after that it does it."""
+        anchor_s = at_s if self._anchor_s is None else self._anchor_s
+        return tuple(self._cues), max(0.0, at_s - anchor_s)
 
     # --- items that the service named ----------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import attrs
@@ -12,7 +12,7 @@ import trio
 from engine.simulator.ledger import Lane, Message, SessionLedger
 from engine.simulator.outbox import Outbox
 from engine.simulator.replay.differences import Comparison, Difference
-from engine.simulator.replay.plan import AUDIO, Cue, Pace, Plan, Recorded, Step
+from engine.simulator.replay.plan import AUDIO, Cue, Pace, Plan, Recorded
 
 logger = logging.getLogger(__name__)
 
@@ -107,20 +107,20 @@ class ReplaySession:
     async def play(self) -> None:
         """Send what was sent, and end the connection as it was ended."""
         for step in self._plan.steps:
-            await self._wait(step)
+            await self._wait(step.cues, step.gap_s)
             await self._outbox.room()
             self._send(step.message)
         await self._outbox.flushed()
         await self._end()
 
-    async def _wait(self, step: Step) -> None:
-        for cue in step.cues:
+    async def _wait(self, cues: Sequence[Cue], gap_s: float) -> None:
+        for cue in cues:
             with trio.move_on_after(self._manner.patience_with(cue)):
                 while not self._comparison.met(cue):
                     await self._came.park()
             if not self._comparison.met(cue):
                 self._comparison.skip(cue)
-        await trio.sleep(step.gap_s if self._manner.pace == "recorded" else 0)
+        await trio.sleep(gap_s if self._manner.pace == "recorded" else 0)
 
     def _send(self, recorded: Recorded) -> None:
         event = recorded.event
@@ -139,11 +139,11 @@ class ReplaySession:
             if "session.close" in self._plan.expected:
                 await self._close(NORMAL, "")
             return
-        await trio.sleep(self._plan.ending_gap_s if self._manner.pace == "recorded" else 0)
+        await self._wait(self._plan.ending_cues, self._plan.ending_gap_s)
         if ending.code is None:
             self._drop()
         else:
-            await self._close(ending.code, "as in the recording")
+            await self._close(ending.code, ending.reason)
 
     def _note(self, lane: Lane, event: dict[str, Any] | None, text: str) -> None:
         kind = (event or {}).get("type")
