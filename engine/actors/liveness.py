@@ -5,21 +5,33 @@ what we send waits in the kernel for minutes. A ping tells the two apart, for an
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
 from engine.errors import ConnectionLost, DeadlinePassed
-from engine.transport.base import Transport
+from engine.transport.base import TransportStatistics
 
 _LOOKS: Final = 4
 """How often the deadline's time is looked at. A look finds out that the peer lives though its answer is late; and a
 clock that jumps, as when a laptop has slept, costs a peer no more than the time between two looks."""
 
 
+class Pinged(Protocol):
+    """A connection, as `engine.session.link.Link` or a transport."""
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its answer."""
+        ...
+
+    def statistics(self) -> TransportStatistics | None:
+        """Give a snapshot; there is one while it is pinged."""
+        ...
+
+
 @trio.lowlevel.enable_ki_protection
 async def liveness(
-    transport: Transport,
+    transport: Pinged,
     *,
     interval_s: float,
     deadline_s: float,
@@ -56,7 +68,7 @@ async def liveness(
 class _Pulse:
     def __init__(
         self,
-        transport: Transport,
+        transport: Pinged,
         reading: Callable[[], bool],
         deadline_s: float,
         look_s: float,
@@ -99,7 +111,7 @@ class _Pulse:
 class _Silence:
     """How long the peer has given no sign of life."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Pinged) -> None:
         self._transport = transport
         self._signs = self._look()
         self.lasted_s = 0.0
@@ -113,4 +125,4 @@ class _Silence:
 
     def _look(self) -> tuple[int, int]:
         now = self._transport.statistics()
-        return now.bytes_received, now.pieces_sent
+        return (now.bytes_received, now.pieces_sent) if now is not None else (0, 0)

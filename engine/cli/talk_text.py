@@ -66,7 +66,7 @@ async def hold(session: Session, heard: Heard) -> None:
 
 
 class _TextTalk:
-    def __init__(self, session: Session, heard: Heard, *, typed: bool) -> None:
+    def __init__(self, session: Session, heard: Heard, *, typed: bool = False) -> None:
         self._session = session
         self._heard = heard
         self._typed = typed

@@ -106,6 +106,7 @@ class Conversation:
             utterances=self._utterances,
             mcp=self._mcp,
             quiet=self._quiet,
+            life=self._life,
         )
         """Moves the talk from connection to connection."""
 

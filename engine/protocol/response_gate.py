@@ -42,6 +42,7 @@ class ResponseGate:
         self._held_since: float | None = None
         self._underway = underway if underway is not None else Underway()
         self._is_down = False
+        self._gave_up = False
         self._user_speaks = False
         self._turn_ended_at: float | None = None
         self._polite_since: float | None = None
@@ -212,6 +213,7 @@ class ResponseGate:
             self._owed = False
         self._presumed = self._state is Gate.REQUESTED and not asked
         self._asked_at = None
+        self._gave_up = False
         self._user_speaks = False
         self._turn_ended_at = None
         self._active_id = response_id
@@ -275,6 +277,7 @@ class ResponseGate:
         """Tell whether the outstanding request was never answered, and stop waiting for it."""
         if not _over(self._asked_at, self._deadline_s, now):
             return False
+        self._gave_up = not self._request_is_asked
         self._forget_request()
         self._unanswered += 1
         self._move(GateSignal.UNANSWERED)
@@ -338,12 +341,15 @@ class ResponseGate:
         Args:
             interrupted: The active response was to end, for the user has cut in.
         """
+        if self._gave_up:  # A connection that is dead without a word answers no request, and is found out later.
+            self._owe()
         if self._state is Gate.REQUESTED:
             self._repeat = True
             self._again()
         elif self._cut_short() and not interrupted:
             self._owe()
         self._forget_request()
+        self._gave_up = False
         self._is_down = True
         self._active_id = None
         self._presumed = self._user_speaks = False

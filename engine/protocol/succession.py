@@ -20,6 +20,7 @@ from engine.protocol.effects import AllBut, Effect, PurgeAudio, Rearm, Transmit
 from engine.protocol.handover import Handover
 from engine.protocol.history import History
 from engine.protocol.kept_speech import KeptSpeech
+from engine.protocol.life import Life
 from engine.protocol.loudness import LISTEN_S, Loudness
 from engine.protocol.mcp_listener import McpListener
 from engine.protocol.quiet import Quiet
@@ -77,6 +78,7 @@ class Succession:
         utterances: What is being said.
         mcp: What the service calls.
         quiet: Listens for silence.
+        life: Says whether the session is over: then nothing is owed, and nothing told.
     """
 
     def __init__(
@@ -92,7 +94,9 @@ class Succession:
         utterances: Utterances,
         mcp: McpListener,
         quiet: Quiet,
+        life: Life,
     ) -> None:
+        self._life = life
         self._quiet = quiet
         self._config = config
         self._composer = composer
@@ -153,6 +157,8 @@ class Succession:
 
     def link_down(self, now: float, error: EngineError) -> list[Effect]:
         """End all that was under way on a connection that is no more, and keep in mind what is owed."""
+        if self._life.end is not None:
+            return []
         self._is_down = True
         gate = self._turns.gate
         cut_off, asked = gate.active_id, gate.asked_id
@@ -251,11 +257,12 @@ class Succession:
         self._loudness.forget()
         again = [Transmit(each, again=True) for each in self._turns.underway.again(self._place)]
         due = self._turns.asking.due(now)
+        effects = [*answers, *again, *due, *self._turns.settle(now), Rearm()]
         owed, self._owed = self._owed, False
         return Takeover(
             events=events,
             speech=speech,
-            effects=[*answers, *again, *due, *self._turns.settle(now), Rearm()],
+            effects=effects if self._life.end is None else [],
             replayed_items=replay.replayed,
             left_out_items=replay.left_out,
             asked_again=owed,

@@ -66,6 +66,7 @@ class Link:
         self._closing: trio.CancelScope | None = None
         self._closed = trio.Event()
         self._transport: Transport | None = None
+        self._one_ping = trio.Lock()
         self._receiver: Receiver | None = None
         self._sender: Sender | None = None
         self._watchdog: Watchdog | None = None
@@ -116,7 +117,7 @@ class Link:
             on_lost=self._lost,
         )
         nursery.start_soon(self._receiver.run, name="engine receiver")
-        nursery.start_soon(self._stay_alive, transport, name="engine liveness")
+        nursery.start_soon(self._stay_alive, name="engine liveness")
 
     async def _connected(self, nursery: trio.Nursery) -> Transport:
         try:
@@ -159,6 +160,24 @@ class Link:
         if self._sender is not None:
             await self._sender.stop(limit_s)
 
+    async def has_all(self, limit_s: float) -> bool:
+        """Tell whether all that was sent has arrived; then all that the service had to say by then is here, too.
+
+        Args:
+            limit_s: How long the answer may take. Without pings nothing is asked, and it is taken for granted.
+        """
+        if self._plan.engine.ping_interval_s is None:
+            return not self.is_down
+        sent_before = trio.current_time()
+        with trio.move_on_after(limit_s):
+            try:
+                await self.ping()
+            except ConnectionLost:
+                return False
+            self._arrived(sent_before)
+            return True
+        return False
+
     def go_on_sending(self) -> None:
         """Send again, after all."""
         if not self.is_down:
@@ -186,6 +205,15 @@ class Link:
     def statistics(self) -> TransportStatistics | None:
         """Give the connection's figures, once there is one."""
         return self._transport.statistics() if self._transport is not None else None
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its answer; a transport takes one at a time.
+
+        Raises:
+            ConnectionLost: The connection ended.
+        """
+        async with self._one_ping:
+            await self._made().ping()
 
     # --- the end ----------------------------------------------------------------------------------------------
 
@@ -230,11 +258,11 @@ class Link:
         out = self._out
         return Sender(transport, out.control, out.audio, on_sent=self._on_sent, on_lost=self._cannot_send)
 
-    async def _stay_alive(self, transport: Transport) -> None:
+    async def _stay_alive(self) -> None:
         engine = self._plan.engine
         if engine.ping_interval_s is not None:
             await liveness(
-                transport,
+                self,
                 interval_s=engine.ping_interval_s,
                 deadline_s=engine.ping_deadline_s,
                 reading=self._inbox.has_room,

@@ -168,7 +168,9 @@ class Mover:
         link.take_over(self._watchdog)
 
     def lose(self, link: Link, error: EngineError) -> None:
-        """The connection that carries the talk is gone: hold what is said, until there is another."""
+        """The connection that carries the talk is gone: hold what is said, until there is another. Once."""
+        if self.lost is not None:
+            return
         self.lost, self.lost_at = error, trio.current_time()
         self._up = trio.Event()
         self._out.hold(True)

@@ -4,7 +4,7 @@ import attrs
 import trio
 
 from engine.config import Reconnect
-from engine.errors import EngineError
+from engine.errors import DeadlinePassed, EngineError
 from engine.events import BidiConnectionWarningEvent, BidiErrorEvent
 from engine.protocol.outage import Outages
 from engine.session.link import Link
@@ -17,6 +17,9 @@ _LOOK_S = 0.25
 
 _STOP_SENDING_S = 0.2
 """How long the message that is being written may take when the talk moves on. Longer, and the socket is stuck."""
+
+_PROOF_S = 2.0
+"""How long the old connection may take to show that it has all that was sent. Longer, and it counts as dead."""
 
 _MANY = 10_000
 """Attempts, while the old connection talks: what bounds them is time."""
@@ -79,6 +82,9 @@ class Renewal:
                 await self._mover.wait_until(min(self._due_at, held_at + _LOOK_S))
                 continue
             await old.stop_sending(_STOP_SENDING_S)
+            if not self._mover.is_down and not await old.has_all(_PROOF_S):
+                # What was said last may be lost with it: the next one is told that, too.
+                self._mover.lose(old, DeadlinePassed("ping", _PROOF_S))
             if self._is_time(trio.current_time()) and self._can(ready):
                 self._mover.move(ready, held_at)
                 return True

@@ -66,7 +66,7 @@ async def test_a_typed_line_has_its_whole_answer_though_the_connection_breaks_in
         session_with(simulator) as session,
         trio.open_nursery() as nursery,
     ):
-        talk = talk_text._TextTalk(session, Heard(), typed=False)
+        talk = talk_text._TextTalk(session, Heard())
         nursery.start_soon(talk.listen)
         nursery.start_soon(talk.ask, "a story")
         await trio.sleep(0.5)

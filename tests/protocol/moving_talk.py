@@ -9,12 +9,33 @@ from transcripts import server
 
 from engine.config import EngineSettings
 from engine.protocol.effects import Transmit
-from engine.protocol.handover import Handover
-from engine.protocol.replay import Replay
 from engine.wire.client import ConversationItemCreate, ConversationItemDelete, SessionUpdate
 from engine.wire.items import MessageItem
 
 VAD = {"type": "realtime", "audio": {"input": {"turn_detection": {"type": "server_vad"}, "transcription": {}}}}
+
+
+class Known:
+    """The items that one connection of the service has, in order."""
+
+    def __init__(self):
+        self.items = []
+
+    def take(self, event):
+        """Take a client event; what the service would refuse is a mistake."""
+        ids = [item_id for item_id, _ in self.items]
+        if isinstance(event, ConversationItemDelete):
+            del self.items[ids.index(event.item_id)]
+        elif isinstance(event, ConversationItemCreate):
+            assert event.item.id is None or event.item.id not in ids, "an item is told twice"
+            place = {None: len(ids), "root": 0}
+            place |= {item_id: number for number, item_id in enumerate(ids, 1)}
+            self.items.insert(place[event.previous_item_id], (event.item.id, shown(event)))
+
+    @property
+    def words(self):
+        """What they say."""
+        return [words for _, words in self.items]
 
 
 @attrs.frozen
@@ -24,10 +45,12 @@ class Moved:
     takeover: object
     effects: list
 
+    known: Known
+
     @property
     def told(self):
-        """Items that the connection was told before all else, as words or by type."""
-        return [shown(event) for event in self.takeover.events]
+        """What the connection was told of the talk: its items."""
+        return self.known.words
 
     @property
     def sent(self):
@@ -42,8 +65,8 @@ class MovingTalk(Talk):
         super().__init__(engine=engine or EngineSettings(ping_interval_s=None), **settings)
         self.hears("session.updated", session=session)
         self.session = session
-        self.begun = []
-        """What the last connection began with."""
+        self.known = Known()
+        """What the last connection that was prepared has."""
 
     @property
     def succession(self):
@@ -61,8 +84,8 @@ class MovingTalk(Talk):
     def prepares(self, *, refuses=()):
         """Make the next connection, which takes all that it is told but for some items."""
         handover, replay = self.succession.handover()
-        self.begun = handover.begin()
-        for event in [server("session.created", session=self.session), *self._answers(self.begun, refuses)]:
+        self.known = Known()
+        for event in [server("session.created", session=self.session), *self._answers(handover.begin(), refuses)]:
             handover.receive(event, self.now)
             replay.hear(event)
         assert handover.ready
@@ -74,11 +97,13 @@ class MovingTalk(Talk):
                 case SessionUpdate():
                     yield server("session.updated", session=self.session)
                 case ConversationItemDelete():
+                    self.known.take(event)
                     yield server("conversation.item.deleted", item_id=event.item_id)
                 case ConversationItemCreate(item=item) if item.id in refuses:
                     wrong = {"type": "invalid_request_error", "code": "invalid_value", "message": "no"}
                     yield server("error", error={**wrong, "param": None, "event_id": event.event_id})
                 case _:
+                    self.known.take(event)
                     yield from self._added(event.item)
 
     def _added(self, item):
@@ -100,7 +125,7 @@ class MovingTalk(Talk):
         takeover = self.succession.link_up(handover, replay, self.now, broken=broken)
         for event in self._answers(takeover.events):
             assert without_clocks(self.conversation.receive(event, self.now)) == []
-        return Moved(takeover, without_clocks(takeover.effects))
+        return Moved(takeover, without_clocks(takeover.effects), self.known)
 
     def reconnects(self):
         """Lose the connection, and get another."""
@@ -183,4 +208,3 @@ def shown(event):
             return type(event).tag
 
 
-__all__ = ["VAD", "Handover", "Moved", "MovingTalk", "Replay", "shown"]
