@@ -34,14 +34,14 @@ from engine.simulator.responder import Part, Prompt, SpeechDetector
 from engine.wire.items import MessageItem
 from engine.wire.session import TurnDetection
 
-FRAME_MS: Final = 100
+FRAME_MS: Final = 200
 FRAME_SAMPLES: Final = 24 * FRAME_MS
 FRAME_BYTES: Final = 2 * FRAME_SAMPLES
 
 CALLER_DIGITS, NUMBER_DIGITS = 3, 5
 """Of base 16, each in the low bits of a sample at a frame's beginning."""
 
-SPOKEN_FRAMES: Final = 6
+SPOKEN_FRAMES: Final = 3
 GAP_WANTED_MS: Final = 250.0
 TURN_BOUND_S: Final = 60.0
 """A turn that has no answer by then hangs."""
@@ -53,7 +53,7 @@ START_BOUND_S: Final = 30.0
 
 
 def frame(caller: int, number: int, *, loud: bool) -> bytes:
-    """Make 100 ms of a caller's audio: a rough tone, or next to nothing."""
+    """Make a piece of a caller's audio: a rough tone, or next to nothing."""
     digits = f"{caller:0{CALLER_DIGITS}x}{number:0{NUMBER_DIGITS}x}"
     samples = array("h", _LOUD if loud else _QUIET)
     for place, digit in enumerate(digits):
@@ -245,8 +245,11 @@ class Caller:
         try:
             async with engine.open_session(config) as session, trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen, session)
-                nursery.start_soon(self._speak, session)
+                microphone = trio.CancelScope()
+                nursery.start_soon(self._speak, session, microphone)
                 await self._converse()
+                microphone.cancel()
+                await _all_sent(session)
                 nursery.cancel_scope.cancel()
         except* engine.EngineError as group:
             self._talk.error = repr(group.exceptions[0])
@@ -265,14 +268,15 @@ class Caller:
             await trio.sleep(self._dice.uniform(*self._pause_s))
         await trio.sleep(1.0)  # What is doubled may come late.
 
-    async def _speak(self, session: engine.Session) -> None:
+    async def _speak(self, session: engine.Session, microphone: trio.CancelScope) -> None:
         at = trio.current_time()
-        while True:
-            loud, self._speaks = self._speaks > 0, max(0, self._speaks - 1)
-            await session.send_audio(frame(self._talk.number, self._talk.frames, loud=loud))
-            self._talk.frames += 1
-            at += FRAME_MS / 1000
-            await trio.sleep_until(at)
+        with microphone:
+            while True:
+                loud, self._speaks = self._speaks > 0, max(0, self._speaks - 1)
+                await session.send_audio(frame(self._talk.number, self._talk.frames, loud=loud))
+                self._talk.frames += 1
+                at += FRAME_MS / 1000
+                await trio.sleep_until(at)
 
     async def _listen(self, session: engine.Session) -> None:
         words: dict[str | None, str] = {}
@@ -285,6 +289,13 @@ class Caller:
                 self._talk.gaps_ms.append(event.gap_ms)
             self._came.set()
             self._came = trio.Event()
+
+
+async def _all_sent(session: engine.Session) -> None:
+    """Wait until the microphone's audio is on the socket, which `stop` does not wait for long."""
+    with trio.move_on_after(TURN_BOUND_S):
+        while session.statistics().audio_lane.waiting:  # noqa: ASYNC110 - a snapshot sets no event
+            await trio.sleep(0.05)
 
 
 def settings(base_url: str, timeout_s: float = 3000.0, **bounds: Any) -> engine.SessionConfig:
@@ -387,8 +398,7 @@ def _missed(talks: Sequence[Talk], got: dict[int, list[list[int]]]) -> tuple[int
     lost = doubled = 0
     for talk in talks:
         came = Counter(number for first, last in got.get(talk.number, []) for number in range(first, last + 1))
-        # The last frame may be in the making when the session is stopped.
-        lost += sum(number not in came for number in range(talk.frames - 1))
+        lost += sum(number not in came for number in range(talk.frames))
         doubled += sum(count - 1 for count in came.values())
     return lost, doubled
 

@@ -462,7 +462,35 @@ def test_a_sessions_meter_follows_it_from_start_to_end(program: Program, url: st
     assert (link["server.address"], link["server.port"], link["error.type"]) == (address, port, "ConnectionLost")
     assert meter.log.turns[0].responses[0].status == "lost"
     assert spans["realtime_session gpt-realtime"].attributes["error.type"] == "ConnectionLost"
-    assert spans["chat gpt-realtime"].attributes["error.type"] == "session_ended"
+    assert spans["chat gpt-realtime"].attributes["error.type"] == "ConnectionLost"
+
+
+def test_what_ran_on_a_connection_ends_with_it_and_a_call_is_answered_on_the_next(program: Program):
+    meter = program.metered()
+    meter.link_opened(1001.0, "ws://localhost/v1")
+    for event in (created(), called("c1")):
+        meter.observe(event, 1002.0)
+    meter.link_closed(1003.0, "ConnectionLost")
+    meter.link_closed(1003.5)
+    meter.link_opened(1004.0, "ws://localhost/v1")
+    meter.observe(created("r2"), 1004.5)
+    meter.sent(result("c1"), 1005.0)
+    meter.observe(done("r2"), 1006.0)
+    meter.link_closed(1007.0)
+    meter.ended(1008.0, "complete")
+
+    told = [
+        (span.name, took_s(span), span.attributes.get("error.type")) for span in program.exporter.get_finished_spans()
+    ]
+    assert told == [
+        ("chat gpt-realtime", 1.0, "ConnectionLost"),
+        ("realtime_link", 2.0, "ConnectionLost"),
+        ("execute_tool weather", 3.0, None),
+        ("chat gpt-realtime", 1.5, None),
+        ("realtime_link", 3.0, None),
+        ("realtime_session gpt-realtime", 8.0, None),
+    ]
+    assert meter.log.totals.responses == {"lost": 1, "completed": 1}
 
 
 def test_without_opentelemetry_a_sessions_meter_is_its_turn_log():

@@ -91,7 +91,7 @@ class ClientSettings:
         extra_headers: More headers, as a mapping or as pairs. Only their names are shown.
         proxy: The HTTP proxy on the way, as `http://user:password@host:3128`; `"environment"` for what `HTTPS_PROXY`,
             `ALL_PROXY` and `NO_PROXY` say, which never means this machine; None for none. The password is not shown.
-        timeout_s: Lifetime of a session, at most `limits.OPENAI_MAX_TIMEOUT_S`.
+        timeout_s: Lifetime of a connection, at most `limits.OPENAI_MAX_TIMEOUT_S`.
         allow_insecure_key: Send the key over plain `ws://` to a host that is not this machine.
         ssl_context: For `wss`; the system's certificates when None.
     """

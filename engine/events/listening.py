@@ -14,7 +14,8 @@ class SpeechStartedEvent(OfResponse):
     """The user began to speak.
 
     Attributes:
-        audio_start_ms: Where in all audio that was sent, with the padding before the speech.
+        audio_start_ms: Where in all audio that was sent, over however many connections, with the padding before the
+            speech.
     """
 
     type: ClassVar[str] = "speech_started"
@@ -44,7 +45,7 @@ class SpeechCommittedEvent(OfResponse):
     """A turn is over and will be written down. Transcripts of several turns may come in any order; this tells theirs.
 
     Attributes:
-        previous_item_id: The turn before it, or None.
+        previous_item_id: The turn before it, or None. For the first one after a restart, the last that was written.
     """
 
     type: ClassVar[str] = "speech_committed"
@@ -60,7 +61,8 @@ class TranscriptEvent(OfResponse):
 
     Attributes:
         text: The new words; all of the turn's when `is_final`.
-        is_final: True once for each turn that could be written down; one that could not ends in an error event.
+        is_final: True once for each turn that could be written down; one that could not ends in an error event. A turn
+            that had neither when a `BidiConnectionRestartEvent` came is said again and becomes another turn.
         speaker: Who said it, from a model that tells speakers apart.
         start_s: Where a speaker's part begins, in seconds.
         end_s: Where it ends.
@@ -108,7 +110,8 @@ class TranslatedAudioEvent(BidiAudioStreamEvent):
     """A piece of translated speech.
 
     Attributes:
-        elapsed_ms: Where in the translated speech it belongs, in steps of 200 ms; several pieces may share it.
+        elapsed_ms: Where in the translated speech it belongs, in steps of 200 ms; several pieces may share it. After a
+            restart it goes on from the last one.
     """
 
     type: ClassVar[str] = "translated_audio"

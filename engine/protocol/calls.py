@@ -77,6 +77,13 @@ class Calls:
         """Tell whether a response made any call."""
         return response_id in self._responses
 
+    def link_down(self) -> frozenset[str]:
+        """The connection is gone. Gives the calls that had begun on it and were not told: they will never be made."""
+        untold = frozenset(self._names)
+        self._names.clear()
+        self._arguments.clear()
+        return untold
+
     def _without_item(self, event: ResponseFunctionCallArgumentsDone) -> Call | None:
         name = event.name or self._names.get(event.call_id)
         if name is None:

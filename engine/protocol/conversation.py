@@ -344,6 +344,7 @@ class Conversation:
     def speech_arrived(self, sent_before: float) -> None:
         """Take note that the service has what was sent before a time."""
         self.kept_speech.proven(sent_before)
+        self._turns.gate.proven(sent_before)
 
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""

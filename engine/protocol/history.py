@@ -3,7 +3,7 @@
 Words are kept, audio and images are not: of an hour of speech they would be hundreds of MB.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 import attrs
@@ -178,17 +178,18 @@ class History:
             self._order.remove(item_id)
             self._drop(item_id)
 
-    def end_unfinished(self, was_heard: Callable[[str], bool]) -> None:
+    def end_unfinished(self, was_heard: Callable[[str], bool], untold: Collection[str] = ()) -> None:
         """The connection is gone: what had begun on it stays as far as it came, but for calls and what nobody heard.
 
         Tools that an MCP server offers go as well: the service lists them anew, as another item.
 
         Args:
             was_heard: Tells of an answer whether anything of it was.
+            untold: Calls that are whole, and that nobody was told of: nobody will answer them.
         """
         for item_id in list(self._order):
             held = self._items[item_id]
-            if isinstance(held.item, McpListToolsItem):
+            if isinstance(held.item, McpListToolsItem) or getattr(held.item, "call_id", None) in untold:
                 self.deleted(item_id)
             if getattr(held.item, "status", None) != _IN_PROGRESS:
                 continue

@@ -255,7 +255,8 @@ class KeptSpeech:
 
     def begun_anew(self) -> None:
         """Begin anew on another connection to which all of it is `sent` again, so that nothing stays."""
-        self._store.items.clear()
+        for item_id in list(self._store.items):
+            self._store.forget(item_id)
         self._last_id = ""
         self.relinked()
 

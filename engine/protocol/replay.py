@@ -5,7 +5,7 @@ that the session keeps. Each keeps its id, so that what the application holds of
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
+from itertools import count, takewhile
 from typing import Final
 
 import attrs
@@ -128,12 +128,8 @@ class Replay:
 
     def _before(self, told_id: str) -> str:
         """Name what an item stands behind, of all that the connection was told."""
-        before = PLACED_FIRST
-        for item_id in self._told:
-            if item_id == told_id:
-                break
-            before = item_id if self.is_replayed(item_id) else before
-        return before
+        earlier = list(takewhile(lambda item_id: item_id != told_id, self._told))
+        return next((item_id for item_id in reversed(earlier) if self.is_replayed(item_id)), PLACED_FIRST)
 
     def hear(self, event: wire.ServerEvent) -> bool:
         """Take an event of the new connection; tell whether it only answers what was told here.

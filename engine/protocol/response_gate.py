@@ -42,7 +42,7 @@ class ResponseGate:
         self._held_since: float | None = None
         self._underway = underway if underway is not None else Underway()
         self._is_down = False
-        self._gave_up = False
+        self._gave_up_on: float | None = None
         self._user_speaks = False
         self._turn_ended_at: float | None = None
         self._polite_since: float | None = None
@@ -213,7 +213,7 @@ class ResponseGate:
             self._owed = False
         self._presumed = self._state is Gate.REQUESTED and not asked
         self._asked_at = None
-        self._gave_up = False
+        self._gave_up_on = None
         self._user_speaks = False
         self._turn_ended_at = None
         self._active_id = response_id
@@ -277,7 +277,7 @@ class ResponseGate:
         """Tell whether the outstanding request was never answered, and stop waiting for it."""
         if not _over(self._asked_at, self._deadline_s, now):
             return False
-        self._gave_up = not self._request_is_asked
+        self._gave_up_on = None if self._request_is_asked else self._asked_at
         self._forget_request()
         self._unanswered += 1
         self._move(GateSignal.UNANSWERED)
@@ -332,6 +332,11 @@ class ResponseGate:
         """Tell whether a spoken turn is over that the service is to answer by itself, and has not begun to."""
         return self._turn_ended_at is not None
 
+    def proven(self, sent_before: float) -> None:
+        """Note that the service has what was sent before a time: a request among it that has no answer gets none."""
+        if self._gave_up_on is not None and self._gave_up_on < sent_before:
+            self._gave_up_on = None
+
     def link_down(self, *, interrupted: bool) -> None:
         """There is no connection any more: what was under way on it is owed anew, once there is another.
 
@@ -341,7 +346,9 @@ class ResponseGate:
         Args:
             interrupted: The active response was to end, for the user has cut in.
         """
-        if self._gave_up:  # A connection that is dead without a word answers no request, and is found out later.
+        if (
+            self._gave_up_on is not None
+        ):  # A connection that is dead without a word answers no request, and is found out later.
             self._owe()
         if self._state is Gate.REQUESTED:
             self._repeat = True
@@ -349,7 +356,7 @@ class ResponseGate:
         elif self._cut_short() and not interrupted:
             self._owe()
         self._forget_request()
-        self._gave_up = False
+        self._gave_up_on = None
         self._is_down = True
         self._active_id = None
         self._presumed = self._user_speaks = False

@@ -181,7 +181,7 @@ class Succession:
         self._settle_cuts(self._turns.interruptions.link_down())
         if cut_off is not None:
             told += self._tell_cut_off(cut_off, now, heard=interrupted)
-        self._history.end_unfinished(self._was_heard)
+        self._history.end_unfinished(self._was_heard, self._turns.untold_calls())
         return told
 
     def _was_heard(self, item_id: str) -> bool:

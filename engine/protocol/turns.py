@@ -156,6 +156,10 @@ class Turns:
         self._open_asides.clear()
         return told
 
+    def untold_calls(self) -> frozenset[str]:
+        """The connection is gone. Gives the calls that had begun on it and that the application will not be told of."""
+        return self._calls.link_down()
+
     def forget(self, response_id: str) -> None:
         """A response will not end: it counts as ended, and what it was about to call is forgotten."""
         self._calls.response_done(response_id, (), completed=False)

@@ -66,7 +66,7 @@ class Hooks:
 
 
 class BaseSession:
-    """One session over one connection.
+    """One session, over one connection after another.
 
     Args:
         core: What it is about.
@@ -114,6 +114,7 @@ class BaseSession:
             endpoint=endpoint,
             decode=dialect.decode,
             decode_sent=dialect.decode_sent,
+            moves=client.call_id is None,
         )
         self._supervisor = Supervisor(
             plan, core, inbox=self.inbox, out=self._out, raw=self.raw, carry=hooks.carry, meter=hooks.meter
@@ -179,8 +180,8 @@ class BaseSession:
         """Iterate over the session's events, until its close event. What is not taken stays for the next call.
 
         Raises:
-            BidiModelTimeoutError: The session's lifetime is over.
-            ConnectionLost: The connection broke.
+            BidiModelTimeoutError: The connection's lifetime is over, with `on_timeout="raise"`.
+            ConnectionLost: The connection broke, and could not be made anew.
             ServerReported: The service ended the session with an error.
             LimitExceeded: A bound was passed whose policy ends the session.
         """

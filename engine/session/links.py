@@ -77,6 +77,8 @@ class Links:
         """Waits until there is a connection, or the session is over."""
         self.rearm = self._mover.rearm
         """Looks at the deadlines anew."""
+        self.refused: HandshakeRejected | None = None
+        """How a server refused the first connection last, where it is asked again."""
         self.lost: EngineError | None = None
         """How the last connection was lost, where that ended the session."""
 
@@ -84,6 +86,10 @@ class Links:
     def is_up(self) -> bool:
         """There is a connection that carries the talk."""
         return self._mover.is_up
+
+    @property
+    def _moves(self) -> bool:
+        return self._plan.moves and self._core.succession is not None
 
     def statistics(self) -> TransportStatistics | None:
         """Give the connection's figures, once there is one."""
@@ -101,30 +107,36 @@ class Links:
 
     # --- the first one ----------------------------------------------------------------------------------------
 
-    async def open(self, nursery: trio.Nursery, begin: Sequence[str]) -> None:
+    async def open(self, nursery: trio.Nursery, begin: Sequence[str], ends_at: float) -> None:
         """Make the session's first connection, which carries the talk from its first message on.
 
-        A server that asks to come back later is asked again, while the session's deadline allows it.
+        A server that asks to come back later is asked again, while there is time.
+
+        Args:
+            nursery: Where all runs.
+            begin: What the session begins with.
+            ends_at: When there must be a connection.
 
         Raises:
             EngineError: There is none.
         """
         self._maker.begin(nursery)
-        link = await self._first()
+        link = await self._first(ends_at)
         self._out.begin(begin)
         self._mover.carry(link)
         watch_reader(self._mover.arm, self._inbox, self._plan.engine.reader_deadline_s, self._plan.connection_id)
         nursery.start_soon(self._out.pump.run, name="engine audio pump")
 
-    async def _first(self) -> Link:
+    async def _first(self, ends_at: float) -> Link:
         while True:
             link = await self._maker.make()
             try:
                 await link.connect(self._traffic)
             except HandshakeRejected as refused:
                 await self._maker.discard(link)
+                self.refused = refused
                 at = self._again_at(refused)
-                if at is None:
+                if at is None or at >= ends_at:
                     raise
                 await trio.sleep_until(at)
             except BaseException:
@@ -174,7 +186,7 @@ class Links:
             self._link_lost(self._mover.current, error)
 
     def _lifetime_over(self) -> None:
-        if self._core.succession is None or self._plan.engine.on_timeout == "raise":
+        if not self._moves or self._plan.engine.on_timeout == "raise":
             self._host.finish(End("timeout", self._mover.timeout()))
         else:
             self._is_due = True
@@ -198,15 +210,17 @@ class Links:
             return
         if self._may_go_on(error):
             error = _as_timeout(error)
-            self._outages.lost(trio.current_time(), error)
+            now = trio.current_time()
+            self._outages.lost(now, error)
+            due_s = max(0.0, (self._outages.ends_at or now) - now)
+            self._mover.tell(BidiConnectionWarningEvent("connection_lost", due_s, error, received_at=now))
             self._mover.lose(link, error)
             return
         self.lost = error
-        told = self._core.link_ended(error) if isinstance(error, ConnectionLost) else [End("error", error)]
-        self._host.apply(told)
+        self._host.apply(self._core.link_ended(error) if isinstance(error, ConnectionLost) else [_end(error)])
 
     def _may_go_on(self, error: EngineError) -> bool:
-        if self._core.succession is None or not self._core.is_open:
+        if not self._moves or not self._core.is_open:
             return False
         if _is_expiry(error):
             return self._plan.engine.on_timeout == "renew"
@@ -216,10 +230,7 @@ class Links:
     async def _recover(self, error: EngineError) -> None:
         """Make a connection anew, as often as the policy allows."""
         self._host.state = "reconnecting"
-        now = trio.current_time()
-        ends_at = self._outages.ends_at or now
-        due_s = max(0.0, ends_at - now)
-        self._mover.tell(BidiConnectionWarningEvent("connection_lost", due_s, error, received_at=now))
+        ends_at = self._outages.ends_at
         if self._mover.current is not None:
             self._maker.retire(self._mover.current)
         with trio.CancelScope() as self._work:
@@ -239,7 +250,11 @@ class Links:
     def _give_up(self, error: EngineError) -> None:
         self.lost = error
         verdict = self._outages.verdict(trio.current_time()) or error
-        self._host.finish(End("timeout" if isinstance(verdict, BidiModelTimeoutError) else "error", verdict))
+        self._host.finish(_end(verdict))
+
+
+def _end(error: EngineError) -> End:
+    return End("timeout" if isinstance(error, BidiModelTimeoutError) else "error", error)
 
 
 def _is_expiry(error: EngineError) -> bool:

@@ -154,9 +154,8 @@ class Mover:
         number = self.figures.carried + 1
         self.figures = attrs.evolve(self.figures, carried=number)
         if self._meter is not None:
-            if number > 1:
-                self._meter.link_closed(now)
-            self._meter.link_opened(now, link.url)
+            self._meter.link_closed(now)
+            self._meter.link_opened(now, link.url, link.number)
         self._traffic.linked(LinkChange(link.number, "took_over", now))
         self.current = link
         self._up.set()
@@ -171,11 +170,13 @@ class Mover:
         """The connection that carries the talk is gone: hold what is said, until there is another. Once."""
         if self.lost is not None:
             return
-        self.lost, self.lost_at = error, trio.current_time()
+        self.lost, self.lost_at, self.attempts = error, trio.current_time(), 1
         self._up = trio.Event()
         self._out.hold(True)
         self._dropped_before = self._out.audio.statistics().dropped
         link.fence_off()
+        if self._meter is not None:
+            self._meter.link_closed(self.lost_at, type(error).__name__)
         if self._core.succession is not None:
             self._host.apply(self._core.succession.link_down(self.lost_at, error))
         self.wake()

@@ -29,6 +29,9 @@ def open_session(
 ) -> AbstractAsyncContextManager[Session]:
     """Open a session for the length of a block.
 
+    It outlives its connections: it moves to a new one before `client.timeout_s` is over, and makes a lost one anew
+    (`engine.on_timeout`, `engine.reconnect`). What it does is told by events, and the talk goes on.
+
     Args:
         config: What the session is; the defaults and the environment when None.
         connector: How to connect; the network when None.

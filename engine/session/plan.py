@@ -98,6 +98,7 @@ class Plan:
         lifetime_s: From the first packet to the end.
         connector: How to connect.
         endpoint: Where to; may wait, as for a key that has to be fetched.
+        moves: The talk can move to another connection. One that joins a call can't: the call has the talk.
         dice: Draws numbers from 0 to below 1, for the waits between attempts to connect.
         decode: Reads a server message.
         decode_sent: Reads a client message, for those who look at the raw events.
@@ -108,6 +109,7 @@ class Plan:
     lifetime_s: float
     connector: Connector
     endpoint: Callable[[], Awaitable[Endpoint]]
+    moves: bool = True
     dice: Callable[[], float] = random.random
     decode: Decode = decode_server
     decode_sent: Decode = decode_client

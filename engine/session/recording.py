@@ -50,6 +50,7 @@ def _loss(error: EngineError | None) -> Loss | None:
     """Tell how a connection was lost; None where it was not."""
     if error is None:
         return None
+    status = error.status if isinstance(error, HandshakeRejected) else None
     if isinstance(error, ConnectionLost):
-        return Loss(code=error.code, reason=error.reason)
-    return Loss(status=error.status if isinstance(error, HandshakeRejected) else None)
+        return Loss(code=error.code, reason=error.reason, status=status)
+    return Loss(status=status)

@@ -86,7 +86,7 @@ class Renewal:
                 # What was said last may be lost with it: the next one is told that, too.
                 self._mover.lose(old, DeadlinePassed("ping", _PROOF_S))
             if self._is_time(trio.current_time()) and self._can(ready):
-                self._mover.move(ready, held_at)
+                self._mover.move(ready, self._mover.lost_at if self._mover.is_down else held_at)
                 return True
             old.go_on_sending()
         await self._maker.discard(ready.link)

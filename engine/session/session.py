@@ -47,7 +47,7 @@ from engine.wire.session import Session as WireSession
 
 
 class Session(SpeakingSession):
-    """One conversation over one connection. Made by `open_session`.
+    """One conversation, over one connection after another. Made by `open_session`.
 
     Args:
         config: What the session is.

@@ -1,4 +1,4 @@
-"""The supervisor: lives one connection from the first packet to the last, whatever kind of session talks over it.
+"""The supervisor: lives a session from the first packet to the last, whatever kind of session it is.
 
 It connects, starts the actors, carries out the core's effects, and closes, in time and in order. What the session is
 about is its core's business (`engine.protocol`).
@@ -13,6 +13,7 @@ import trio
 
 from engine.actors.watchdog import deadline
 from engine.errors import (
+    DeadlinePassed,
     EngineError,
     LimitExceeded,
     LocalMisuse,
@@ -235,7 +236,7 @@ class Supervisor:
         if self._end is not None:
             raise self.over()
         if self.state != "new":
-            raise LocalMisuse("the session is started already | a session is for one connection: make another")
+            raise LocalMisuse("the session is started already | a session is started once: make another")
         # Encoded here: what can't be sent fails before anything is connected.
         begin = [effect.event for effect in self._core.begin() if isinstance(effect, Transmit)]
         self._begin = [encode(event) for event in begin]
@@ -360,11 +361,13 @@ class Supervisor:
         engine = self._plan.engine
         try:
             with deadline("connect", engine.connect_deadline_s):
-                await self._links.open(nursery, begin)
+                await self._links.open(nursery, begin, trio.current_time() + engine.connect_deadline_s)
                 limit_s = engine.session_created_deadline_s
                 with deadline("session_created", math.inf if limit_s is None else limit_s):
                     await self._settled.wait()
         except EngineError as error:
+            if isinstance(error, DeadlinePassed) and self._links.refused is not None:
+                error.__cause__ = self._links.refused
             self.finish(End("error", error))
 
     # --- effects ----------------------------------------------------------------------------------------------

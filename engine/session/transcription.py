@@ -19,6 +19,10 @@ class TranscriptionSession(BaseSession):
     `receive()` gives for each turn a `SpeechStartedEvent`, a `SpeechStoppedEvent`, a `SpeechCommittedEvent`, and each
     time that there are words a `TranscriptEvent`; beside the events that begin and end a connection, and errors.
 
+    It goes on over another connection as `config.engine` says (`on_timeout`, `reconnect`). Turns without all of their
+    words are said again there, and are other turns then, with other ids: of those that had no final `TranscriptEvent`
+    before a `BidiConnectionRestartEvent`, nothing more comes.
+
     Args:
         config: What the session is.
         connector: How to connect; the network when None.

@@ -32,6 +32,10 @@ class TranslationSession(SpeakingSession):
     `TranslationTextEvent`, beside the events that begin and end a connection, and errors. Call `finish` at the end of
     the speech: what is under way still comes, then the end.
 
+    It goes on over another connection as `config.engine` says (`on_timeout`, `reconnect`). A renewal waits until
+    neither side speaks, and costs no word. After a loss no word comes twice, but what the service had heard and not
+    said yet, as it lags behind, is not translated.
+
     Args:
         config: What the session is.
         connector: How to connect; the network when None.

@@ -21,6 +21,7 @@ class SessionMeter:
         self._connection_id = connection_id
         self._telemetry: Telemetry | None = None
         self._links = 0
+        self._is_linked = False
         self.log = TurnLog()
         """The turn log."""
         # Each event goes straight to the log, unless there is telemetry too: that is decided once.
@@ -36,16 +37,20 @@ class SessionMeter:
             self._join(self._telemetry)
             self._telemetry.session_started(now)
 
-    def link_opened(self, now: float, url: str) -> None:
-        """A connection is open."""
-        self._links += 1
+    def link_opened(self, now: float, url: str, number: int | None = None) -> None:
+        """A connection carries the talk: the next one, or the one of this number."""
+        self._links = self._links + 1 if number is None else number
+        self._is_linked = True
         if self._telemetry is not None:
             address = urlsplit(url)
             port = address.port or (443 if address.scheme in {"wss", "https"} else 80)
             self._telemetry.link_opened(now, address.hostname, port, self._links)
 
     def link_closed(self, now: float, error: str | None = None) -> None:
-        """The newest connection is gone, in order or by an error of this type: what ran on it will not end."""
+        """The newest connection is gone, in order or by an error of this type: what ran on it will not end. Once."""
+        if not self._is_linked:
+            return
+        self._is_linked = False
         self.log.link_ended(now)
         if self._telemetry is not None:
             self._telemetry.link_closed(now, error, self._links)

@@ -87,7 +87,11 @@ class Telemetry:
         self._do(self._spans.begin, self._link, "realtime_link", now, attributes, client=True)
 
     def link_closed(self, now: float, error: str | None = None, link: int = 1) -> None:
-        """A connection is closed: in order, or by what has this name."""
+        """A connection is closed, in order or by what has this name, and with it the responses that ran on it.
+
+        Calls of tools go on: their results go over the next one.
+        """
+        self._do(self._spans.end_below, f"{_LINK}{link}", now, error or "link_closed")
         self._do(self._spans.end, f"{_LINK}{link}", now, None, error)
 
     def observe(self, event: wire.ServerEvent, now: float) -> None:

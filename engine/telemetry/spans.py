@@ -26,6 +26,7 @@ class Spans:
         self._tracer = tracer
         self._epoch_ns = time.time_ns() - int(now * 1e9)
         self._open: dict[str, Any] = {}
+        self._parents: dict[str, str] = {}
         self._root: Any = None
 
     def begin_root(self, name: str, now: float, attributes: Attributes) -> None:
@@ -39,6 +40,7 @@ class Spans:
         if len(self._open) >= SPANS_OPEN_MAX:
             self.end(next(iter(self._open)), now, error="forgotten")
         kind = self._trace.SpanKind.CLIENT if client else self._trace.SpanKind.INTERNAL
+        self._parents[key] = parent
         context = self._trace.set_span_in_context(self._open.get(parent, self._root))
         self._open[key] = self._tracer.start_span(
             name, context=context, kind=kind, attributes=attributes, start_time=self._ns(now)
@@ -64,11 +66,18 @@ class Spans:
             error: A name of what went wrong; None when nothing did.
         """
         span = self._open.pop(key, None)
+        self._parents.pop(key, None)
         if span is not None:
             self._finish(span, now, attributes, error)
 
+    def end_below(self, parent: str, now: float, error: str) -> None:
+        """End the open spans that were begun right below one."""
+        for key in [key for key, above in self._parents.items() if above == parent]:
+            self.end(key, now, None, error)
+
     def end_all(self, now: float, attributes: dict[str, Any], error: str | None) -> None:
         """End whatever is open, the newest first, and the session's span last."""
+        self._parents.clear()
         while self._open:
             self._finish(self._open.popitem()[1], now, None, "session_ended")
         root, self._root = self._root, None

@@ -117,43 +117,51 @@ LESSONS = (
     Lesson(
         "livekit #1073, #2341; pipecat #3170; reachy_mini #134",
         "The cap of an hour ends calls, and comes as a clean close (1001)",
-        "Told by its reason: `BidiModelTimeoutError`. The model can be started again with the history",
+        "By default the talk moves on before. Else it is told by its reason, `BidiModelTimeoutError`, and the model "
+        "can be started again with the history",
         {
+            "survival": ("test_by_default_a_talk_outlives_the_cap_and_nobody_is_cut_off",),
             "cap_and_drops": (
                 "test_the_cap_is_a_timeout_although_the_close_is_a_clean_1001",
                 "test_over_sockets_the_cap_is_a_timeout_too",
                 "test_the_same_code_for_another_reason_is_a_lost_connection",
                 "test_a_talk_goes_on_after_the_cap_with_what_was_said_before",
-            )
+            ),
         },
     ),
     Lesson(
         "livekit #3101, #3145, PR #5276",
         "Connect time-outs were not tried again; a drop in mid-answer left readers waiting for ever",
-        "A connect that fails is typed, in time, and leaves a model that can be started. A drop ends every wait",
+        "A connect that fails is typed, in time, and leaves a model that can be started. A drop ends every wait, or is "
+        "mended and the answer given again",
         {
+            "survival": ("test_a_drop_in_mid_answer_is_mended_and_the_answer_is_given_again",),
             "cap_and_drops": (
                 "test_a_connection_that_can_not_be_made_is_told_in_time_and_may_be_tried_again",
                 "test_a_drop_in_mid_answer_ends_everything_that_waits",
-            )
+            ),
         },
     ),
     Lesson(
         "livekit PR #7092",
         "Messages that were queued when the line broke went out after the replay",
-        "What waits belongs to one connection, and ends with it",
-        {"cap_and_drops": ("test_what_waited_in_a_dead_session_is_not_sent_in_the_next",)},
+        "What waits belongs to one connection, and ends with it. Items of the talk go to the next, once and in place",
+        {
+            "cap_and_drops": ("test_what_waited_in_a_dead_session_is_not_sent_in_the_next",),
+            "survival": ("test_what_waited_for_a_dead_connection_goes_out_once_and_after_the_replay",),
+        },
     ),
     Lesson(
         "pydantic-ai PR #7379",
         "It was said that the state was restored, and it was not",
         "The history mirrors what the service has. What was refused or dropped is told and counted",
         {
+            "survival": ("test_what_an_outage_cost_is_told",),
             "cap_and_drops": (
                 "test_what_the_service_never_got_is_in_no_history",
                 "test_a_piece_of_the_history_that_the_service_refuses_is_told",
                 "test_audio_that_had_to_be_dropped_is_counted_and_told",
-            )
+            ),
         },
     ),
     Lesson(
@@ -163,6 +171,10 @@ LESSONS = (
         "Nothing of a session reaches the next. Each call runs once and has one output. A late result finds its call "
         "where the history has it, or its refusal is told",
         {
+            "survival": (
+                "test_a_result_after_a_reconnection_finds_its_call",
+                "test_a_result_whose_call_is_gone_is_told_and_the_talk_goes_on",
+            ),
             "tools": (
                 "test_nothing_of_a_session_that_is_over_comes_in_the_next_or_in_its_figures",
                 "test_what_is_told_twice_counts_once_and_runs_once",
@@ -172,7 +184,7 @@ LESSONS = (
                 "test_a_call_that_the_user_talks_over_is_answered_exactly_once_and_not_run_again",
                 "test_a_call_that_was_cut_off_before_it_was_whole_is_neither_told_nor_answered",
                 "test_a_second_output_of_a_call_is_refused_before_it_is_sent",
-            )
+            ),
         },
     ),
     Lesson(

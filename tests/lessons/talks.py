@@ -193,6 +193,11 @@ class Line:
     async def ping(self):
         await trio.sleep(2 * self._lag_s)
 
+    def cut(self):
+        """Break it: what is on its way is lost."""
+        self._back.send_nowait((0.0, (), ConnectionLost("the connection was reset")))
+        self.jammed = True
+
     async def close(self, deadline_s):
         await self._inner.close(deadline_s)
 

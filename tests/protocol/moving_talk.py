@@ -206,5 +206,3 @@ def shown(event):
             return f"delete {item_id}"
         case _:
             return type(event).tag
-
-

@@ -20,6 +20,14 @@ from engine.wire.client import ConversationItemCreate, SessionUpdate
 from engine.wire.items import McpListToolsItem
 from engine.wire.response import ErrorDetails
 from engine.wire.session import Session
+from engine.wire.translation import (
+    TranslationAudio,
+    TranslationAudioOutput,
+    TranslationSession,
+    TranslationSessionCreated,
+    TranslationSessionUpdate,
+    TranslationSessionUpdated,
+)
 
 NOW = 1.0
 
@@ -327,3 +335,31 @@ def test_the_items_of_a_replay_have_ids():
     items = Replay(1000, 10).first(history, speech=nothing)
 
     assert len(Handover([], items).begin()) == 3
+
+
+# --- a translation ------------------------------------------------------------------------------------------------
+
+
+def language(event_id, name):
+    audio = TranslationAudio(output=TranslationAudioOutput(language=name))
+    return TranslationSessionUpdate(session=TranslationSession(audio=audio), event_id=event_id)
+
+
+TRANSLATION = TranslationSession(type="translation")
+
+
+def test_a_translation_is_ready_when_its_settings_are_taken():
+    handover = Handover([language("client_1", "es"), language("client_2", "fr")])
+    assert [event.event_id for event in handover.begin()] == ["client_1", "client_2"]
+    after(handover, TranslationSessionCreated(session=TRANSLATION), TranslationSessionUpdated(session=TRANSLATION))
+    assert (handover.created, handover.ready) == (True, False)
+    after(handover, TranslationSessionUpdated(session=TRANSLATION))
+    assert (handover.ready, handover.session) == (True, None)
+
+
+@pytest.mark.parametrize("details", [{"event_id": "client_1"}, {"param": "session.audio.output.language"}, {}])
+def test_a_translation_whose_settings_are_refused_will_never_be_ready(details):
+    handover = Handover([language("client_1", "xx")])
+    after(handover, TranslationSessionCreated(session=TRANSLATION), error(**details))
+    assert isinstance(handover.failed, ServerReported)
+    assert not handover.ready

@@ -847,3 +847,78 @@ def test_every_turn_of_a_recording_is_kept_until_it_has_words(recording):
     failed = "input_audio_transcription.failed" in recording.read_text()
     assert turns == int(failed)
     assert (kept.items, kept.is_open) == (0, False)
+
+
+# --- where speech can't be told as an item --------------------------------------------------------------------------
+
+
+def unwritten(kept: KeptSpeech, *, all: bool = True) -> list[int | str]:
+    """Say what would be sent again of what nobody has written down."""
+    frames = kept.unwritten(all=all)
+    assert all_in_order(frames)
+    return ["commit" if frame[0] == COMMIT else numbers_in(json.loads(frame[0])["audio"])[0] for frame in frames]
+
+
+def all_in_order(frames) -> bool:
+    places = [(start_ms, end_ms) for _, start_ms, end_ms, _ in frames]
+    return places == sorted(places) and all(start_ms <= end_ms for start_ms, end_ms in places)
+
+
+def test_turns_without_words_come_before_what_is_open():
+    kept = KeptSpeech(30_000)
+    spoken(kept, "a", 0, 10)
+    talk(kept, 10, 40)
+    spoken(kept, "b", 40, 50)
+    talk(kept, 50, 80)
+    kept.began(70 * FRAME_MS, "c")
+
+    assert unwritten(kept) == [*range(10), *range(40, 50), *range(70, 80)]
+    kept.transcribed("a")
+    assert unwritten(kept, all=False) == [*range(40, 50), *range(70, 80)]
+
+
+def test_a_message_that_two_turns_share_comes_once():
+    kept = KeptSpeech(30_000)
+    talk(kept, 0, 30)
+    for item_id, start_ms, end_ms in (("a", 0.0, 410.0), ("b", 411.0, 850.0)):
+        kept.began(start_ms, item_id)
+        kept.stopped(end_ms, item_id)
+        kept.committed(item_id)
+
+    assert unwritten(kept) == list(range(30))
+    kept.transcribed("b")
+    assert unwritten(kept) == [*range(11), *range(21, 30)]
+    kept.transcribed("a")
+    assert unwritten(kept) == list(range(21, 30))
+
+
+def test_turns_by_hand_come_with_their_commits():
+    kept = push_to_talk()
+    talk(kept, 0, 5)
+    kept.committed_by_hand(COMMIT)
+    kept.committed("a")
+    talk(kept, 5, 8)
+    kept.committed_by_hand(COMMIT)
+    talk(kept, 8, 10)
+
+    assert unwritten(kept) == [*range(5), "commit", *range(5, 8), "commit", 8, 9]
+
+
+def test_a_connection_that_is_sent_all_of_it_again_begins_with_nothing():
+    kept = KeptSpeech(30_000)
+    spoken(kept, "a", 0, 10)
+    kept.began(400.0, "b")
+    kept.begun_anew()
+
+    assert (kept.held_ms, kept.items, kept.is_open, unwritten(kept)) == (0, 0, False, [])
+    spoken(kept, "a", 0, 5)
+    assert unwritten(kept) == list(range(5))
+
+
+def test_what_the_service_has_spoken_of_is_let_go():
+    kept = KeptSpeech(30_000, idle_ms=2000)
+    talk(kept, 0, 20)
+    kept.said()
+    talk(kept, 20, 23)
+
+    assert again(kept, all=True) == [20, 21, 22]

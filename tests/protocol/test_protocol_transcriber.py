@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engine.config import ClientSettings, TranscriptionConfig
+from engine.config import ClientSettings, EngineSettings, TranscriptionConfig
 from engine.config.listening import changed_transcription
 from engine.errors import ConfigError, ConnectionLost, RemoteViolation, SessionEnded
 from engine.events import (
@@ -15,11 +15,15 @@ from engine.events import (
     SpeechStoppedEvent,
     TranscriptEvent,
 )
-from engine.protocol.effects import End, Opened, Transmit
+from engine.protocol.effects import End, LinkOver, Opened, Transmit
+from engine.protocol.kept_speech import KEPT_IDLE_MS
+from engine.protocol.succession import WORDS_WAIT_S
 from engine.protocol.transcriber import Transcriber
 from engine.protocol.transcript_turns import OPEN_TURNS_MAX
-from engine.wire.client import InputAudioBufferAppend
+from engine.wire.client import InputAudioBufferAppend, SessionUpdate
 from engine.wire.codec import decode_server, encode
+from engine.wire.server import SessionUpdated
+from engine.wire.session import Audio, AudioInput, Session, TurnDetection
 
 HEARD = "conversation.item.input_audio_transcription"
 
@@ -71,6 +75,7 @@ SERVICE = {
         "error": {"type": "server_error", "code": "asr_failed", "message": "?"},
     },
     "error": lambda code: {"type": "error", "error": {"type": "server_error", "code": code, "message": "?"}},
+    "updated": lambda: {"type": "session.updated", "session": {"type": "transcription"}},
     "novelty": lambda: {"type": "weekly.novelty"},
 }
 
@@ -108,7 +113,10 @@ class Talk:
         }
         if name in happens:
             return happens[name]()
-        return self.transcriber.receive(decode_server(json.dumps({**SERVICE[name](*words), "event_id": "e"})), 1.0)
+        return self.hears(SERVICE[name](*words))
+
+    def hears(self, event):
+        return self.transcriber.receive(decode_server(json.dumps({**event, "event_id": "e"})), 1.0)
 
 
 def test_a_turn_from_its_beginning_to_its_words():
@@ -302,3 +310,146 @@ def test_a_change_says_what_changes_and_what_is_turned_off(changes, said):
 def test_a_change_of_nothing_or_of_what_is_fixed_is_refused(changes, told):
     with pytest.raises(ConfigError, match=told):
         changed_transcription(Talk().config, changes)
+
+
+# --- from one connection to the next ------------------------------------------------------------------------------
+
+
+def heard(talk, item_id, audio_start_ms=0, audio_end_ms=400):
+    """Let the service hear a turn, of 400 ms of audio."""
+    for number in range(10):
+        talk.transcriber.speech_sent(
+            "append", f'{{"type":"input_audio_buffer.append","audio":"{number}"}}', 40.0, number
+        )
+    begin = {"type": "input_audio_buffer.speech_started", "item_id": item_id, "audio_start_ms": audio_start_ms}
+    end = {"type": "input_audio_buffer.speech_stopped", "item_id": item_id, "audio_end_ms": audio_end_ms}
+    (began,), (ended,) = (talk.hears(event) for event in (begin, end))
+    talk.says("committed", item_id)
+    return began.audio_start_ms, ended.audio_end_ms
+
+
+def moved(talk, broken=True, **audio_input):
+    """Move to another connection; give what it is told, and what is said again."""
+    succession = talk.transcriber.succession
+    handover, replay = succession.handover()
+    told = handover.begin()
+    if audio_input:
+        session = Session(audio=Audio(input=AudioInput(**audio_input)))
+        handover.receive(SessionUpdated(session=session), 1.0)
+    if broken:
+        assert succession.link_down(2.0, ConnectionLost("gone")) == ()
+    return told, succession.link_up(handover, replay, 3.0, broken=broken)
+
+
+def test_a_turn_without_words_is_said_again_and_told_where_it_was():
+    talk = Talk().plays(OPENED)
+    assert heard(talk, "item_1") == (0, 400)
+    talk.says("all", "item_1", "one")
+    assert heard(talk, "item_2", 400, 800) == (400, 800)
+    _, takeover = moved(talk)
+    assert [length_ms for _, length_ms in takeover.speech] == [40.0] * 10
+    assert (takeover.replayed_items, takeover.left_out_items, takeover.asked_again) == (1, 0, True)
+    assert heard(talk, "item_3") == (400, 800)
+    (told,) = talk.says("committed", "item_4")
+    assert told.previous_item_id == "item_1"
+
+
+def test_when_all_is_written_down_nothing_is_said_again():
+    talk = Talk().plays(OPENED)
+    assert talk.transcriber.is_open
+    heard(talk, "item_1")
+    talk.says("all", "item_1", "one")
+    _, takeover = moved(talk)
+    assert (takeover.speech, takeover.effects, takeover.asked_again) == ([], (), False)
+
+
+def test_words_that_come_before_the_end_of_their_turn_are_heard():
+    talk = Talk().plays(OPENED)
+    talk.says("started", "item_1")
+    talk.says("all", "item_1", "one")
+    talk.says("committed", "item_1")
+    assert talk.transcriber.kept_speech.items == 0
+    assert talk.transcriber.succession.at_boundary(1.0)
+
+
+def test_it_is_at_a_boundary_when_nobody_speaks_and_all_is_written_down():
+    talk = Talk().plays(OPENED)
+    succession = talk.transcriber.succession
+    assert succession.at_boundary(1.0)
+    talk.says("started", "item_1")
+    assert not succession.at_boundary(2.0)
+    talk.says("committed", "item_1")
+    assert not succession.at_boundary(3.0)
+    assert not succession.at_boundary(3.0 + WORDS_WAIT_S - 0.1)
+    assert succession.at_boundary(3.0 + WORDS_WAIT_S)
+    talk.says("all", "item_1", "one")
+    assert succession.at_boundary(4.0)
+
+
+@pytest.mark.parametrize("kept_speech_s", [0, 30])
+def test_it_is_at_no_boundary_while_somebody_speaks_whatever_is_kept(kept_speech_s):
+    talk = Talk(engine=EngineSettings(kept_speech_s=kept_speech_s)).plays(OPENED)
+    talk.says("started", "item_1")
+    assert not talk.transcriber.succession.at_boundary(1.0)
+    talk.hears({"type": "input_audio_buffer.cleared"})
+    assert talk.transcriber.succession.at_boundary(1.0)
+
+
+def test_what_was_not_committed_by_hand_is_no_boundary():
+    talk = Talk(turn_detection=None).plays(OPENED)
+    talk.transcriber.speech_sent("append", "{}", 200.0, 1.0)
+    assert not talk.transcriber.succession.at_boundary(1.0)
+    talk.transcriber.speech_sent("clear", "{}", 0.0, 1.0)
+    talk.hears({"type": "input_audio_buffer.cleared"})
+    assert talk.transcriber.succession.at_boundary(1.0)
+
+
+def test_a_commit_that_was_refused_leaves_the_audio_to_be_said_again():
+    talk = Talk(turn_detection=None).plays(OPENED)
+    talk.transcriber.speech_sent("append", "{}", 40.0, 1.0)
+    talk.transcriber.speech_sent("commit", "{}", 0.0, 1.0)
+    talk.says("error", "input_audio_buffer_commit_empty")
+    _, takeover = moved(talk)
+    assert takeover.speech == [("{}", 40.0)]
+
+
+def test_what_the_next_connection_says_of_turns_counts():
+    talk = Talk().plays(OPENED)
+    talk.says("started", "item_1")
+    moved(talk, turn_detection=None)
+    assert not talk.transcriber.kept_speech.detects_turns
+    talk.says("updated")
+    assert not talk.transcriber.kept_speech.detects_turns
+    moved(talk, turn_detection=TurnDetection(type="server_vad"))
+    assert talk.transcriber.kept_speech.detects_turns
+
+
+def test_changes_by_hand_go_along_as_well():
+    talk = Talk()
+    (begin,) = talk.transcriber.begin()
+    talk.plays(OPENED).says("updated")
+    mine = SessionUpdate(session=Session(type="transcription", include=()), event_id="mine")
+    talk.transcriber.sent_by_hand(mine, 1.0)
+    told, takeover = moved(talk)
+    assert told == [begin.event]
+    assert takeover.events == (mine,)
+    talk.says("updated")
+    told, takeover = moved(talk)
+    assert (told, takeover.events) == ([begin.event, mine], ())
+
+
+@pytest.mark.parametrize(("on_timeout", "end"), [("renew", LinkOver), ("raise", End)])
+def test_a_connection_whose_time_is_over_ends_the_session_only_where_that_was_asked_for(on_timeout, end):
+    talk = Talk(engine=EngineSettings(on_timeout=on_timeout)).plays(OPENED)
+    (told,) = talk.says("error", "session_expired")
+    assert isinstance(told, end)
+
+
+def test_what_has_arrived_need_not_be_kept():
+    talk = Talk().plays(OPENED)
+    for number in range(200):
+        talk.transcriber.speech_sent("append", "{}", 40.0, number * 0.04)
+    assert talk.transcriber.kept_speech.held_ms == 8000
+    talk.transcriber.speech_arrived(8.0)
+    talk.transcriber.speech_sent("append", "{}", 40.0, 8.0)
+    assert talk.transcriber.kept_speech.held_ms == KEPT_IDLE_MS

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engine.config import ClientSettings, TranslationConfig
+from engine.config import ClientSettings, EngineSettings, TranslationConfig
 from engine.config.listening import changed_translation
 from engine.errors import ConnectionLost, DeadlinePassed, RemoteViolation, SessionEnded
 from engine.events import (
@@ -13,10 +13,16 @@ from engine.events import (
     TranslatedAudioEvent,
     TranslationTextEvent,
 )
-from engine.protocol.effects import AudioDone, End, Opened, Rearm, Transmit
+from engine.protocol.effects import AudioDone, End, LinkOver, Opened, Rearm, Transmit
+from engine.protocol.translation_succession import QUIET_S, UNSAID_MS
 from engine.protocol.translator import FINISH_DEADLINE_S, Translator
 from engine.wire.codec import decode_translation_server, encode
-from engine.wire.translation import TranslationInputAudioBufferAppend, TranslationSessionClose
+from engine.wire.translation import (
+    TranslationInputAudioBufferAppend,
+    TranslationSession,
+    TranslationSessionClose,
+    TranslationSessionUpdate,
+)
 
 SHOWN = {
     Opened: lambda _: "Opened",
@@ -216,11 +222,6 @@ def test_an_end_that_was_asked_for_by_hand_is_waited_for_as_well():
         << End complete
         """,
         """
-        >> error error={"code": "session_expired", "message": "60 minutes"}
-        << AudioDone translation
-        << End timeout BidiModelTimeoutError
-        """,
-        """
         >> error error={"code": "insufficient_quota", "message": "no money"}
         << AudioDone translation
         << Error insufficient_quota
@@ -239,3 +240,99 @@ def test_an_error_and_a_message_that_can_not_be_read_are_told():
         >> unreadable
         << Error RemoteViolation
     """)
+
+
+# --- from one connection to the next ------------------------------------------------------------------------------
+
+
+def moved(talk):
+    """Lose the connection and move to another; give what it is told, and what goes along."""
+    succession = talk.translator.succession
+    handover, replay = succession.handover()
+    assert succession.link_down(talk.now, ConnectionLost("gone")) == (AudioDone(succession.stream_id),)
+    return handover.begin(), succession.link_up(handover, replay, talk.now, broken=True)
+
+
+def sent(talk, count):
+    for _ in range(count):
+        talk.translator.speech_sent("append", "{}", 200.0, talk.now)
+        talk.now += 0.2
+
+
+@pytest.mark.parametrize(
+    ("on_timeout", "ends"),
+    [("renew", [LinkOver]), ("raise", [AudioDone, End])],
+)
+def test_a_connection_whose_time_is_over_ends_the_session_only_where_that_was_asked_for(on_timeout, ends):
+    talk = Talk(engine=EngineSettings(on_timeout=on_timeout)).plays(OPENED)
+    told = talk.says('error error={"code": "session_expired", "message": "60 minutes"}')
+    assert [type(effect) for effect in told] == ends
+
+
+def test_audio_since_the_last_word_of_the_translation_goes_along():
+    talk = Talk().plays(OPENED)
+    sent(talk, 5)
+    talk.says('session.output_transcript.delta delta="y"')
+    sent(talk, 2)
+    talk.says('session.input_transcript.delta delta="z"')
+    talk.translator.speech_sent("commit", "{}", 0.0, talk.now)
+    _, takeover = moved(talk)
+    assert takeover.speech == [("{}", 200.0)] * 2
+    assert (takeover.asked_again, takeover.replayed_items, takeover.left_out_items) == (False, 0, 0)
+    assert moved(talk)[1].speech == []
+
+
+def test_silence_goes_along_only_as_far_as_a_translation_may_lag():
+    talk = Talk().plays(OPENED)
+    sent(talk, 50)
+    talk.translator.speech_arrived(talk.now)
+    sent(talk, 1)
+    assert sum(length_ms for _, length_ms in moved(talk)[1].speech) == UNSAID_MS
+
+
+def test_what_is_said_over_another_connection_goes_on_where_the_last_one_was():
+    talk = Talk().plays(OPENED)
+    talk.says('session.output_audio.delta delta="AAAA" & elapsed_ms=400')
+    moved(talk)
+    (words,) = talk.says('session.output_transcript.delta delta="y" & elapsed_ms=200')
+    (audio,) = talk.says('session.output_audio.delta delta="AAAA" & elapsed_ms=200')
+    assert (words.elapsed_ms, audio.elapsed_ms, audio.item_id) == (600, 600, "translation_2")
+    talk.plays("""
+        >> link_ended 1006
+        << AudioDone translation_2
+        << End error ConnectionLost
+    """)
+
+
+def test_it_is_at_a_boundary_when_nothing_is_told_for_a_while():
+    talk = Talk().plays(OPENED)
+    at_boundary = talk.translator.succession.at_boundary
+    assert at_boundary(talk.now)
+    for told in ("input_transcript", "output_transcript", "output_audio"):
+        talk.says(f'session.{told}.delta delta="AAAA"')
+        assert not at_boundary(talk.now + QUIET_S - 0.1)
+        talk.now += QUIET_S
+        assert at_boundary(talk.now)
+    talk.says("finish")
+    assert not at_boundary(talk.now + 10)
+
+
+def test_changes_by_hand_go_along_as_well():
+    talk = Talk()
+    (begin,) = talk.translator.begin()
+    talk.plays(OPENED).says('session.updated session={"type": "translation"}')
+    mine = TranslationSessionUpdate(session=TranslationSession(), event_id="mine")
+    talk.translator.sent_by_hand(mine, talk.now)
+    told, takeover = moved(talk)
+    assert told == [begin.event]
+    assert takeover.events == (mine,)
+
+
+def test_an_end_that_was_asked_for_is_asked_for_again_and_waited_for_anew():
+    talk = Talk().plays(OPENED)
+    assert talk.translator.is_open
+    talk.says("finish")
+    talk.now += FINISH_DEADLINE_S + 10
+    _, takeover = moved(talk)
+    assert takeover.effects == [Transmit(TranslationSessionClose(), again=True), Rearm()]
+    assert talk.translator.deadline == talk.now + FINISH_DEADLINE_S

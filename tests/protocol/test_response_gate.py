@@ -687,3 +687,135 @@ def test_results_in_any_order_end_in_one_request(number, random):
         ready.append(gate.ready())
 
     assert ready == [False] * (number - 1) + [True]
+
+
+# --- from one connection to the next ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(gate):
+    """A gate whose request is out since the time 10."""
+    gate.want()
+    ask(gate, now=10.0)
+    return gate
+
+
+def moved(gate, *, interrupted=False):
+    """Tell whether a response is asked for on the next connection."""
+    gate.link_down(interrupted=interrupted)
+    assert (gate.state, gate.active_id, gate.asked_id, gate.deadline) == (Gate.FREE, None, None, None)
+    assert not gate.ready(), "nobody hears it"
+    gate.link_up()
+    return gate.ready()
+
+
+def test_a_request_without_an_answer_is_owed_on_the_next_connection(asked):
+    assert moved(asked)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_an_answer_without_an_end_is_owed_unless_the_user_has_cut_in(asked, interrupted):
+    asked.created("resp_1")
+
+    assert moved(asked, interrupted=interrupted) is not interrupted
+
+
+def test_an_answer_that_has_ended_is_not_owed(asked):
+    asked.created("resp_1")
+    asked.done("resp_1")
+
+    assert not moved(asked)
+
+
+def test_an_answer_without_a_name_is_owed_as_well(asked):
+    asked.created(None)
+
+    assert moved(asked)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_answer_with_calls_is_owed_by_their_results(asked, answered):
+    asked.created("resp_1")
+    asked.call_opened("call_1", "resp_1")
+    if answered:
+        asked.call_answered("call_1")
+    assert moved(asked) is answered
+    asked.call_answered("call_1")
+
+    assert asked.ready()
+
+
+def test_what_is_wanted_or_sent_by_hand_while_there_is_no_connection_is_owed(gate):
+    gate.link_down(interrupted=False)
+    gate.sent("mine", 1.0, repeat=False)
+    assert (gate.state, gate.statistics().requested, gate.ready()) == (Gate.FREE, 0, False)
+    gate.link_up()
+
+    assert gate.ready()
+
+
+def test_one_that_was_asked_for_by_itself_waits_in_line_again_before_all_others(gate):
+    gate.ask("a")
+    gate.ask("b")
+    assert gate.next_asked(1.0) == "a"
+    gate.link_down(interrupted=False)
+    assert gate.next_asked(2.0) is None
+    gate.link_up()
+
+    assert gate.next_asked(3.0) == "a"
+
+
+def test_one_that_was_asked_for_by_itself_and_has_begun_is_not_owed(gate):
+    gate.ask("a")
+    gate.next_asked(1.0)
+    gate.created("resp_1", asked=True)
+
+    assert not moved(gate)
+    assert gate.next_asked(2.0) is None
+
+
+def test_the_users_turn_on_the_old_connection_holds_nothing_up_on_the_next(gate):
+    gate.turn_began()
+    gate.turn_ended(1.0, answered=True)
+    gate.want()
+    assert gate.awaits_answer
+
+    assert moved(gate)
+    assert not gate.awaits_answer
+
+
+def given_up(gate):
+    assert gate.expired(10.0 + DEADLINE_S)
+    return gate
+
+
+def test_a_request_that_was_given_up_is_owed_as_its_connection_may_have_been_dead_by_then(asked):
+    assert moved(given_up(asked))
+    asked.sent("client_2", 30.0)
+    asked.created("resp_1")
+    asked.done("resp_1")
+
+    assert not moved(asked), "once"
+
+
+@pytest.mark.parametrize(("sent_before", "owed"), [(9.0, True), (10.0, True), (10.5, False)])
+def test_it_is_not_owed_where_the_service_is_known_to_have_had_it(asked, sent_before, owed):
+    given_up(asked).proven(sent_before)
+
+    assert moved(asked) is owed
+
+
+def test_nor_where_a_response_has_begun_since(asked):
+    given_up(asked).created("resp_1")
+    asked.done("resp_1")
+
+    assert not moved(asked)
+
+
+def test_nor_is_one_that_was_asked_for_by_itself_whose_end_was_told(gate):
+    gate.ask("a")
+    gate.next_asked(10.0)
+    given_up(gate).proven(99.0)
+
+    assert not moved(gate)
+    assert gate.next_asked(30.0) is None

@@ -334,6 +334,17 @@ def test_the_way_is_free_at_once_after_a_move_for_who_asks(talk):
     assert sent(talk.conversation.tell("x", talk.now))[1:], "no answer of the old connection holds it up"
 
 
+@pytest.mark.parametrize(("had_it", "sent_again"), [(True, []), (False, [ASK])])
+def test_a_request_that_was_given_up_is_made_again_unless_the_service_had_it(talk, had_it, sent_again):
+    ask = sent(talk.conversation.tell("x", talk.now))[0]
+    talk.adds(ask)
+    talk.waits(15.0)
+    if had_it:
+        talk.conversation.speech_arrived(talk.now)
+
+    assert talk.reconnects()[1].sent == sent_again
+
+
 # --- calls ------------------------------------------------------------------------------------------------------------
 
 
@@ -372,6 +383,19 @@ def test_a_call_that_was_told_is_known_to_the_next_connection_though_its_item_ne
     talk.calls(mirrored=False)
 
     assert talk.reconnects()[1].told == ["function_call call_1"]
+
+
+def test_a_call_that_is_whole_and_was_never_told_is_not_made_and_the_answer_asked_for_again(talk):
+    talk.says("weather?")
+    talk.response("created", "resp_1")
+    call = {"type": "function_call", "id": "f", "call_id": "call_1", "name": "tool", "arguments": "{}"}
+    begun = {**call, "arguments": "", "status": "in_progress"}
+    talk.hears("response.output_item.added", response_id="resp_1", output_index=0, item=begun)
+    for kind, item in (("added", begun), ("done", {**call, "status": "completed"})):
+        talk.hears(f"conversation.item.{kind}", item=item, previous_item_id=None)
+    _, moved = talk.reconnects()
+
+    assert (moved.told, moved.sent) == (["weather?"], [ASK])
 
 
 def test_a_call_outside_the_conversation_is_no_part_of_the_talk(talk):

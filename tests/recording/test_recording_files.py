@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError, LimitExceeded
-from engine.recording import files as recording_files
 from engine.recording import LinkRecord, read_recording
+from engine.recording import files as recording_files
 from engine.recording.files import RecordingFile
 from engine.recording.format import End, Header, Link, Loss, end_line, header_line, link_line, message_line
 from engine.recording.reduction import Reduction
@@ -62,7 +62,7 @@ def test_what_is_written_is_read(tmp_path, name):
 
 
 def told(name, link=1):
-    return message_line("server", '{"type":"%s"}' % name, 0.0, WHOLE, link)
+    return message_line("server", json.dumps({"type": name}), 0.0, WHOLE, link)
 
 
 def mark(number, did, at_s, **how):

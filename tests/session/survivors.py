@@ -1,4 +1,4 @@
-"""For sessions that outlive their connections: a network that breaks, speech that is known again, ledgers as a whole."""
+"""For sessions that outlive their connections: a network that breaks, and speech that is known again."""
 
 import json
 import random
@@ -442,7 +442,7 @@ def told_errors(caller):
     return [event.error for event in caller.of(BidiErrorEvent)]
 
 
-# --- a session that survives --------------------------------------------------------------------------------------------
+# --- a session that survives ------------------------------------------------------------------------------------------
 
 
 SURVIVES = {"on_timeout": "renew", "reconnect": Reconnect()}

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 import trio
 from rooms import ANSWERS, MS, TURN, cancel_everywhere, config, simulated, until
+from survivors import KEPT, SURVIVES, Brain, Break, Caller, Network
 
 from engine.audio.pcm import silence, tone
 from engine.config import ClientSettings, EngineSettings, TranscriptionConfig, TranslationConfig
@@ -64,6 +65,45 @@ async def test_with_tools_and_sound_and_a_recording(tcp, who, tmp_path, autojump
             await whole_session(settings, connector, tmp_path / "call.jsonl")
 
         assert await cancel_everywhere(simulator, who, run, stride=11 if who == "engine" else 3) > 30
+
+
+async def talk_over_three_connections(simulator):
+    """Type, call, be renewed, lose the connection in mid-answer, and talk on."""
+    network = Network(simulator)
+    where = {"base_url": "ws://localhost/v1", "timeout_s": 3.0}
+    bounds = {**SURVIVES, "session_max_s": 60.0, "renew_margin_s": 10.0, "input_frame_ms": 200}
+    async with open_session(config(engine=bounds, client=where), connector=network.connect) as session:
+        caller = Caller(session)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.listen)
+            await caller.type("tool 1")
+            await session.send_audio(MS * 200)
+            await caller.until(lambda: len(caller.restarts) == 1)
+            await caller.type("typed 1")
+            await caller.answered("typed 1")
+            network.line.end(Break("reset"))
+            await caller.type("typed 2")
+            await caller.answered("typed 2")
+            await session.stop()
+            nursery.cancel_scope.cancel()
+    assert [event.reason for event in caller.restarts][:2] == ["renewal", "connection_lost"]
+
+
+EACH = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    ("who", "stride"),
+    [("user", 3), ("engine", 37), pytest.param("user", 1, marks=EACH), pytest.param("engine", 1, marks=EACH)],
+)
+async def test_while_it_renews_and_reconnects(who, stride, autojump_clock):
+    quick = SimulatorSettings(pace=INSTANT, **{**KEPT, "ledger_max_sessions": 4})
+    async with serve(quick, Brain, host=None) as simulator:
+
+        async def run():
+            await talk_over_three_connections(simulator)
+
+        assert await cancel_everywhere(simulator, who, run, stride=stride) > (50 if who == "user" else 500)
 
 
 @pytest.mark.parametrize("who", ["user", "engine"])

@@ -367,7 +367,7 @@ async def test_who_waits_is_told_when_it_is_stopped_in_an_outage(autojump_clock)
             nursery.start_soon(ask, lambda: session.items.create(text="a note"))
             nursery.start_soon(ask, lambda: session.update(instructions="be brief"))
             nursery.start_soon(ask, lambda: session.responses.create(conversation="none"))
-            nursery.start_soon(ask, lambda: session.responses.create())
+            nursery.start_soon(ask, session.responses.create)
             await trio.sleep(1)
             await stopped(session)
         assert len(ends) == 4

@@ -236,7 +236,7 @@ async def test_what_can_not_get_better_is_not_tried_again(permanent, autojump_cl
 
 
 async def test_a_key_that_is_taken_back_in_between_ends_the_session(autojump_clock):
-    async with surviving(service={"keys": KEYS}) as (simulator, network, caller):
+    async with surviving(service={"keys": KEYS}) as (_, network, caller):
         KEYS.clear()
         try:
             network.line.end(Break("reset"))

@@ -188,6 +188,19 @@ def _cut_into(view: View, line: Line, response_id: str) -> bool:
     return any(answer.at_s <= at_s <= ends for at_s in view.interruptions)
 
 
+def fell_silent(view: View) -> Wrong:
+    """When the user cuts in, nothing more comes of what the model was saying."""
+    begun: set[str] = set()
+    stale: set[str] = set()
+    for got in view.app.got:
+        if isinstance(got.event, BidiResponseStartEvent):
+            begun.add(got.event.response_id)
+        elif isinstance(got.event, BidiInterruptionEvent):
+            stale |= begun
+        elif isinstance(got.event, Heard) and got.event.response_id in stale:
+            yield f"speech of {got.event.response_id} came at {got.at_s:.2f}, after the user cut in"
+
+
 def turns(view: View) -> Wrong:
     """Each turn, spoken or typed, is answered once, unless somebody cut in."""
     answered: dict[str, float] = {}
@@ -454,6 +467,7 @@ CHECKS: Final[tuple[Callable[[View], Wrong], ...]] = (
     gate,
     told_once,
     speech,
+    fell_silent,
     turns,
     utterances,
     calls,

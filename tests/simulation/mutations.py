@@ -130,13 +130,14 @@ def _asks_always(self: ResponseGate) -> bool:
 
 
 def _never_done(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A request goes out, and stays owed."""
+    """A request has its response, and stays owed once more."""
 
-    def sent(self: ResponseGate, *args: Any, **kwargs: Any) -> None:
+    def created(self: ResponseGate, *args: Any, **kwargs: Any) -> None:
+        asked = self._asked_at is not None
         function(self, *args, **kwargs)
-        self._owed = True
+        self._owed = self._owed or asked
 
-    return sent
+    return created
 
 
 def _drop_first_control(self: Link, *_: Any) -> None:
@@ -284,7 +285,7 @@ def _loses_half(function: Callable[..., Any]) -> Callable[..., Any]:
 
 MUTATIONS: Final = (
     one("asks into an active response", ResponseGate, "ready", lambda _: _asks_always),
-    one("asks again and again", ResponseGate, "sent", _never_done),
+    one("asks again and again", ResponseGate, "created", _never_done),
     one("owes nothing for typed words", ResponseGate, "want", gives(None)),
     one("loses the first message after a move", Link, "take_over", after(_drop_first_control)),
     one("loses the first audio after a move", Link, "take_over", after(_drop_first_audio)),

@@ -9,7 +9,7 @@ from .scenario import Scenario, draw
 from .view import View
 from .world import World, live
 
-USERS: Final = 20
+USERS: Final = 50
 """Users of one world."""
 
 

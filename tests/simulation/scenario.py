@@ -78,6 +78,9 @@ QUIET_S: Final = 120.0
 
 TURNS_AN_HOUR: Final = 20
 
+SILENCE_MS: Final = 200
+"""Silence that ends a turn."""
+
 KINDS: Final = (
     ("reset", 4),
     ("crash", 2),
@@ -128,7 +131,7 @@ def draw(seed: str, *, hours: float = 1.0, survives: bool = True) -> Scenario:
     """
     chance = Random(seed)
     deeds = _deeds(chance, hours)
-    timeout_s = chance.choice((3000.0, 3000.0, 3000.0, 1200.0, 600.0))
+    timeout_s = chance.choices((3000.0, 1200.0, 600.0), (8, 1, 1))[0]
     lasting = survives and chance.random() < 0.95
     bounds = _engine(chance, lasting=lasting)
     weather = _weather(chance)
@@ -145,8 +148,8 @@ def draw(seed: str, *, hours: float = 1.0, survives: bool = True) -> Scenario:
         server_ping_s=chance.choice((600.0, 600.0, 600.0, 60.0, 20.3)),
         audio=chance.random() < 0.7,
         tools=chance.choice(("run", "run", "hand")),
-        chatty=chance.choice((0.0, 0.2, 0.2, 0.6)),
-        pieces_ms=chance.choices((400, 200, 40), (10, 8, 1))[0],
+        chatty=chance.choice((0.0, 0.1, 0.1, 0.5)),
+        pieces_ms=chance.choices((400, 200, 40), (15, 4, 1))[0],
         quiet_s=QUIET_S if chance.random() < 0.85 else 0.0,
     )
 
@@ -196,13 +199,15 @@ def _pace(chance: Random) -> dict[str, float]:
 def _deeds(chance: Random, hours: float) -> tuple[Deed, ...]:
     """Draw the turns of an hour: in bursts, some into the answer before them, a few other things between."""
     lasts_s = hours * 3600 - QUIET_S
-    turns = round(hours * (TURNS_AN_HOUR + chance.randrange(4)))
+    turns = round(hours * (TURNS_AN_HOUR + chance.randrange(3)))
     deeds: list[Deed] = []
     number = 0
     burst: float = chance.uniform(0.0, 5.0)
+    # What happens at the same moment to many users costs less than at moments of its own.
+    on_the_second = chance.random() < 0.8
     for turn in range(turns):
         number += 1
-        at_s = burst
+        at_s = float(round(burst)) if on_the_second else burst
         deeds.append(_spoken(chance, at_s, number))
         if chance.random() < 0.35:
             number += 1
@@ -218,21 +223,21 @@ def _spoken(chance: Random, at_s: float, number: int) -> Deed:
         at_s=at_s,
         kind="speak",
         number=number,
-        ms=chance.choice((200, 400, 400, 1000)),
-        pause_ms=chance.choice((0, 0, 0, 0, 200, 400)),
-        quiet_ms=chance.choice((600, 600, 600, 1000)),
+        ms=chance.choices((200, 400, 1000), (5, 5, 1))[0],
+        pause_ms=chance.choices((0, 160), (8, 1))[0],
+        quiet_ms=chance.choices((400, 1000), (9, 1))[0],
     )
 
 
 def _other(chance: Random, at_s: float, number: int) -> Deed:
     kind = chance.choice(("type", "type", "type", "interrupt", "update", "give_up_typing", "give_up_speaking", "aside"))
     if kind == "type" and chance.random() < 0.2:
-        kind = "stop_listening"
+        return Deed(at_s=at_s, kind="stop_listening", number=number, ms=chance.choice((20, 500, 3000)))
     return Deed(at_s=at_s, kind=kind, number=number, ms=chance.choice((0, 0, 1, 20, 500)))
 
 
 def _faults(chance: Random, hours: float, deeds: tuple[Deed, ...]) -> tuple[Fault, ...]:
-    many = chance.choice((0, 1, 2, 3, 4, 8))
+    many = chance.choice((0, 1, 1, 1, 2, 4))
     faults = [_fault(chance, _moment(chance, hours, deeds)) for _ in range(round(many * max(1.0, hours)))]
     return tuple(sorted(faults, key=lambda fault: fault.at_s))
 

@@ -117,7 +117,8 @@ class Improviser(ScriptedResponder):
     def _call(self) -> Call:
         how = self._chance.choice(("well", "well", "well", "badly", "never"))
         self._said += 1
-        return Call("work", {"n": f"{self._number}.{self._said}", "seconds": self._chance.choice(CALL_S), "how": how})
+        takes_ms = round(self._chance.choice(CALL_S) * 1000)
+        return Call("work", {"n": f"c{self._number}_{self._said}_{takes_ms}_{how}"})
 
 
 def words_of(pcm: bytes) -> str:

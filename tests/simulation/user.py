@@ -17,7 +17,7 @@ from engine.tools import Tools
 
 from . import marks
 from .ledger import AppLedger, Push, Remembered, Typed, Wait
-from .scenario import Deed, Scenario
+from .scenario import SILENCE_MS, Deed, Scenario
 from .service import Service
 
 TOOL_DEADLINE_S = 20.0
@@ -28,15 +28,17 @@ def make_tools(ledger: AppLedger) -> Tools:
     tools = Tools()
 
     @tools.add(deadline_s=TOOL_DEADLINE_S)
-    async def work(n: str, seconds: float, how: str) -> str:
+    async def work(n: str) -> str:
         ledger.results[n] = ledger.results.get(n, 0) + 1
-        return await _work(n, seconds, how)
+        return await _work(n)
 
     return tools
 
 
-async def _work(n: str, seconds: float, how: str) -> str:
-    await trio.sleep(seconds)
+async def _work(n: str) -> str:
+    """Do what the call's name says: take so long, and go well or badly or never end."""
+    *_, takes_ms, how = n.split("_")
+    await trio.sleep(int(takes_ms) / 1000)
     if how == "badly":
         raise LookupError(n)
     if how == "never":
@@ -50,7 +52,7 @@ SPEC = {
     "inputSchema": {
         "json": {
             "type": "object",
-            "properties": {"n": {"type": "string"}, "seconds": {"type": "number"}, "how": {"type": "string"}},
+            "properties": {"n": {"type": "string"}},
         }
     },
 }
@@ -83,6 +85,7 @@ class User:
             audio=AudioSettings(),
             output_modalities=("audio",) if scenario.audio else ("text",),
             tools=[SPEC],
+            turn_detection={"type": "server_vad", "silence_duration_ms": SILENCE_MS},
         )
 
     async def live(self) -> None:
@@ -144,7 +147,7 @@ class User:
         status, text = "success", ""
         try:
             with trio.fail_after(TOOL_DEADLINE_S):
-                text = await _work(**asked)
+                text = await _work(asked["n"])
         except (LookupError, trio.TooSlowError) as error:
             status, text = "error", f"{type(error).__name__} {asked['n']}"
         result = {"toolUseId": use["toolUseId"], "status": status, "content": [{"text": text}]}

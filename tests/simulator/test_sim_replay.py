@@ -184,6 +184,13 @@ def test_audio_that_is_none_has_no_length():
     assert plan.audio_ms == 100
 
 
+def test_what_was_heard_early_waits_for_the_first_sound_all_the_same():
+    comparison = Comparison(Plan.of([append(40)]))
+    assert not comparison.met(Cue(AUDIO, 40.0))
+    comparison.take({"type": "input_audio_buffer.append", "audio": base64(MS * 10)})
+    assert comparison.met(Cue(AUDIO, 40.0))
+
+
 def test_an_echo_that_nobody_asked_for_names_nothing():
     plan = Plan.of([client("conversation.item.create", item=user("hi")), server("conversation.item.added", item={})])
 
@@ -396,6 +403,24 @@ async def test_the_connection_ends_as_it_did(code, closed, autojump_clock):
 
         assert caught.value.reason.code == closed
         assert trio.current_time() - before == pytest.approx(2.0, abs=0.001)
+
+
+async def test_the_end_waits_for_what_the_client_did_before_it(autojump_clock):
+    turn = [created(1.0), client("response.create", 2.0), *(append(40, at) for at in (3.0, 3.5))]
+    async with replaying(*turn, ending=Ending(4.0, 1012, "restart")) as served, in_memory(served) as socket:
+        await nothing_comes(socket, 10)
+        await socket.send("response.create")
+        before = trio.current_time()
+        with pytest.raises(ConnectionClosed) as caught:
+            await socket.next()
+
+    assert (caught.value.reason.code, caught.value.reason.reason) == (1012, "restart")
+    assert trio.current_time() - before == pytest.approx(2.0, abs=0.001)
+
+
+def test_the_first_message_comes_as_long_after_the_begin_as_it_did():
+    assert [step.gap_s for step in Plan.of([created(3.0)], opened_s=1.0).steps] == [2.0]
+    assert [step.gap_s for step in Plan.of([created(3.0)]).steps] == [0.0]
 
 
 async def test_a_client_that_asks_for_the_end_gets_it_after_the_last_message(autojump_clock):

@@ -87,7 +87,8 @@ class Comparison:
     def met(self, cue: Cue) -> bool:
         """Tell whether the client has done this."""
         if cue.type == AUDIO:
-            return self._heard_ms + AUDIO_SLACK_MS >= cue.number
+            heard_ms = self._heard_ms
+            return heard_ms + AUDIO_SLACK_MS >= cue.number and heard_ms > 0
         return self._counts[cue.type] >= cue.number
 
     def skip(self, cue: Cue) -> None:
