@@ -1,4 +1,4 @@
-"""Sessions: talks, transcriptions and translations, from `open_session` to their end, over as many connections as it takes."""
+"""Sessions: talks, transcriptions and translations, from begin to end, over as many connections as it takes."""
 
 from engine.session.opening import open_session, open_transcription, open_translation
 from engine.session.session import Session
