@@ -408,9 +408,10 @@ def _missed(talks: Sequence[Talk], got: dict[int, list[list[int]]]) -> tuple[int
 
 async def renewal(sessions: int = 200, session_s: float = 20.0, lasts_s: float = 45.0) -> Figures:
     """Let many talk to a server that ends connections, and move on before it does."""
-    times = {"session_max_s": session_s, "renew_margin_s": session_s / 4}
+    # Time enough to find a turn's end: speech that is cut by force is told twice, that it be whole.
+    times = {"session_max_s": session_s, "renew_margin_s": session_s * 0.1}
     async with serving(session_s) as server:
-        config = settings(server.base_url, session_s / 2, **times)
+        config = settings(server.base_url, session_s * 0.4, **times)
         async with callers(sessions, config, (0.5, 2.5), min(5.0, session_s / 4)) as talks:
             await trio.sleep(lasts_s)
         return figures(talks, await server.end())

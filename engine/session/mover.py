@@ -233,7 +233,8 @@ class Mover:
         self._host.deliver(told)
         words = "session %s goes on over connection %d: %s, gap %.0f ms, %d items told, %d left out"
         figures = (reason, gap_ms, told.replayed_items, told.left_out_items)
-        logger.info(words, self._plan.connection_id, self.figures.carried, *figures)
+        number = self.current.number if self.current is not None else 0
+        logger.info(words, self._plan.connection_id, number, *figures)
         self._count(told)
 
     def _count(self, told: BidiConnectionRestartEvent) -> None:

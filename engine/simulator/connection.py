@@ -6,6 +6,8 @@ from typing import Any, Final
 import orjson
 import trio
 import trio_websocket
+import wsproto.connection
+import wsproto.events
 import wsproto.utilities
 
 from engine.limits import RECEIVE_BUFFER_BYTES
@@ -14,7 +16,7 @@ from engine.simulator.admission import Admitted, Handshake, admit
 from engine.simulator.calls import SimulatedCall
 from engine.simulator.catalogue import SESSION_EXPIRED, Refusal
 from engine.simulator.http_api import respond
-from engine.simulator.http_front import HttpFront
+from engine.simulator.http_front import HttpFront, ReplayStream
 from engine.simulator.ids import IdMint
 from engine.simulator.ledger import Message, SessionLedger
 from engine.simulator.opening import Opening, ServedSession
@@ -57,6 +59,7 @@ class Connection:
         self._ids = IdMint.seeded(account.settings.seed, ledger.number)
         self._outbox = Outbox(account.settings.outbox_max_bytes)
         self._opening = Opening(account, self._ids, self._emit, self._outbox, self._note_received)
+        self._stream: ReplayStream | None = None
         self._socket: trio_websocket.WebSocketConnection | None = None
         self._closed: trio.Event | None = None
 
@@ -103,7 +106,8 @@ class Connection:
             return await self._upgrade(nursery, front.unread())
         return None
 
-    async def _upgrade(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> Handshake | None:
+    async def _upgrade(self, nursery: trio.Nursery, stream: ReplayStream) -> Handshake | None:
+        self._stream = stream
         request = await trio_websocket.wrap_server_stream(
             nursery,
             stream,
@@ -172,7 +176,18 @@ class Connection:
 
     async def _write(self, socket: trio_websocket.WebSocketConnection) -> None:
         while True:
-            await socket.send_message(await self._outbox.take())
+            last = await self._outbox.take()
+            for text in self._outbox.rest_of_burst():
+                await self._put(socket, last)
+                last = text
+            await socket.send_message(last)
+
+    async def _put(self, socket: trio_websocket.WebSocketConnection, text: str) -> None:
+        """Write a message with the next one, so that a burst is one write."""
+        if self._stream is not None and socket._wsproto.state is wsproto.connection.ConnectionState.OPEN:
+            self._stream.hold(socket._wsproto.send(wsproto.events.TextMessage(text)))
+        else:
+            await socket.send_message(text)
 
     async def _ping(self, socket: trio_websocket.WebSocketConnection, nursery: trio.Nursery) -> None:
         while True:

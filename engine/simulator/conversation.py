@@ -1,8 +1,8 @@
 """The conversation on the server's side: its items in order, their audio, and the rules for changing them."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import attrs
 
@@ -20,6 +20,7 @@ from engine.simulator.catalogue import (
 from engine.simulator.formats import PCM_BYTES_PER_MS, WireFormat
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 @attrs.define
@@ -37,6 +38,8 @@ class Entry:
     audio: bytearray = attrs.field(factory=bytearray, repr=False)
     audio_ms: float = 0.0
     heard: str | None = attrs.field(default=None, repr=False)
+    _seen: tuple[Any, ...] = attrs.field(default=(), init=False, repr=False, eq=False)
+    _made: dict[str, Any] = attrs.field(factory=dict, init=False, repr=False, eq=False)
 
     @property
     def id(self) -> str:
@@ -52,6 +55,20 @@ class Entry:
         """Copy the wire object as it stands now; the original may grow on."""
         content = self.item.get("content")
         return dict(self.item) if content is None else self.item | {"content": [dict(part) for part in content]}
+
+    def worked_out(self, name: str, work_out: Callable[["Entry"], T]) -> T:
+        """Give what is worked out of the item, anew only when the item has changed since.
+
+        Each response reads the whole conversation, of which most is as it was for the one before.
+        """
+        now = (self.snapshot(), self.audio_ms, self.heard)
+        if now != self._seen:
+            self._seen = now
+            self._made.clear()
+        if name not in self._made:
+            self._made[name] = work_out(self)
+        made: T = self._made[name]
+        return made
 
     def with_audio(self, wire: WireFormat) -> Json:
         """Copy the wire object with its audio, for `conversation.item.retrieved`."""

@@ -66,11 +66,12 @@ class HttpAnswer:
 
 
 class ReplayStream(trio.abc.Stream):
-    """A stream whose first bytes were read already, and are read once more."""
+    """A stream whose first bytes were read already, and are read once more; it can hold back what is to be sent."""
 
     def __init__(self, stream: trio.abc.Stream, seen: bytes) -> None:
         self._stream = stream
         self._seen = seen
+        self._held: list[bytes] = []
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Give what was seen, then what comes."""
@@ -80,8 +81,15 @@ class ReplayStream(trio.abc.Stream):
         first, self._seen = self._seen[:max_bytes], self._seen[max_bytes:] if max_bytes is not None else b""
         return first
 
+    def hold(self, data: bytes) -> None:
+        """Send data with the next that is sent, before it."""
+        self._held.append(data)
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send on the stream itself."""
+        """Send on the stream itself, what is held first."""
+        if self._held:
+            data = b"".join((*self._held, data))
+            self._held.clear()
         await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -116,7 +124,7 @@ class HttpFront:
         named = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
         return HttpRequest(event.method.decode("latin-1"), event.target.decode("latin-1"), named)
 
-    def unread(self) -> trio.abc.Stream:
+    def unread(self) -> ReplayStream:
         """Give the stream as if nothing was read of it."""
         return ReplayStream(self._stream, bytes(self._seen))
 

@@ -6,6 +6,7 @@ import string
 import attrs
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_BASE62_OF_BYTE = bytes(ord(_BASE62[byte % len(_BASE62)]) for byte in range(256))
 _ID_CHARS = 21
 _CALL_ID_CHARS = 16
 _PADDED_CHARS = 16
@@ -40,4 +41,4 @@ class IdMint:
         return self.chance.randbytes(4)
 
     def _characters(self, count: int) -> str:
-        return "".join(self.chance.choices(_BASE62, k=count))
+        return self.chance.randbytes(count).translate(_BASE62_OF_BYTE).decode()

@@ -1,8 +1,12 @@
 """What waits for one client's socket: never refused, but whoever makes much waits for room."""
 
 from collections import deque
+from typing import Final
 
 import trio
+
+BURST_CHARS: Final = 64 * 2**10
+"""How much is written at once where several messages wait."""
 
 
 class Outbox:
@@ -35,6 +39,14 @@ class Outbox:
         text = self._messages.popleft()
         self._in_hand = len(text)
         return text
+
+    def rest_of_burst(self) -> list[str]:
+        """Take what waits behind the message that was taken last, and can be written with it."""
+        taken: list[str] = []
+        while self._messages and self._in_hand + len(self._messages[0]) <= BURST_CHARS:
+            taken.append(self._messages.popleft())
+            self._in_hand += len(taken[-1])
+        return taken
 
     async def room(self) -> None:
         """Wait until there is room."""

@@ -1,9 +1,11 @@
 """What one response is to be: its settings, its context, who asked, and what it can do."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 import attrs
+import orjson
 
 from engine.simulator.conversation import Entry
 from engine.simulator.ear import Ear
@@ -56,11 +58,16 @@ class Abilities:
     mcp_calls: McpCalls
 
 
+@lru_cache(maxsize=64)
+def _session(settings: bytes) -> Session:
+    return from_object(orjson.loads(settings), Session)
+
+
 def prompt_of(request: Request) -> Prompt:
     """Give a request as the responder reads it."""
     return Prompt(
-        session=from_object(request.session, Session),
-        items=[_typed(entry) for entry in request.entries],
+        session=_session(orjson.dumps(request.session)),
+        items=[entry.worked_out("typed", _typed) for entry in request.entries],
         audio={entry.id: bytes(entry.audio) for entry in request.entries if entry.audio},
         trigger=request.trigger,
         number=request.number,

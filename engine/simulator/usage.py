@@ -49,6 +49,10 @@ def audio_tokens(audio_ms: float, *, user: bool) -> int:
 
 def item_tokens(entry: Entry) -> Count:
     """Count what an item costs as context."""
+    return entry.worked_out("tokens", _item_tokens)
+
+
+def _item_tokens(entry: Entry) -> Count:
     item = entry.item
     parts = item.get("content", ())
     texts = [item.get("arguments"), item.get("output"), item.get("name")]
@@ -87,13 +91,20 @@ class ContextPart:
 def context_parts(session: Json, entries: Iterable[Entry]) -> tuple[ContextPart, ...]:
     """Take a response's whole input apart: instructions and tools, then items."""
     first = hash((session["instructions"], orjson.dumps(session["tools"])))
-    items = (ContextPart(entry.id, item_tokens(entry)) for entry in entries)
+    items = (entry.worked_out("context", _context_part) for entry in entries)
     return (ContextPart(first, instruction_tokens(session)), *items)
+
+
+def _context_part(entry: Entry) -> ContextPart:
+    return ContextPart(entry.id, item_tokens(entry))
 
 
 def total(parts: Iterable[ContextPart]) -> Count:
     """Sum up the parts of an input."""
-    return sum((part.tokens for part in parts), Count())
+    counts = [part.tokens for part in parts]
+    return Count(
+        sum(each.text for each in counts), sum(each.audio for each in counts), sum(each.image for each in counts)
+    )
 
 
 def cached(before: Iterable[ContextPart], now: Iterable[ContextPart]) -> Count:

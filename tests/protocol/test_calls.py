@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.protocol.calls import Call, Calls
+from engine.protocol.calls import REMEMBERED, Call, Calls
 from engine.wire.items import FunctionCallItem
 from engine.wire.server import ResponseFunctionCallArgumentsDone
 
@@ -162,3 +162,21 @@ def test_in_any_order_each_call_is_told_at_most_once(steps):
 
     names = [call.call_id for call in told if call is not None]
     assert len(names) == len(set(names))
+
+
+def test_calls_that_had_begun_on_a_lost_connection_and_were_not_told_are_given(calls):
+    for call_id in ("told", "untold", "cut"):
+        calls.begun(item(call_id, status="in_progress"))
+    calls.item_done(item("told"), "resp_1")
+    calls.arguments_done(arguments_done("untold"))
+    assert calls.link_down() == {"untold", "cut"}
+
+    assert calls.link_down() == frozenset()
+    assert calls.response_done("resp_1", [], completed=True) == [], "their arguments are forgotten"
+
+
+def test_only_so_many_are_kept_in_mind(calls):
+    for number in range(REMEMBERED + 1):
+        calls.begun(item(f"call_{number}"))
+
+    assert "call_0" not in calls.link_down()

@@ -634,3 +634,16 @@ def test_a_field_of_another_type_is_counted_and_costs_nothing():
 
     assert "BidiResponseCompleteEvent" in [type(effect).__name__ for effect in effects]
     assert talk.conversation.statistics().misfit_fields == {"response.done:response.usage.total_tokens": 1}
+
+
+def test_what_is_sent_of_the_users_audio_is_kept_until_it_is_cleared_or_known_to_have_arrived():
+    talk = Talk(turn_detection=None)
+    conversation = talk.conversation
+    assert conversation.is_open
+    conversation.speech_sent("append", '{"audio": "AAAA"}', 100.0, talk.now)
+    assert conversation.kept_speech.is_open
+    conversation.speech_sent("clear", "{}", 0.0, talk.now)
+    conversation.speech_arrived(talk.now)
+
+    assert not conversation.kept_speech.is_open
+    assert conversation.kept_speech.open_texts(all=True) == []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.protocol.history import NOT_KEPT, PLACED_FIRST, History, HistoryItem
-from engine.wire.items import Content, FunctionCallOutputItem, MessageItem
+from engine.wire.items import Content, FunctionCallItem, FunctionCallOutputItem, McpListToolsItem, MessageItem
 
 
 def message(item_id: str | None, *texts: str, kind: str = "text") -> MessageItem:
@@ -308,3 +308,40 @@ def test_the_late_end_of_a_deleted_item_does_not_bring_it_back():
     history.deleted("item_1")
     history.put(MessageItem(id="item_2", role="assistant", content=()), None, begins=False)
     assert [each.item.id for each in history] == ["item_2"]
+
+
+# --- from one connection to the next ----------------------------------------------------------------------------------
+
+
+def begun(item_id: str, role: str) -> MessageItem:
+    return MessageItem(id=item_id, role=role, content=(), status="in_progress")
+
+
+def test_what_had_begun_stays_as_far_as_it_came_and_was_heard():
+    items = history("whole")
+    for item_id, role in (("heard", "assistant"), ("unheard", "assistant"), ("spoken", "user")):
+        items.put(begun(item_id, role), None)
+    items.end_unfinished(lambda item_id: item_id == "heard")
+
+    assert order(items) == ["whole", "heard", "spoken"]
+    assert [known(items, item_id).item.status for item_id in ("heard", "spoken")] == ["incomplete", "incomplete"]
+
+
+def test_a_call_that_nobody_was_told_of_and_one_that_was_not_whole_are_not_made():
+    items = history()
+    for call_id, status in (("told", "completed"), ("untold", "completed"), ("begun", "in_progress")):
+        call = FunctionCallItem(id=call_id, call_id=call_id, name="tool", arguments="{}", status=status)
+        items.put(call, None)
+    items.end_unfinished(lambda _: True, untold={"untold"})
+
+    assert order(items) == ["told"]
+
+
+def test_tools_that_a_server_offers_are_listed_anew():
+    items = history("a")
+    items.put(McpListToolsItem(id="tools", server_label="docs", tools=()), None)
+    items.end_unfinished(lambda _: True)
+
+    assert order(items) == ["a"]
+    items.put(McpListToolsItem(id="tools", server_label="docs", tools=()), None, begins=False)
+    assert order(items) == ["a"], "their late end brings them not back"

@@ -282,3 +282,51 @@ def test_in_any_order_each_call_is_told_once_and_a_response_is_followed_at_most_
     kinds = [(event.item_id, event.get("status")) for event in told]
     assert len(kinds) == len(set(kinds))
     assert followed <= sum(kind == "done" for kind, *_ in steps)
+
+
+# --- from one connection to the next ----------------------------------------------------------------------------------
+
+
+def test_calls_at_work_have_failed_with_their_connection_and_are_told_once(mcp):
+    mcp.response_began("resp_1")
+    mcp.call(call(), "resp_1", done=False)
+    mcp.approval_wanted(approval(), "resp_1")
+    mcp.approval_wanted(approval("mcpr_2", name="other"), "resp_1")
+    mcp.answered("mcpr_2", approve=True)
+    assert mcp.is_busy
+    told, wants_answer = mcp.link_down()
+
+    assert shown(told) == [("McpCallEvent", "failed")]
+    assert not wants_answer, "the response that goes on asks by itself"
+    assert (mcp.is_busy, mcp.approvals) == (False, frozenset())
+    assert mcp.call(call(output="late"), "resp_1", done=True) == []
+    assert mcp.link_down() == ([], False)
+
+
+def test_results_that_were_waited_for_are_answered_on_the_next_connection(mcp):
+    mcp.call(call(), "resp_1", done=False)
+    mcp.response_done("resp_1", wants_answer=True)
+    assert not mcp.follow_up()
+
+    assert mcp.link_down()[1]
+    assert not mcp.follow_up()
+
+
+def test_what_is_on_offer_stands_until_it_is_listed_anew(mcp):
+    mcp.listed(McpListToolsItem(id="list_1", server_label="docs", tools=TOOLS))
+    mcp.listing("list_1", "ready")
+    mcp.link_down()
+    assert mcp.servers["docs"] == McpTools(status="ready", tools=TOOLS)
+    mcp.listed(McpListToolsItem(id="list_2", server_label="docs", tools=()))
+
+    assert mcp.servers["docs"].status == "in_progress"
+
+
+def test_past_the_bound_a_response_waits_for_no_more_calls(mcp):
+    for number in range(REMEMBERED + 1):
+        mcp.approval_wanted(approval(f"mcpr_{number}"), "resp_1")
+    mcp.response_done("resp_1", wants_answer=True)
+    for number in range(REMEMBERED):
+        mcp.answered(f"mcpr_{number}", approve=False)
+
+    assert mcp.follow_up() or len(mcp.approvals) == 1

@@ -354,6 +354,16 @@ def test_a_turn_without_words_is_said_again_and_told_where_it_was():
     assert told.previous_item_id == "item_1"
 
 
+def test_what_was_said_again_is_not_said_twice_over_a_third_connection():
+    talk = Talk().plays(OPENED)
+    heard(talk, "item_1")
+    _, second = moved(talk)
+    for text, length_ms in second.speech[:6]:
+        talk.transcriber.speech_sent("append", text, length_ms, 1.0)
+    _, third = moved(talk)
+    assert third.speech == second.speech[:6]  # The rest never went out, and still waits in its lane.
+
+
 def test_when_all_is_written_down_nothing_is_said_again():
     talk = Talk().plays(OPENED)
     assert talk.transcriber.is_open

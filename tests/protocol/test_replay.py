@@ -583,3 +583,72 @@ def test_bounds_hold_and_only_the_oldest_are_missing(made_steps, limits):
         if isinstance(held.item, FunctionCallItem) and held.item.status == "completed"
     }
     assert waiting - answered <= set(calls)
+
+
+# --- other words, later -----------------------------------------------------------------------------------------------
+
+
+def told_of(history):
+    """A replay that has told a new connection of a talk."""
+    made = replay()
+    made.first(history, speech=nothing)
+    return made
+
+
+def an_answer_between(*others):
+    first, last = others
+    return talk_of(message(first, "user", text("hi")), message("a", "assistant", said("one two", "assistant")), last)
+
+
+def test_an_item_with_fewer_words_comes_to_stand_where_it_stood():
+    history = an_answer_between("u", message("v", "user", text("ho")))
+    made = told_of(history)
+    history.received("a", 1000.0)
+    history.truncated("a", 500)
+    gone, back = made.again(history.get("a"), speech=nothing)
+
+    assert (gone.item_id, back.item.id, back.previous_item_id) == ("a", "a", "u")
+    assert shown(back.item) == ("assistant", "one")
+    gone, back = made.again(history.get("a"), speech=nothing)
+    assert back.previous_item_id == "u", "and again"
+
+
+def test_the_first_item_stays_the_first():
+    history = talk_of(message("a", "assistant", text("one", "assistant")))
+    made = told_of(history)
+
+    assert made.again(history.get("a"), speech=nothing)[1].previous_item_id == "root"
+
+
+@pytest.mark.parametrize("how", ["refused", "deleted"])
+def test_it_is_put_behind_what_is_there(how):
+    history = an_answer_between("u", message("v", "user", text("ho")))
+    made = told_of(history)
+    if how == "refused":
+        made.refused("u")
+    else:
+        assert not made.hear(ConversationItemDeleted(item_id="u")), "that is news"
+
+    assert made.again(history.get("a"), speech=nothing)[1].previous_item_id == "root"
+
+
+def test_an_item_without_any_words_left_is_removed():
+    history = an_answer_between("u", message("v", "user", text("ho")))
+    made = told_of(history)
+    history.truncated("a", 0)
+    events = made.again(history.get("a"), speech=nothing)
+
+    assert [type(event) for event in events] == [ConversationItemDelete]
+    assert not made.is_replayed("a")
+    assert made.again(history.get("a"), speech=nothing) == []
+
+
+def test_an_item_that_does_not_count_any_more_is_removed_once():
+    history = talk_of(message(LONG, "user", text("hi")))
+    made = told_of(history)
+    (gone,) = made.forget(LONG)
+
+    assert len(gone.item_id) <= ID_MAX_CHARS
+    assert made.hear(ConversationItemDeleted(item_id=gone.item_id)), "which is no news"
+    assert made.forget(LONG) == []
+    assert made.forget("nobody knows it") == []

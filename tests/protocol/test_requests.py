@@ -486,3 +486,109 @@ def test_whatever_happens_each_request_ends_once(steps):
     tickets = [each.ticket for each in ended]
     assert len(tickets) == len(set(tickets))
     assert asked <= set(tickets)
+
+
+# --- from one connection to the next ----------------------------------------------------------------------------------
+
+
+def asked(requests, *events, now=0.0):
+    """Ask for these, as far as nothing holds them up; give their tickets."""
+    tickets = [requests.ask(event) for event in events]
+    requests.due(now)
+    return tickets
+
+
+def test_what_another_connection_can_do_waits_for_it_without_a_deadline(requests):
+    events = [update(instructions="a"), retrieve(), response_create("none")]
+    asked(requests, *events)
+    assert requests.link_down() == ([], [])
+    assert (requests.deadline, requests.due(1.0), requests.expired(1000.0)) == (None, [], [])
+    requests.link_up(2.0)
+
+    assert requests.due(2.0) == events
+    assert requests.deadline == 2.0 + DEADLINE_S
+
+
+def test_what_another_connection_need_not_do_is_granted(requests):
+    events = [cancel("resp_1"), truncate(), delete("item_2")]
+    first, second, third = asked(requests, *events)
+    requests.note(cancel(), 0.0)
+    moot, answers = requests.link_down()
+
+    assert moot[:3] == events
+    assert len(moot) == 4
+    assert answers == [Answered(first, value=False), Answered(second, 500), Answered(third, None)]
+    assert requests.link_down() == ([], []), "once"
+
+
+def test_what_is_asked_for_while_there_is_none_is_granted_where_the_item_is_known(requests):
+    requests.link_down()
+    known, unknown, stop = asked(requests, delete("known"), delete("unknown"), cancel())
+    moot, answers = requests.moot(lambda item_id: item_id in {"known", None})
+    requests.link_up(1.0)
+
+    assert [type(event) for event in moot] == [client.ConversationItemDelete, client.ResponseCancel]
+    assert answers == [Answered(known, None), Answered(stop, value=False)]
+    assert [event.item_id for event in requests.due(1.0)] == ["unknown"]
+    assert requests.find(unknown) is not None
+
+
+def test_what_was_sent_by_hand_is_not_sent_again_but_for_settings(requests):
+    change = update(instructions="a")
+    for event in (change, retrieve(), create()):
+        requests.note(event, 0.0)
+    requests.link_down()
+    requests.link_up(1.0)
+
+    assert requests.due(1.0) == [change]
+
+
+def test_what_goes_out_by_hand_while_there_is_none_goes_out_later(requests):
+    requests.link_down()
+    event = retrieve()
+    requests.note(event, 0.0)
+    assert requests.due(0.0) == []
+    requests.link_up(1.0)
+
+    assert requests.due(1.0) == [event]
+
+
+def test_an_item_is_told_again_by_who_follows_items_and_its_answer_is_waited_for(requests):
+    event = create("mine")
+    (ticket,) = asked(requests, event)
+    requests.link_down()
+    requests.link_up(5.0)
+
+    assert requests.due(5.0) == []
+    assert requests.deadline == 5.0 + DEADLINE_S
+    added = server.ConversationItemAdded(item=event.item)
+    assert [answer.ticket for answer in requests.answered(added)] == [ticket]
+
+
+@pytest.mark.parametrize(
+    ("make", "stays"),
+    [(retrieve, False), (lambda: response_create("none"), False), (lambda: update(instructions="a"), True)],
+)
+def test_what_nobody_waits_for_any_more_is_asked_for_again_only_where_it_changes_something(requests, make, stays):
+    event = make()
+    (ticket,) = asked(requests, event)
+    requests.withdraw(ticket)
+    requests.link_down()
+    requests.link_up(1.0)
+
+    assert requests.due(1.0) == [event] * stays
+
+
+def test_the_answers_to_what_a_connection_is_told_first_are_nobody_elses(requests):
+    taken = []
+    requests.on_update = taken.append
+    requests.link_down()
+    (ticket,) = asked(requests, update(instructions="mine"))
+    told = update(instructions="told")
+    requests.link_up(1.0, [told])
+    requests.due(1.0)
+    answer = server.SessionUpdated(session=Session(type="realtime"))
+
+    assert requests.answered(answer) == []
+    assert [each.ticket for each in requests.answered(answer)] == [ticket]
+    assert [event.session.instructions for event in taken] == ["told", "mine"]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.protocol.stall import FOLLOWED_RESPONSES, Idle, Stall
+from engine.protocol.stall import FOLLOWED_RESPONSES, HELD_MAX, Idle, Stall
 
 LIMIT_S = 30.0
 
@@ -183,3 +183,13 @@ def test_idle_passes_once_for_each_silence_of_the_limit(steps):
             held = what == "hold" or (held and what == "said")
             last, told = now, False
         assert idle.deadline == (None if held or told else last + 60)
+
+
+def test_past_the_bound_what_lasts_counts_as_said_and_holds_nothing():
+    idle = Idle(LIMIT_S, 0)
+    for number in range(HELD_MAX + 1):
+        idle.hold(number, 10.0)
+    for number in range(HELD_MAX):
+        idle.release(number, 20.0)
+
+    assert idle.deadline == 20.0 + LIMIT_S

@@ -24,7 +24,7 @@ from engine.wire.codec import encode
 from engine.wire.items import Content, FunctionCallItem, FunctionCallOutputItem, MessageItem
 
 ANY_ENGINE = EngineSettings(
-    ping_interval_s=None, response_stall_deadline_s=30.0, idle_deadline_s=60.0, tool_result_deadline_s=60.0
+    ping_interval_s=None, response_stall_deadline_s=20.0, idle_deadline_s=60.0, tool_result_deadline_s=30.0
 )
 
 # --- any events -------------------------------------------------------------------------------------------------------

@@ -87,7 +87,13 @@ def test_they_stay_on_their_way_when_they_are_told_again():
 
 
 def test_they_keep_their_places_where_the_next_connection_knows_them():
-    events = [item(1, "a", "root"), item(2, "b", "a"), item(3, None, "known"), item(4, None, "gone"), item(5, None, "c")]
+    events = [
+        item(1, "a", "root"),
+        item(2, "b", "a"),
+        item(3, None, "known"),
+        item(4, None, "gone"),
+        item(5, None, "c"),
+    ]
     again = on_their_way(*events, item(6, "c")).again({"known": "known_otherwise"}.get)
 
     assert [event.previous_item_id for event in again] == ["root", "a", "known_otherwise", None, None, None]

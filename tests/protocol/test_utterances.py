@@ -1,5 +1,6 @@
 """What is said: deltas with the text so far, finals, blanks dropped, failures told."""
 
+import json
 from functools import reduce
 
 from hypothesis import given
@@ -176,3 +177,23 @@ def test_the_text_so_far_is_always_the_deltas_joined(deltas):
         reduce(str.__add__, deltas[: number + 1], "") for number in range(len(deltas))
     ]
     assert [event.text for event in told] == deltas
+
+
+def test_what_grows_when_the_connection_breaks_stays_as_far_as_it_came_but_for_speech_that_is_heard_anew():
+    talk = Talk()
+    history, kept = talk.conversation.history, talk.conversation.kept_speech
+    for item_id in ("kept", "not_kept"):
+        talk.says(f"item_added {item_id} ''")
+        talk.says(f"heard_piece {item_id} Hel")
+        talk.says(f"heard_piece {item_id} lo")
+    kept.sent(json.dumps({"type": "input_audio_buffer.append", "audio": "AAAA"}), 100.0, talk.now)
+    kept.began(0.0, "kept")
+    kept.stopped(100.0, "kept")
+    kept.committed("kept")
+    talk.conversation._utterances.link_down()
+
+    assert [(held.id, held.transcript) for held in history] == [("kept", ""), ("not_kept", "Hello")]
+    talk.plays("""
+        >> heard_piece not_kept Good
+        << Transcript user 'Good' of 'Good'
+    """)

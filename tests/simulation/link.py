@@ -4,7 +4,7 @@ No tasks run here: bytes that are under way have a time at which they are there,
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final
 
@@ -12,8 +12,13 @@ import attrs
 import trio
 from wsproto.frame_protocol import Opcode
 
+from .clock import JumpingClock
+
 BUFFER_BYTES: Final = 256 * 2**10
 """What may be under way each way before a sender has to wait."""
+
+YIELDS: Final = 0.25
+"""Share of the writes at which others come first. Each time would cost more than the write."""
 
 NEVER: Final = float("inf")
 
@@ -27,12 +32,15 @@ class Weather:
         jitter_ms: And at most on top, drawn for each write and each way, so that the two ways cross in any order.
         fragments: Share of the reads that give few bytes, down to one.
         buffer_bytes: See `BUFFER_BYTES`; a small one makes every sender wait for its reader.
+        eager: Each write is there at once, while its writer still runs; else the reader finds all that was written at
+            a moment together, as where a network lies between.
     """
 
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     fragments: float = 0.0
     buffer_bytes: int = BUFFER_BYTES
+    eager: bool = False
 
 
 class Way:
@@ -44,9 +52,14 @@ class Way:
         self._jitter_s = weather.jitter_ms / 1000
         self._fragments = weather.fragments
         self._max_bytes = weather.buffer_bytes
+        self._eager = weather.eager
+        clock = trio.lowlevel.current_clock()
+        assert isinstance(clock, JumpingClock)
+        self._clock = clock
         self._data: deque[tuple[float, bytes]] = deque()
         self._held = 0
         self._last_due = 0.0
+        self._put_at = -1.0
         self._stalled_until = 0.0
         self._lot = trio.lowlevel.ParkingLot()
         self.swallows = False
@@ -76,6 +89,7 @@ class Way:
 
     def stall(self, until: float) -> None:
         self._stalled_until = max(self._stalled_until, until)
+        self._clock.call_at(until, self.wake)
 
     def end(self, *, breaks: bool = False) -> None:
         """Let the reader find the end behind what is under way: in order, or as a reset."""
@@ -90,18 +104,36 @@ class Way:
         if self.swallows or self.broken:
             self._held += len(data)  # The other side never takes them: a sender that goes on will wait.
             return
-        due = 0.0
-        if self._delay_s or self._jitter_s:
-            due = trio.current_time() + self._delay_s + self._jitter_s * self._chance.random()
-            due = self._last_due = max(due, self._last_due)
-        self._data.append((due, data))
         self._held += len(data)
+        if self._eager:
+            self._data.append((0.0, data))
+            self._lot.unpark_all()
+            return
+        now = self._clock.current_time()
+        if now != self._put_at:
+            self._put_at = now
+            due = now + self._delay_s + (self._jitter_s * self._chance.random() if self._jitter_s else 0.0)
+            self._last_due = max(due, self._last_due)
+            self._clock.call_at(self._last_due, self._arrive)
+        self._data.append((self._last_due, data))
+
+    def _with_all_there(self, first: bytes) -> bytes:
+        pieces, now = [first], self._clock.current_time()
+        while self._data and self._data[0][0] <= now:
+            pieces.append(self._data.popleft()[1])
+        return b"".join(pieces)
+
+    def _arrive(self) -> None:
+        self._put_at = -1.0
         self._lot.unpark_all()
 
     # --- its ends -------------------------------------------------------------------------------------------------
 
     async def send(self, data: bytes | bytearray | memoryview) -> None:
-        await trio.lowlevel.checkpoint()
+        if self._eager:
+            await (
+                trio.lowlevel.checkpoint()
+            )  # Else it costs a third of a run; who sends has a lock that lets others run.
         while True:
             if self.writer_closed:
                 raise trio.ClosedResourceError("this end is closed")
@@ -111,35 +143,38 @@ class Way:
                 break
             await self._lot.park()
         data = bytes(data)
-        self.put(data if self.passing is None else self.passing(data))
+        if self.passing is None:
+            self.put(data)
+            return
+        for frame in frames(data):
+            if self.writer_closed or self.broken:
+                return  # The one before was the last.
+            self.put(frame if self.passing is None else self.passing(frame))
 
     async def receive(self, max_bytes: int | None) -> bytes:
-        await trio.lowlevel.checkpoint()
+        if self._is_there() or self._eager:
+            await trio.lowlevel.checkpoint()
         while True:
             if self.reader_closed:
                 raise trio.ClosedResourceError("this end is closed")
             if self.broken:
                 raise trio.BrokenResourceError("connection reset")
-            due = self._due()
-            if due == 0.0 or due <= trio.current_time():
+            if self._is_there():
                 return self._take(max_bytes)
-            if due == NEVER:
-                if self.writer_closed and not self.swallows:
-                    if self.breaks:
-                        raise trio.BrokenResourceError("connection reset")
-                    return b""
-                await self._lot.park()
-            else:
-                with trio.move_on_at(due):
-                    await self._lot.park()
+            if self.writer_closed and not self._data and not self.swallows:
+                if self.breaks:
+                    raise trio.BrokenResourceError("connection reset")
+                await trio.lowlevel.checkpoint()
+                return b""
+            await self._lot.park()
 
-    def _due(self) -> float:
-        if not self._data:
-            return NEVER
-        return max(self._data[0][0], self._stalled_until)
+    def _is_there(self) -> bool:
+        return bool(self._data) and max(self._data[0][0], self._stalled_until) <= self._clock.current_time()
 
     def _take(self, max_bytes: int | None) -> bytes:
         due, data = self._data.popleft()
+        if self._data and not self._eager:
+            data = self._with_all_there(data)
         size = len(data) if max_bytes is None else min(len(data), max_bytes)
         if self._fragments and self._chance.random() < self._fragments:
             size = min(size, self._chance.choice((1, 1, 2, 3, 7, 100)))
@@ -187,6 +222,20 @@ class End(trio.abc.Stream):
 def header_bytes(frame: bytes) -> int:
     """Give the length of a server frame's header."""
     return {126: 4, 127: 10}.get(frame[1] & 0x7F, 2)
+
+
+def frames(data: bytes) -> Iterator[bytes]:
+    """Take a server's write apart: frames, or the answer to a request."""
+    if data.startswith(b"HTTP"):
+        yield data
+        return
+    at = 0
+    while at < len(data):
+        head, size = header_bytes(data[at : at + 2]), data[at + 1] & 0x7F
+        if head > 2:
+            size = int.from_bytes(data[at + 2 : at + head], "big")
+        yield data[at : at + head + size]
+        at += head + size
 
 
 def frame_type(frame: bytes) -> str:
@@ -403,4 +452,3 @@ async def refuse(end: trio.abc.Stream, status: int, retry_after_s: float) -> Non
     head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{later}\r\n"
     await end.send_all((head + body).encode())
     await end.aclose()
-

@@ -145,7 +145,7 @@ def draw(seed: str, *, hours: float = 1.0, survives: bool = True) -> Scenario:
         timeout_s=timeout_s,
         session_max_s=chance.choice((3600.0, 3600.0, 3600.0, max(timeout_s * 0.7, 400.0))),
         pace=_pace(chance),
-        server_ping_s=chance.choice((600.0, 600.0, 600.0, 60.0, 20.3)),
+        server_ping_s=chance.choice((600.0, 600.0, 600.0, 600.0, 600.0, 600.0, 60.0, 20.3)),
         audio=chance.random() < 0.7,
         tools=chance.choice(("run", "run", "hand")),
         chatty=chance.choice((0.0, 0.1, 0.1, 0.5)),
@@ -161,7 +161,7 @@ def _weather(chance: Random) -> Weather:
         (
             calm,
             calm,
-            calm,
+            Weather(eager=True),
             slow,
             attrs.evolve(slow, fragments=0.02),
             Weather(fragments=0.2),
@@ -172,7 +172,7 @@ def _weather(chance: Random) -> Weather:
 
 def _engine(chance: Random, *, lasting: bool) -> dict[str, Any]:
     patient = chance.random() < 0.8
-    ping_s = chance.choice((120.0, 120.0, 120.0, 20.0))
+    ping_s = chance.choice((120.0, 120.0, 120.0, 120.0, 120.0, 120.0, 120.0, 20.0))
     settings: dict[str, Any] = {"input_frame_ms": 200, "ping_interval_s": ping_s}
     if not lasting:
         return {**settings, "on_timeout": chance.choice(("raise", "renew")), "reconnect": None}

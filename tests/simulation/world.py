@@ -1,6 +1,5 @@
 """Some users at once in one Trio run on a mock clock, with every choice from one seed, Trio's own too."""
 
-import gc
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from hashlib import sha256
 import attrs
 import trio
 
-from .clock import JumpingClock
+from .clock import JumpingClock, NoSockets
 from .ledger import AppLedger
 from .scenario import Scenario
 from .service import Served, Service
@@ -67,6 +66,8 @@ def live(scenarios: Sequence[Scenario], seed: str) -> World:
 
 
 async def _world(scenarios: Sequence[Scenario]) -> World:
+    runner = trio._core._run.GLOBAL_RUN_CONTEXT.runner
+    runner.io_manager = NoSockets(runner.io_manager)
     before = trio.lowlevel.current_statistics().tasks_living
     users: list[tuple[User, Service]] = []
     longest_s = max(scenario.lasts_s for scenario in scenarios)
@@ -94,18 +95,26 @@ async def _talks(scenarios: Sequence[Scenario], users: list[tuple[User, Service]
             talks.start_soon(user.live, name="user")
 
 
+class _Dice(random.Random):
+    """Trio shuffles whatever can run, and mostly one task can."""
+
+    def shuffle(self, tasks: list[trio.lowlevel.Task]) -> None:
+        if len(tasks) > 1:
+            super().shuffle(tasks)
+
+
 @contextmanager
 def _dice(seed: str) -> Iterator[None]:
     """Seed Trio's choice of the next task, which is public only as what Hypothesis uses, and the module `random`."""
-    run = trio._core._run  # noqa: SLF001
-    before = run._ALLOW_DETERMINISTIC_SCHEDULING, run._r  # noqa: SLF001
+    run = trio._core._run
+    before = run._ALLOW_DETERMINISTIC_SCHEDULING, run._r
     state = random.getstate()
-    run._ALLOW_DETERMINISTIC_SCHEDULING, run._r = True, random.Random(seed)  # noqa: SLF001
+    run._ALLOW_DETERMINISTIC_SCHEDULING, run._r = True, _Dice(seed)
     random.seed(seed)
     try:
         yield
     finally:
-        run._ALLOW_DETERMINISTIC_SCHEDULING, run._r = before  # noqa: SLF001
+        run._ALLOW_DETERMINISTIC_SCHEDULING, run._r = before
         random.setstate(state)
 
 
