@@ -49,7 +49,7 @@ class KeptSpeech:
         self._idle_ms = idle_ms
         self._detects_turns = detects_turns
         self.transcribes = True
-        """The service writes the user's speech down. Where it does not, a turn waits for its answer alone."""
+        """The service writes the user's speech down."""
         self._store = SpeechStore(max_ms)
         self._marks = SpeechMarks()
         self._turn: _Turn | None = None
@@ -166,10 +166,9 @@ class KeptSpeech:
         self._store.forget(item_id)
 
     def transcription_failed(self, item_id: str) -> None:
-        """Hear that an item will have no words: its audio is let go with its answer."""
+        """Hear that an item will have no words: another connection can only be told its audio."""
         if (item := self._store.items.get(item_id)) is not None:
             item.wordless = True
-            self._release()
 
     def said(self) -> None:
         """Hear that the service has said what it heard, where nothing is an item: what was sent is let go."""
@@ -184,7 +183,9 @@ class KeptSpeech:
         self._asked = self._serial
 
     def answered(self) -> None:
-        """Hear that the response is complete: items without words are let go, for the talk has their answer.
+        """Hear that the response is complete: the items that it answers are the first to go when there is no room.
+
+        Not before: without their words another connection would be told of an answer to nothing.
 
         It speaks of what was there at `answering`, or of all where that was not told. Not to be called for a response
         that was cut off or failed, nor for one out of band.
@@ -192,7 +193,6 @@ class KeptSpeech:
         last, self._asked = self._serial if self._asked is None else self._asked, None
         for item in self._store.items.values():
             item.answered |= item.serial <= last
-        self._release()
 
     # --- what another connection needs -----------------------------------------------------------------------------
 
@@ -293,11 +293,6 @@ class KeptSpeech:
         if turn is not None and (own or turn.start_ms < end_ms):
             self._turn = None
         return end_ms
-
-    def _release(self) -> None:
-        items = self._store.items.items()
-        for item_id in [key for key, item in items if item.answered and (item.wordless or not self.transcribes)]:
-            self._store.forget(item_id)
 
     def _settle(self) -> None:
         """Keep no more than is needed now: the last of it, or all."""

@@ -160,14 +160,19 @@ class SpeechStore:
             self._let_go(frames.popleft())
 
     def _drop_oldest(self) -> None:
-        item_id, item = next(iter(self.items.items()), ("", None))
+        item_id, item = self._first_to_go()
         frame = (self.frames if item is None else item.frames).popleft()
         if item is not None and not item.frames:
             del self.items[item_id]
-        if item is not None or math.isinf(self._window_ms):
-            # What goes while only the last is wanted anyway is no loss.
+        if not item.answered if item is not None else math.isinf(self._window_ms):
+            # What has its answer, and what goes while only the last is wanted anyway, is no loss.
             self.dropped_ms += frame[2] - frame[1]
         self._let_go(frame)
+
+    def _first_to_go(self) -> tuple[str, KeptItem | None]:
+        """Give the oldest item that has its answer, or else the oldest."""
+        answered = (each for each in self.items.items() if each[1].answered)
+        return next(answered, None) or next(iter(self.items.items()), ("", None))
 
     def _let_go(self, frame: Frame) -> None:
         # Sums of floats drift; nothing weighs nothing.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.limits import TOOL_RESULT_DEADLINE_S
-from engine.protocol.response_gate import ResponseGate
+from engine.protocol.response_gate import CALLS_MAX, ResponseGate
 from engine.protocol.states import Gate
 from engine.protocol.statistics import GateStatistics
 from engine.protocol.underway import Underway
@@ -819,3 +819,11 @@ def test_nor_is_one_that_was_asked_for_by_itself_whose_end_was_told(gate):
 
     assert not moved(gate)
     assert gate.next_asked(30.0) is None
+
+
+def test_only_so_many_calls_are_kept_in_mind_and_the_oldest_holds_nothing_up(gate):
+    for number in range(CALLS_MAX + 1):
+        gate.call_opened(f"call_{number}", "resp_1")
+
+    assert not gate.is_open("call_0")
+    assert gate.statistics().open_calls == CALLS_MAX

@@ -249,7 +249,7 @@ def test_an_answer_of_which_nothing_was_heard_is_no_part_of_the_talk(talk):
 
 @pytest.mark.parametrize(("words", "kept"), [("one two", ["one two"]), (None, [])])
 def test_an_answer_in_text_stays_as_far_as_it_was_written(talk, words, kept):
-    talk.conversation.effective.speaks = False
+    talk.hears("session.updated", session={**VAD, "output_modalities": ["text"]})
     item_id = talk.answers(ms=0)
     if words:
         talk.hears(
@@ -627,6 +627,17 @@ def test_a_wish_is_granted_by_what_the_next_connection_is_told(talk, what, when)
     assert answers == [Answered(ticket, value)]
     assert moved.sent == []
     assert talk.words == moved.told == (words if what != "deletion" else ["one two three four"])
+
+
+def test_an_item_of_long_ago_is_cut_where_the_application_says_and_told_whole_as_nobody_knows_its_length(talk):
+    told = {"type": "message", "id": "old", "role": "assistant", "status": "completed"}
+    told["content"] = [{"type": "output_audio", "transcript": "one two"}]
+    talk.hears("conversation.item.added", item=told, previous_item_id=None)
+    talk.loses()
+    talk.asks(client.ConversationItemTruncate(item_id="old", content_index=0, audio_end_ms=500))
+
+    assert talk.moves().told == ["one two"]
+    assert talk.conversation.history.get("old").heard_ms == 500
 
 
 def test_what_is_asked_of_an_item_that_nobody_knows_is_for_the_service_to_refuse(talk):

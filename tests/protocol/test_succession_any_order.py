@@ -12,7 +12,7 @@ from asking_talk import create, update
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving_talk import VAD, MovingTalk
-from transcripts import call, created, done, error, server
+from transcripts import call, done, error, server
 
 from engine.config import EngineSettings
 from engine.errors import ConnectionLost
@@ -413,7 +413,7 @@ def test_whenever_a_connection_breaks_all_that_was_said_is_there_once_and_answer
     assert outputs == Counter(words for kind, words in world.service.items.values() if kind == "call")
     mirror = {held.id: held.heard_transcript for held in world.conversation.history}
     assert list(mirror) == list(world.service.items)
-    assert all(mirror[each] == words for each, (kind, words) in world.service.items.items() if kind in {"user"})
+    assert all(mirror[each] == words for each, (kind, words) in world.service.items.items() if kind == "user")
     assert len(world.conversation._turns.underway) == 0
     assert set(world.service.refused) <= {"response_cancel_not_active", "item_retrieve_invalid_item_id"}
 

@@ -172,13 +172,12 @@ async def broken_talk(how, *breaks, settings=None):
         if settings is None:
             check_places(dictation)
         assert dictation.error is None
-        # One that breaks before it has taken over counts as an attempt.
-        assert sum(event.attempts for event in dictation.restarts) == len(breaks)
+        assert bool(breaks) <= len(dictation.restarts) <= len(breaks)  # One may break before it has taken over.
         return list(network.messages)
 
 
 @pytest.mark.parametrize(("how", "settings"), [(talk, None), (talk_by_hand, BY_HAND)], ids=["heard", "by hand"])
-@pytest.mark.parametrize(("breaks", "stride"), [("reset", 5), (1011, 17), ("expired", 19)])
+@pytest.mark.parametrize(("breaks", "stride"), [("reset", 9), (1011, 17), ("expired", 19)])
 async def test_a_dictation_that_breaks_at_some_message_is_written_down_whole(
     how, settings, breaks, stride, autojump_clock
 ):
@@ -193,7 +192,7 @@ async def test_a_dictation_that_breaks_at_some_message_is_written_down_whole(
 async def test_a_connection_that_breaks_before_it_has_heard_all_again_costs_no_word_either(
     how, settings, autojump_clock
 ):
-    for at in range(40, 110, 23):
+    for at in range(30, 75, 13):
         for after in (1, 3, 9):  # The settings, some of the audio, most of it.
             breaks = Break("reset", at), Break("eof", at + after, lost=True)
             await broken_talk(how, *breaks, settings=settings)

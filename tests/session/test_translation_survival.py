@@ -186,7 +186,7 @@ async def broken_talk(*breaks):
         return list(network.messages), words, listener.restarts
 
 
-@pytest.mark.parametrize(("breaks", "stride"), [("reset", 3), (1011, 7), ("expired", 11)])
+@pytest.mark.parametrize(("breaks", "stride"), [("reset", 4), (1011, 9), ("expired", 11)])
 async def test_a_connection_that_breaks_costs_no_more_than_the_service_lags_behind(breaks, stride, autojump_clock):
     messages, words, _ = await broken_talk()
     assert words == ALL
