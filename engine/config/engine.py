@@ -52,7 +52,8 @@ class EngineSettings:
         reader_deadline_s: How long events may wait that nobody receives before a warning is logged, once. None for
             ever.
         response_request_deadline_s: From `response.create` to its answer.
-        request_deadline_s: From any other request, as `session.update` or an item's deletion, to its answer.
+        request_deadline_s: From any other request, as `session.update` or an item's deletion, to its answer. While a
+            connection is made anew it does not run, for that has a bound of its own.
         tool_result_deadline_s: How long calls without a result may hold a request that waits for them.
         close_deadline_s: The longest that `stop()` waits for the server.
     """
