@@ -49,6 +49,8 @@ class BidiConnectionWarningEvent(OfResponse):
 class BidiConnectionRestartEvent(OfResponse):
     """The connection was made anew, and the talk goes on over it.
 
+    Of transcriptions, items are turns: those that are said again, and those that were no longer kept.
+
     Attributes:
         timeout_error: What ended the one before: `BidiModelTimeoutError` for its lifetime, `ConnectionLost` where it
             broke, `ServerReported` where the service ended it.

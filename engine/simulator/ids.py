@@ -7,6 +7,7 @@ import attrs
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _BASE62_OF_BYTE = bytes(ord(_BASE62[byte % len(_BASE62)]) for byte in range(256))
+_LETTERS = bytes(ord(_BASE62[byte % len(_BASE62)]) for byte in range(256))
 _ID_CHARS = 21
 _CALL_ID_CHARS = 16
 _PADDED_CHARS = 16

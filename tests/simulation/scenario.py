@@ -146,9 +146,9 @@ def draw(seed: str, *, hours: float = 1.0, survives: bool = True) -> Scenario:
         session_max_s=chance.choice((3600.0, 3600.0, 3600.0, max(timeout_s * 0.7, 400.0))),
         pace=_pace(chance),
         server_ping_s=chance.choice((600.0, 600.0, 600.0, 600.0, 600.0, 600.0, 60.0, 20.3)),
-        audio=chance.random() < 0.7,
+        audio=chance.random() < 0.5,
         tools=chance.choice(("run", "run", "hand")),
-        chatty=chance.choice((0.0, 0.1, 0.1, 0.5)),
+        chatty=chance.choices((0.0, 0.1, 0.5), (4, 5, 1))[0],
         pieces_ms=chance.choices((400, 200, 40), (15, 4, 1))[0],
         quiet_s=QUIET_S if chance.random() < 0.85 else 0.0,
     )
@@ -209,7 +209,7 @@ def _deeds(chance: Random, hours: float) -> tuple[Deed, ...]:
         number += 1
         at_s = float(round(burst)) if on_the_second else burst
         deeds.append(_spoken(chance, at_s, number))
-        if chance.random() < 0.35:
+        if chance.random() < 0.25:
             number += 1
             deeds.append(_other(chance, at_s + chance.uniform(0.0, 6.0), number))
         near = chance.random() < 0.4
@@ -237,7 +237,7 @@ def _other(chance: Random, at_s: float, number: int) -> Deed:
 
 
 def _faults(chance: Random, hours: float, deeds: tuple[Deed, ...]) -> tuple[Fault, ...]:
-    many = chance.choice((0, 1, 1, 1, 2, 4))
+    many = chance.choices((0, 1, 2, 4), (4, 8, 4, 1))[0]
     faults = [_fault(chance, _moment(chance, hours, deeds)) for _ in range(round(many * max(1.0, hours)))]
     return tuple(sorted(faults, key=lambda fault: fault.at_s))
 
