@@ -68,6 +68,7 @@ class Lane:
         self._messages = 0
         self._kept = 0
         self._waiting = 0.0
+        self._spared = 0.0
         self._most = 0.0
         self._dropped = 0.0
 
@@ -86,9 +87,22 @@ class Lane:
         """How many such messages those are."""
         return self._kept
 
+    @property
+    def is_over_bound(self) -> bool:
+        """Tell whether the bound is passed: by less than a message, as long as `room` is asked for."""
+        return self._waiting - self._spared > self.bound
+
     def has_room(self) -> bool:
         """Tell whether the bound is not reached."""
-        return self._waiting < self.bound
+        return self._waiting - self._spared < self.bound
+
+    def spare(self, spares: bool) -> None:
+        """Let what waits now count no more for the bound; or let all count again."""
+        self._spared = self._waiting if spares else 0.0
+        if self.has_room():
+            self._room.set()
+        elif self._room.is_set():
+            self._room = trio.Event()
 
     async def room(self) -> None:
         """Wait until the bound is not reached. A checkpoint only when it waits."""
@@ -204,6 +218,7 @@ class Lane:
         self._kept -= message.keep
         # Sums of floats drift; an empty lane weighs nothing.
         self._waiting = self._waiting - message.weight if self._messages else 0.0
+        self._spared = max(0.0, self._spared - message.weight)
         if not self._messages:
             self._emptied.set()
         if self.has_room():

@@ -90,6 +90,7 @@ class AudioPump:
         self._overflow = self._policy = overflow
         self._fill_silence = fill_silence
         self._clock: SilenceClock | None = None
+        self._holds_silence = False
         self._timed = fill_silence or self._input.resamples
         self._sleep = trio.CancelScope()
         self._rest_due = self._pause_due = self._silence_due = math.inf
@@ -109,13 +110,33 @@ class AudioPump:
     def hold(self, holds: bool) -> None:
         """Drop the oldest audio at the bound, whatever the policy: there is no connection that could take it.
 
+        No silence is filled in then: the next connection begins its stream anew.
+
         Args:
-            holds: False when there is one again.
+            holds: False when there is one again. What waits for it counts for no bound: it is not dropped, nor does it
+                keep out what comes.
         """
         self._overflow = "drop_oldest" if holds else self._policy
+        self._lane.spare(not holds)
         if holds:  # Whoever waits for room would wait for the connection.
             while not self._lane.has_room() and self._lane.drop_oldest():
                 pass
+        self._hold_silence(holds)
+
+    def _hold_silence(self, holds: bool) -> None:
+        if holds and self._clock is not None:
+            self._clock, self._silence_due, self._holds_silence = None, math.inf, True
+            self._rearm()
+        elif not holds and self._holds_silence:
+            self._begin_silence()
+
+    def _begin_silence(self) -> None:
+        """Owe nothing until now: what waits is of the past, and silence has to follow it at once."""
+        began_at = trio.current_time() - self._sent_samples() / self._wire.rate_hz
+        self._clock = SilenceClock(self._wire.rate_hz, self._frame_samples, began_at)
+        self._silence_due = self._clock.due_at(self._sent_samples())
+        self._holds_silence = False
+        self._rearm()
 
     async def room(self) -> None:
         """Wait until audio may be fed. A checkpoint only when it waits.
@@ -151,7 +172,7 @@ class AudioPump:
             self._drop_over_bound()
 
     def _drop_over_bound(self) -> None:
-        while self._lane.statistics().waiting > self._lane.bound and self._lane.drop_oldest():
+        while self._lane.is_over_bound and self._lane.drop_oldest():
             pass
 
     def flush(self) -> None:
@@ -168,7 +189,7 @@ class AudioPump:
 
     def end_silence(self) -> None:
         """Fill in no more silence: the speech is over."""
-        self._clock = None
+        self._clock, self._holds_silence = None, False
         self._silence_due = math.inf
         self._rearm()
 
@@ -176,8 +197,7 @@ class AudioPump:
     async def run(self) -> None:
         """Send what is due by time: a rest one message's length after its first sample, a filter's tail, silence."""
         if self._fill_silence:
-            self._clock = SilenceClock(self._wire.rate_hz, self._frame_samples, trio.current_time())
-            self._silence_due = self._clock.due_at(0)
+            self._begin_silence()
         while True:
             # `feed` moves the deadline, which is cheap; nothing wakes while frames come in time.
             with trio.CancelScope(deadline=self._next_due()) as self._sleep:

@@ -45,6 +45,12 @@ class Sender:
         """Tell whether it was stopped."""
         return self._is_stopped
 
+    @property
+    def is_torn(self) -> bool:
+        """Tell whether a message was cut off while it was being written: the connection is of no more use."""
+        return self._is_stopped and any(writer.is_torn for writer in self._writers)
+
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Write."""
         async with trio.open_nursery() as nursery:
@@ -54,8 +60,10 @@ class Sender:
     async def stop(self, limit_s: float) -> None:
         """Write nothing more; a message that is being written is finished. What is left stays in the lanes.
 
+        Cancelled, it leaves that message to be finished; asked again, it waits for it again.
+
         Args:
-            limit_s: How long that message may take. Then it is cut off, and with it the connection is of no more use.
+            limit_s: How long that message may take. Then it is cut off: see `is_torn`.
         """
         self._is_stopped = True
         for writer in self._writers:
@@ -93,6 +101,11 @@ class _Writer:
         self.stopped = trio.Event()
         """Nothing is written any more."""
 
+    @property
+    def is_torn(self) -> bool:
+        """Tell whether it was cut off in a message."""
+        return self._writing and self._scope.cancel_called
+
     def stop(self) -> None:
         """Stop before the next message."""
         self._stopping = True
@@ -113,6 +126,7 @@ class _Writer:
         except trio.EndOfChannel:
             pass
         except ConnectionLost as lost:
+            self._writing = False
             if self._stopping:  # Others may write the lane by now.
                 return
             self._lane.lose()

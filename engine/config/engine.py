@@ -114,3 +114,9 @@ class EngineSettings:
         default=limits.TOOL_RESULT_DEADLINE_S, validator=number("engine.", 0.001, 3600, "s")
     )
     close_deadline_s: float = attrs.field(default=limits.CLOSE_DEADLINE_S, validator=number("engine.", 0.0, 60, "s"))
+
+    @property
+    def kept_speech_ms(self) -> float:
+        """How much speech to keep, in ms: none where there is never another connection that it could be sent to."""
+        survives = self.on_timeout == "renew" or self.reconnect is not None
+        return self.kept_speech_s * 1000 if survives else 0.0

@@ -120,6 +120,12 @@ class TurnBook:
             self._forget_turn(self._turns.pop(next(iter(self._turns))))
         return turn
 
+    def add_input(self, turn: TurnRecord, item_id: str) -> TurnRecord:
+        """Add an item of the user's to a turn that is held."""
+        self._turn_of_input[item_id] = turn.number
+        self._turns[turn.number] = turn = attrs.evolve(turn, input_item_ids=(*turn.input_item_ids, item_id))
+        return turn
+
     def put_turn(self, turn: TurnRecord) -> None:
         """Renew a turn, and sum what is known of it for the first time."""
         before = self._turns[turn.number]

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import attrs
 
+from engine.config.asked import METADATA_ID_KEY
 from engine.metering.book import MOST_PARTS, TurnBook
 from engine.metering.pending import Cause, Pending
 from engine.metering.records import LOST, ResponseRecord, TurnRecord
@@ -66,9 +67,14 @@ class ModelSide:
         """What runs will not be finished."""
         for response in self._book.unended:
             self._end(attrs.evolve(response, done_at=now, status=LOST))
+            if response.response_id == self._pending.unwanted:  # It would have ended by that.
+                turn = self._book.turn_of_response(response.response_id)
+                spoke = turn is not None and self._book.spoken_after(turn) is not None
+                self._cut(turn, None if spoke else self._cancelled_at, now)
 
-    def _cancel_sent(self, _: client.ResponseCancel, now: float) -> None:
+    def _cancel_sent(self, event: client.ResponseCancel, now: float) -> None:
         self._cancelled_at = now
+        self._pending.cut_in(event.response_id)
 
     # --- from begin to end ------------------------------------------------------------------------------------
 
@@ -83,7 +89,10 @@ class ModelSide:
         if _is_aside(response):
             self._book.add_aside(record)
         else:
-            self._book.add_response(record, self._turn_for(self._pending.take(self._book.newest, now)))
+            turn = self._turn_for(self._pending.take(self._book.newest, now))
+            self._book.add_response(record, turn)
+            again = None if _is_asked_by_itself(response) else _cause_of(turn)
+            self._pending.answering(record.response_id, again)
         for waiting in (self._before_text, self._before_audio):
             waiting[record.response_id] = None
             if len(waiting) > _MOST_WAITING:
@@ -134,6 +143,7 @@ class ModelSide:
     def _end(self, record: ResponseRecord) -> None:
         self._before_text.pop(record.response_id, None)
         self._before_audio.pop(record.response_id, None)
+        self._pending.answered(record.response_id)
         self._book.ended(record.status)
         self._book.put_response(record)
         turn = self._book.turn_of_response(record.response_id)
@@ -179,6 +189,17 @@ def _reason(response: Response) -> str | None:
     if why is None or why.reason is not None:
         return why.reason if why is not None else None
     return (why.error.code or why.error.type) if why.error is not None else None
+
+
+def _cause_of(turn: TurnRecord) -> Cause:
+    """Why a response of a turn is asked for again."""
+    at = turn.began_at if turn.asked_at is None else turn.asked_at
+    return Cause(began=turn.began, at=at, turn=turn.number)
+
+
+def _is_asked_by_itself(response: Response) -> bool:
+    """Whoever asked for it is told that it is lost, and can ask anew."""
+    return METADATA_ID_KEY in (response.metadata or {})
 
 
 def _is_aside(response: Response) -> bool:

@@ -89,8 +89,9 @@ class TurnLog:
         self._model.heard(item_id, now)
 
     def link_ended(self, now: float) -> None:
-        """The connection is gone: what was unfinished on it stays so, and the next one starts from nothing."""
+        """The connection is gone: responses that ran on it are lost; what they answered waits on the next one."""
         self._pending.link_ended()
+        self._user.link_ended()
         self._model.link_ended(now)
 
     def _error(self, event: ErrorReported, _: float) -> None:

@@ -5,14 +5,20 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from engine.config.asked import METADATA_ID_KEY
 from engine.metering.book import TurnBook
 from engine.metering.pending import Pending
+from engine.metering.records import TurnRecord
 from engine.wire import client
 from engine.wire import server as wire
 from engine.wire.items import MessageItem
 
 _MOST_SIGNALS: Final = 64
 """Speech starts whose interruption the application may still have to take."""
+
+_HEARD_ANEW_MS: Final = 2000
+"""How far into the audio of a new connection speech may begin that is the rest of what the one before was hearing.
+Speech that is sent again comes first, from its beginning on; a detector may be late by some hundreds of ms."""
 
 
 class UserSide:
@@ -28,6 +34,8 @@ class UserSide:
         self._pending = pending
         self._signals: dict[float, int] = {}
         self._committed_at: float | None = None
+        self._open: int | None = None
+        self._torn: int | None = None
         self.on_server: Mapping[type, Callable[[Any, float], None]] = {
             wire.SessionCreated: self._session,
             wire.SessionUpdated: self._session,
@@ -51,6 +59,11 @@ class UserSide:
         if turn is not None and turn.interruption_taken_at is None:  # The first one cut it off, if any did.
             self._book.put_turn(attrs.evolve(turn, interruption_taken_at=now))
 
+    def link_ended(self) -> None:
+        """The connection is gone. Speech that is no item yet is sent to the next one, which hears it anew."""
+        self._torn = self._torn if self._open is None else self._open
+        self._open = None
+
     def message_sent(self, message: MessageItem, now: float) -> None:
         """The user's words wait for an answer; another's after them, as in a history, end that."""
         if message.role == "user":
@@ -62,6 +75,7 @@ class UserSide:
         audio = event.session.audio
         turns = audio.input.turn_detection if audio and audio.input else None
         self._pending.answers_speech = turns is None or turns.create_response is not False
+        self._pending.speech_cuts_in = turns is None or turns.interrupt_response is not False
 
     def _speech_started(self, event: wire.InputAudioBufferSpeechStarted, now: float) -> None:
         answered = self._book.newest_answered()
@@ -69,17 +83,29 @@ class UserSide:
             self._signals[now] = answered.number
             if len(self._signals) > _MOST_SIGNALS:
                 del self._signals[next(iter(self._signals))]
+        if self._pending.speech_cuts_in:
+            self._pending.cut_in()
         if self._book.turn_of_input(event.item_id) is None:
-            items = (event.item_id,)
-            turn = self._book.begin(
-                "speech", now, speech_start_at=now, audio_start_ms=event.audio_start_ms, input_item_ids=items
+            turn = self._heard_anew(event.item_id, event.audio_start_ms) or self._book.begin(
+                "speech", now, speech_start_at=now, input_item_ids=(event.item_id,)
             )
+            self._book.put_turn(attrs.evolve(turn, audio_start_ms=event.audio_start_ms))
+            self._open = turn.number
             self._pending.speaking(turn.number)
 
+    def _heard_anew(self, item_id: str, start_ms: int | None = None) -> TurnRecord | None:
+        """Give the turn whose speech was torn by the loss of a connection, if this is it, under another id."""
+        number, self._torn = self._torn, None
+        turn = self._book.turn(number)
+        if turn is None or turn.responses or (start_ms or 0) > _HEARD_ANEW_MS:
+            return None
+        return self._book.add_input(turn, item_id)
+
     def _speech_stopped(self, event: wire.InputAudioBufferSpeechStopped, now: float) -> None:
-        turn = self._book.turn_of_input(event.item_id) or self._book.begin(
-            "speech", now, input_item_ids=(event.item_id,)
-        )
+        turn = self._book.turn_of_input(event.item_id) or self._heard_anew(event.item_id)
+        if turn is None:
+            turn = self._book.begin("speech", now, input_item_ids=(event.item_id,))
+            self._open = turn.number
         asked_at = now if turn.asked_at is None else turn.asked_at
         self._book.put_turn(attrs.evolve(turn, speech_end_at=now, asked_at=asked_at, audio_end_ms=event.audio_end_ms))
         if not turn.responses:
@@ -89,22 +115,26 @@ class UserSide:
         by_hand, self._committed_at = self._committed_at, None
         at = now if by_hand is None else by_hand
         began: Literal["speech", "push_to_talk"] = "speech" if by_hand is None else "push_to_talk"
-        turn = self._book.turn_of_input(event.item_id)
+        turn = self._book.turn_of_input(event.item_id) or self._heard_anew(event.item_id)
         if turn is None:
             turn = self._book.begin(began, at, asked_at=at, input_item_ids=(event.item_id,))
         elif turn.asked_at is None:
             self._book.put_turn(attrs.evolve(turn, asked_at=at))
+        if turn.number == self._open:
+            self._open = None
         if not turn.responses:
             self._pending.spoken(turn.number, began, at if turn.asked_at is None else turn.asked_at)
 
     def _idle(self, event: wire.InputAudioBufferTimeoutTriggered, now: float) -> None:
         if self._book.turn_of_input(event.item_id) is not None:
             return
+        self._torn = None
         known = {"audio_start_ms": event.audio_start_ms, "audio_end_ms": event.audio_end_ms}
         turn = self._book.begin("idle", now, asked_at=now, input_item_ids=(event.item_id,), **known)
         self._pending.spoken(turn.number, "idle", now)
 
     def _cleared(self, _: wire.InputAudioBufferCleared, __: float) -> None:
+        self._open = self._torn = None
         self._pending.speech_cleared()
 
     def _placed(self, event: wire.ConversationItemAdded, _: float) -> None:
@@ -118,4 +148,5 @@ class UserSide:
 
     def _request_sent(self, event: client.ResponseCreate, now: float) -> None:
         if event.response is None or event.response.conversation != "none":
-            self._pending.requested(now)
+            metadata = event.response.metadata if event.response is not None else None
+            self._pending.requested(now, (metadata or {}).get(METADATA_ID_KEY))

@@ -67,7 +67,7 @@ class Conversation:
         self.history = History(limits.HISTORY_MAX_ITEMS)
         """The server's items."""
         self.kept_speech = KeptSpeech(
-            config.engine.kept_speech_s * 1000,
+            config.engine.kept_speech_ms,
             detects_turns=config.turn_detection is not None,
             wants_proof=config.engine.ping_interval_s is not None,
         )

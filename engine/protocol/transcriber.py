@@ -41,7 +41,7 @@ class Transcriber:
         self._turns = TranscriptTurns()
         self._updates = Updates[SessionUpdate]()
         self.kept_speech = KeptSpeech(
-            engine.kept_speech_s * 1000,
+            engine.kept_speech_ms,
             detects_turns=config.turn_detection is not None,
             wants_proof=engine.ping_interval_s is not None,
         )

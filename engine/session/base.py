@@ -210,7 +210,7 @@ class BaseSession:
     async def _send_raw(self, event: Any) -> None:
         self._supervisor.check_live()
         encode(event)  # What can't be written must not count as sent.
-        await self._supervisor.connected()  # Nobody could tell it again to another connection.
+        await self._supervisor.connected(event)  # Nobody could tell it again to another connection.
         await self._supervisor.submit(lambda now: self._core.sent_by_hand(event, now), event)
 
 

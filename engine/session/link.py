@@ -1,7 +1,7 @@
 """A link: one connection with the actors that live on it, in a nursery of its own."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import trio
 
@@ -20,6 +20,9 @@ from engine.traffic import LinkChange, Traffic
 from engine.transport.base import Transport, TransportStatistics
 
 OnLost = Callable[["Link", EngineError], None]
+
+_TICKS: Final = 3
+"""Rounds of the scheduler in which a receiver that has something to read reads some of it."""
 
 
 class Link:
@@ -82,6 +85,7 @@ class Link:
         self.is_closing = False
         """It was asked to close."""
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Be there for the actors, until it is closed or the session is cancelled."""
         try:
@@ -156,33 +160,58 @@ class Link:
         self.hear(self._traffic)
 
     async def stop_sending(self, limit_s: float) -> None:
-        """Send nothing more, for another to go on."""
+        """Send nothing more, for another to go on.
+
+        Args:
+            limit_s: How long the message that is being written may take. Then it is torn, and this one of no more use.
+        """
         if self._sender is not None:
             await self._sender.stop(limit_s)
 
     async def has_all(self, limit_s: float) -> bool:
-        """Tell whether all that was sent has arrived; then all that the service had to say by then is here, too.
+        """Tell whether all that was sent has arrived; then all that the service had to say by then was heard, too.
 
         Args:
             limit_s: How long the answer may take. Without pings nothing is asked, and it is taken for granted.
         """
+        if self.is_down or self._is_torn:
+            return False
         if self._plan.engine.ping_interval_s is None:
-            return not self.is_down
+            return True
         sent_before = trio.current_time()
         with trio.move_on_after(limit_s):
             try:
                 await self.ping()
             except ConnectionLost:
                 return False
+            await self._hear_out()
             self._arrived(sent_before)
             return True
         return False
 
+    async def _hear_out(self) -> None:
+        """Wait until what has come is heard: the answer to a ping is seen before the messages that stand in line."""
+        heard = -1
+        while heard != self._traffic.messages:
+            heard = self._traffic.messages
+            while not self._inbox.has_room():
+                await self._inbox.room()
+            for _ in range(_TICKS):
+                await trio.lowlevel.checkpoint()
+
     def go_on_sending(self) -> None:
-        """Send again, after all."""
-        if not self.is_down:
+        """Send again, after all; where a message was torn, that can't be."""
+        if self._is_over:
+            return
+        if self._is_torn:
+            self._lost(ConnectionLost("a message could not be written in time"))
+        elif not self.is_down:
             self._sender = self._new_sender(self._made())
             self._running().start_soon(self._sender.run, name="engine sender")
+
+    @property
+    def _is_torn(self) -> bool:
+        return self._sender is not None and self._sender.is_torn
 
     def hear(self, listener: Listener) -> None:
         """Let another hear what the service says from now on."""
@@ -221,8 +250,10 @@ class Link:
         """Send what waits, while there is somebody to read it."""
         if not self.is_down and self._sender is not None:
             if self._sender.is_stopped:  # The session ends while the talk was about to move on.
+                await self._sender.stop(limit_s)
                 self.go_on_sending()
-            await self._out.drain(limit_s)
+            if not self.is_down:
+                await self._out.drain(limit_s)
 
     async def close(self, limit_s: float) -> None:
         """Say goodbye, drop the connection, end the actors: bounded, whatever is cancelled."""
@@ -246,6 +277,7 @@ class Link:
 
     # --- the actors -------------------------------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     async def _tell(self, prelude: Prelude) -> None:
         try:
             for text in prelude.texts:
@@ -258,6 +290,7 @@ class Link:
         out = self._out
         return Sender(transport, out.control, out.audio, on_sent=self._on_sent, on_lost=self._cannot_send)
 
+    @trio.lowlevel.enable_ki_protection
     async def _stay_alive(self) -> None:
         engine = self._plan.engine
         if engine.ping_interval_s is not None:
@@ -274,6 +307,7 @@ class Link:
         if self._sender is not None and not self._is_over:
             self._on_arrived(sent_before)
 
+    @trio.lowlevel.enable_ki_protection
     async def _watch(self, watchdog: Watchdog) -> None:
         with self._watching:
             await watchdog.run()

@@ -145,6 +145,7 @@ class LinkMaker:
                 for link in list(self._open):
                     nursery.start_soon(self._close, link, limit_s)
 
+    @trio.lowlevel.enable_ki_protection
     async def _close(self, link: Link, limit_s: float) -> None:
         await link.close(limit_s)
         if link in self._open:

@@ -73,8 +73,8 @@ class Links:
         self._outages = Outages(plan.engine.reconnect or Reconnect(), plan.dice)
         self._is_due = False
         self._work = trio.CancelScope()
-        self.wait_up = self._mover.wait_up
-        """Waits until there is a connection, or the session is over."""
+        self.wait_steady = self._mover.wait_steady
+        """Waits until there is a connection that the talk does not move away from, or the session is over."""
         self.rearm = self._mover.rearm
         """Looks at the deadlines anew."""
         self.refused: HandshakeRejected | None = None
@@ -86,6 +86,11 @@ class Links:
     def is_up(self) -> bool:
         """There is a connection that carries the talk."""
         return self._mover.is_up
+
+    @property
+    def is_steady(self) -> bool:
+        """It is up, and the talk is not just moving away from it."""
+        return self._mover.is_steady
 
     @property
     def _moves(self) -> bool:
@@ -229,7 +234,7 @@ class Links:
 
     async def _recover(self, error: EngineError) -> None:
         """Make a connection anew, as often as the policy allows."""
-        self._host.state = "reconnecting"
+        self._host.state, self._is_due = "reconnecting", False
         ends_at = self._outages.ends_at
         if self._mover.current is not None:
             self._maker.retire(self._mover.current)

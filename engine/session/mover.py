@@ -1,7 +1,8 @@
 """Moves the talk from one connection to the next, and knows which of them carries it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import attrs
@@ -87,6 +88,7 @@ class Mover:
         self._dropped_before = 0.0
         self._wake = trio.Event()
         self._up = trio.Event()
+        self._is_moving = False
         self.current: Link | None = None
         """The connection that carries the talk, or did."""
         self.lost: EngineError | None = None
@@ -108,6 +110,11 @@ class Mover:
         """Tell whether there is a connection that carries the talk."""
         return self.current is not None and self.lost is None
 
+    @property
+    def is_steady(self) -> bool:
+        """Tell whether it is up, and the talk is not just moving away from it."""
+        return self.is_up and not self._is_moving
+
     def tell(self, event: BidiConnectionWarningEvent | BidiErrorEvent) -> None:
         """Tell the application."""
         self._host.deliver(event)
@@ -127,9 +134,25 @@ class Mover:
         with trio.CancelScope(deadline=at):
             await self._wake.wait()
 
-    async def wait_up(self) -> None:
-        """Wait until there is a connection, or the session is over."""
+    async def wait_steady(self) -> None:
+        """Wait until there is a connection that the talk does not move away from, or the session is over."""
         await self._up.wait()
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Hold back, for this block, what nobody could tell another connection again."""
+        self._is_moving = True
+        self._close_up()
+        try:
+            yield
+        finally:
+            self._is_moving = False
+            if self.is_up:
+                self._up.set()
+
+    def _close_up(self) -> None:
+        if self._up.is_set():  # Else there may be somebody who waits for it.
+            self._up = trio.Event()
 
     def rearm(self) -> None:
         """Look at the deadlines anew."""
@@ -158,7 +181,8 @@ class Mover:
             self._meter.link_opened(now, link.url, link.number)
         self._traffic.linked(LinkChange(link.number, "took_over", now))
         self.current = link
-        self._up.set()
+        if not self._is_moving:
+            self._up.set()
         self._watchdog = Watchdog(
             self._core, self._host.apply, link.began_at + self._plan.lifetime_s, self._on_lifetime
         )
@@ -171,7 +195,7 @@ class Mover:
         if self.lost is not None:
             return
         self.lost, self.lost_at, self.attempts = error, trio.current_time(), 1
-        self._up = trio.Event()
+        self._close_up()
         self._out.hold(True)
         self._dropped_before = self._out.audio.statistics().dropped
         link.fence_off()

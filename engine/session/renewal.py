@@ -4,7 +4,7 @@ import attrs
 import trio
 
 from engine.config import Reconnect
-from engine.errors import DeadlinePassed, EngineError
+from engine.errors import ConnectionLost, DeadlinePassed, EngineError
 from engine.events import BidiConnectionWarningEvent, BidiErrorEvent
 from engine.protocol.outage import Outages
 from engine.session.link import Link
@@ -49,9 +49,9 @@ class Renewal:
         self._due_at = max(now, old.began_at + engine.session_max_s - margin_s)
         self._mover.tell(BidiConnectionWarningEvent("renewal", self._due_at - now, received_at=now))
         patience = self._patience(now)
-        while not self._mover.is_down:
-            ready = await self._prepare(patience)
-            if ready is None or await self._move(old, ready):
+        while (ready := await self._prepare(patience)) is not None:
+            patience.connected(trio.current_time())
+            if await self._move_when_due(old, ready) or not await self._may_try_again(patience, _broke()):
                 return
 
     def _patience(self, now: float) -> Outages:
@@ -65,37 +65,52 @@ class Renewal:
             try:
                 return await self._maker.prepare()
             except EngineError as error:
-                now = trio.current_time()
-                patience.lost(now, error)
-                at = patience.next_attempt(now)
-                if at is None:
-                    self._mover.tell(BidiErrorEvent(error, {"problem": "renewal"}, received_at=now))
+                if not await self._may_try_again(patience, error):
                     return None
-                await self._mover.wait_until(at)
         return None
 
-    async def _move(self, old: Link, ready: Ready) -> bool:
+    async def _may_try_again(self, patience: Outages, error: EngineError) -> bool:
+        """Wait until the next attempt may be made; False when none helps, which is told, or this one is lost."""
+        now = trio.current_time()
+        patience.lost(now, error)
+        at = patience.next_attempt(now)
+        if at is None:
+            self._mover.tell(BidiErrorEvent(error, {"problem": "renewal"}, received_at=now))
+            return False
+        await self._mover.wait_until(at)
+        return not self._mover.is_down
+
+    async def _move_when_due(self, old: Link, ready: Ready) -> bool:
         """Move over, once nothing would be torn; False when the new connection broke before."""
         while not ready.is_broken:
-            held_at = trio.current_time()
-            if not self._is_time(held_at):
-                await self._mover.wait_until(min(self._due_at, held_at + _LOOK_S))
+            now = trio.current_time()
+            if not self._is_time(now):
+                await self._mover.wait_until(min(self._due_at, now + _LOOK_S))
                 continue
-            await old.stop_sending(_STOP_SENDING_S)
-            if not self._mover.is_down and not await old.has_all(_PROOF_S):
-                # What was said last may be lost with it: the next one is told that, too.
-                self._mover.lose(old, DeadlinePassed("ping", _PROOF_S))
-            if self._is_time(trio.current_time()) and self._can(ready):
-                self._mover.move(ready, self._mover.lost_at if self._mover.is_down else held_at)
-                return True
-            old.go_on_sending()
+            with self._mover.moving():
+                if await self._move(old, ready):
+                    return True
         await self._maker.discard(ready.link)
         return False
+
+    async def _move(self, old: Link, ready: Ready) -> bool:
+        """Move over; False when it turns out that it is not the time, or can't be."""
+        held_at = trio.current_time()
+        await old.stop_sending(_STOP_SENDING_S)
+        has_all = self._mover.is_down or await old.has_all(_PROOF_S)
+        if not ready.is_broken and not has_all:
+            # What was said last may be lost with it: the next one is told that, too.
+            self._mover.lose(old, DeadlinePassed("ping", _PROOF_S))
+        if ready.is_broken or not self._is_time(trio.current_time()):
+            old.go_on_sending()
+            return False
+        self._mover.move(ready, min(held_at, self._mover.lost_at) if self._mover.is_down else held_at)
+        return True
 
     def _is_time(self, now: float) -> bool:
         """Tell whether the talk is to move on now: it may, it must, or its connection is lost."""
         return self._mover.is_down or now >= self._due_at or self._succession.at_boundary(now)
 
-    @staticmethod
-    def _can(ready: Ready) -> bool:
-        return not ready.is_broken
+
+def _broke() -> ConnectionLost:
+    return ConnectionLost("the next connection broke before the talk had moved to it")

@@ -188,10 +188,15 @@ class Supervisor:
         self.check_live()
         cast("trio.Nursery", self._nursery).start_soon(_guarded, job, name=name)
 
-    async def connected(self) -> None:
-        """Wait while there is no connection, which an outage's own bound ends. A checkpoint only when it waits."""
-        while self._end is None and not self._links.is_up:
-            await self._links.wait_up()
+    async def connected(self, event: ClientEvent | TranslationClientEvent) -> None:
+        """Wait for a connection that stays, and for room for an event on it. A checkpoint only when it waits.
+
+        An outage's own bound ends the wait.
+        """
+        await self._out.room(event)
+        while self._end is None and not self._links.is_steady:
+            await self._links.wait_steady()
+            await self._out.room(event)
 
     async def submit(
         self, content: Callable[[float], Sequence[Effect]], event: ClientEvent | TranslationClientEvent | None = None

@@ -1,6 +1,6 @@
 """What one response is to be: its settings, its context, who asked, and what it can do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, cast
 
@@ -58,6 +58,22 @@ class Abilities:
     mcp_calls: McpCalls
 
 
+class _Audio(Mapping[str, bytes]):
+    """Audio of items by id, copied only for whoever asks for it."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = {entry.id: entry for entry in entries if entry.audio}
+
+    def __getitem__(self, item_id: str) -> bytes:
+        return bytes(self._entries[item_id].audio)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
 @lru_cache(maxsize=64)
 def _session(settings: bytes) -> Session:
     return from_object(orjson.loads(settings), Session)
@@ -68,7 +84,7 @@ def prompt_of(request: Request) -> Prompt:
     return Prompt(
         session=_session(orjson.dumps(request.session)),
         items=[entry.worked_out("typed", _typed) for entry in request.entries],
-        audio={entry.id: bytes(entry.audio) for entry in request.entries if entry.audio},
+        audio=_Audio(request.entries),
         trigger=request.trigger,
         number=request.number,
         out_of_band=request.out_of_band,

@@ -1,10 +1,13 @@
 """The base of every JSON object on the wire: typed fields, and whatever else the sender put beside them."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import attrs
+
+_PLAIN: Final = frozenset({str, int, float, bool, str | None, int | None, float | None, bool | None})
 
 NOTHING_EXTRA: Mapping[str, Any] = MappingProxyType({})
 
@@ -50,8 +53,14 @@ def _parts(record: Record, path: str) -> Iterator[tuple[str, Record]]:
     """Walk to a record and all in it that hold something extra."""
     if record.extra:
         yield path, record
-    for field in attrs.fields(type(record)):
-        value = getattr(record, field.name)
+    for name in _names(type(record)):
+        value = getattr(record, name)
         for child in value if isinstance(value, tuple) else (value,):
             if isinstance(child, Record):
-                yield from _parts(child, f"{path}{field.name}.")
+                yield from _parts(child, f"{path}{name}.")
+
+
+@cache
+def _names(cls: type[Record]) -> tuple[str, ...]:
+    """Name the fields that may hold records."""
+    return tuple(field.name for field in attrs.fields(cls) if field.type not in _PLAIN)

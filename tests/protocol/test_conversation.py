@@ -6,6 +6,7 @@ import attrs
 import pytest
 from transcripts import Talk, config
 
+from engine.config import EngineSettings
 from engine.errors import (
     BidiModelTimeoutError,
     ConnectionLost,
@@ -637,7 +638,7 @@ def test_a_field_of_another_type_is_counted_and_costs_nothing():
 
 
 def test_what_is_sent_of_the_users_audio_is_kept_until_it_is_cleared_or_known_to_have_arrived():
-    talk = Talk(turn_detection=None)
+    talk = Talk(turn_detection=None, engine=EngineSettings())
     conversation = talk.conversation
     assert conversation.is_open
     conversation.speech_sent("append", '{"audio": "AAAA"}', 100.0, talk.now)
@@ -647,3 +648,19 @@ def test_what_is_sent_of_the_users_audio_is_kept_until_it_is_cleared_or_known_to
 
     assert not conversation.kept_speech.is_open
     assert conversation.kept_speech.open_texts(all=True) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "held_ms"),
+    [
+        (EngineSettings(), 100.0),
+        (EngineSettings(on_timeout="raise"), 100.0),
+        (EngineSettings(reconnect=None), 100.0),
+        (EngineSettings(on_timeout="raise", reconnect=None), 0.0),
+    ],
+)
+def test_speech_is_kept_only_where_there_may_be_another_connection_to_send_it_to(engine, held_ms):
+    talk = Talk(engine=engine)
+    talk.conversation.speech_sent("append", '{"audio": "AAAA"}', 100.0, talk.now)
+
+    assert talk.conversation.statistics().kept_speech.held_ms == held_ms

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transcripts import Talk, place, server
 
+from engine.config import EngineSettings
 from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent
 from engine.protocol.history import History
 from engine.protocol.kept_speech import KeptSpeech
@@ -180,7 +181,7 @@ def test_the_text_so_far_is_always_the_deltas_joined(deltas):
 
 
 def test_what_grows_when_the_connection_breaks_stays_as_far_as_it_came_but_for_speech_that_is_heard_anew():
-    talk = Talk()
+    talk = Talk(engine=EngineSettings())
     history, kept = talk.conversation.history, talk.conversation.kept_speech
     for item_id in ("kept", "not_kept"):
         talk.says(f"item_added {item_id} ''")

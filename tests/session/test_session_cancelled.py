@@ -144,4 +144,4 @@ async def test_while_it_translates(who, tmp_path, autojump_clock):
                 await session.finish()
                 assert [event async for event in events][-1].reason == "complete"
 
-        assert await cancel_everywhere(simulator, who, run, stride=1 if who == "user" else 3) > 15
+        assert await cancel_everywhere(simulator, who, run, stride=1 if who == "user" else 3) > 10

@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 
+from engine import limits
 from engine.errors import (
     BidiModelTimeoutError,
     ConnectionLost,
@@ -388,11 +389,13 @@ def waits(view: View) -> Wrong:
     bounds = {"send_audio": 0.1, "send": 5.0, "interrupt": 5.0, "stop": 2.1, "update": 15.0, "result": 5.0, "aside": 60.0}
     for wait in view.app.waits:
         took = wait.ended_s - wait.began_s - _outage(view, wait.began_s, wait.ended_s)
+        took -= view.slept_s(wait.began_s, wait.ended_s)
         if took > bounds.get(wait.what, float("inf")):
             yield f"{wait.what} took {took:.2f} s and the time without a connection"
         if wait.error not in ALLOWED_ERRORS:
             yield f"{wait.what} raised {wait.error}"
     over = view.app.left_s - view.app.came_s - view.scenario.lasts_s
+    over -= view.slept_s(view.app.stopping_s - 1.0, view.app.left_s)
     if over > 3.0:
         yield f"the session was over {over:.1f} s after the user left"
 
@@ -405,12 +408,16 @@ def _outage(view: View, since_s: float, until_s: float) -> float:
 def liveness(view: View) -> Wrong:
     """A connection that is of no use any more is found and closed within the bounds of ping and close."""
     engine = view.scenario.engine
-    bound_s = engine["ping_interval_s"] + 10.0 + 2.0 + 2.0
+    bound_s = engine["ping_interval_s"] + limits.PING_DEADLINE_S + limits.CLOSE_DEADLINE_S + 2.0
+    bound_s += 4 * (view.scenario.weather.delay_ms + view.scenario.weather.jitter_ms) / 1000
     for number, line in enumerate(view.lines):
-        if line.broke_s < view.app.stopping_s - bound_s and line.closed_s > line.broke_s + bound_s:
+        if line.closed_s == float("inf"):
+            continue
+        late_s = line.closed_s - line.broke_s - view.slept_s(line.broke_s, line.closed_s) - bound_s
+        if line.broke_s < view.app.stopping_s - bound_s and late_s > 0.0:
             yield f"connection {number} broke at {line.broke_s:.2f} and was closed at {line.closed_s:.2f}"
     for number, (line, (at_s, _)) in enumerate(zip(view.lines, view.restarts, strict=False)):
-        if line.closed_s > at_s + 3.0:
+        if line.closed_s - view.slept_s(at_s, line.closed_s) > at_s + 3.0:
             yield f"connection {number} was left at {at_s:.2f} and closed at {line.closed_s:.2f}"
 
 
@@ -456,6 +463,8 @@ def errors(view: View) -> Wrong:
 
 
 def _something_was_wrong(view: View, at_s: float) -> bool:
+    if view.slept_s(at_s - 60.0, at_s):
+        return True
     return any(line.stalls or line.broke_s <= at_s <= line.closed_s for line in (*view.lines, *view.drafts))
 
 

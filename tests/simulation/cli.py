@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import attrs
 
 from .figures import Figures
-from .run import USERS, alone, run
+from .run import USERS, alone, run, run_world
 from .scenario import Scenario, draw
 from .shrink import shrink
 
@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     gc.set_threshold(50_000, 20, 50)  # Worlds come and go as a whole.
     if options.only is not None:
-        return _only(f"{options.seed}:{options.only}", small=options.shrink)
+        seed = f"{options.seed}:{options.only}"
+        return _one(seed, small=options.shrink) if ":" in options.only else _world(seed, options.users)
     began = time.process_time()
 
     def told(figures: Figures) -> None:
@@ -38,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, default=100.0, help="session-hours to run")
     parser.add_argument("--seed", default="1", help="of everything")
     parser.add_argument("--users", type=int, default=USERS, help="that talk at once")
-    parser.add_argument("--only", help="one user alone, as WORLD:USER")
+    parser.add_argument("--only", help="one world, or one of its users alone as WORLD:USER")
     parser.add_argument("--shrink", action="store_true", help="with --only: find the smallest scenario that fails")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     return parser
@@ -49,11 +50,20 @@ def _tell_wrong(seed: str, figures: Figures) -> int:
         print(f"{user}: {what}")
     if figures.wrong:
         first = figures.wrong[0][0].removeprefix(f"{seed}:")
+        world = first.partition(":")[0]
         print(f"again: python -m tests.simulation --seed {seed} --only {first} [--shrink]")
+        print(f"   or with all of its world: python -m tests.simulation --seed {seed} --only {world}")
     return bool(figures.wrong)
 
 
-def _only(seed: str, *, small: bool) -> int:
+def _world(seed: str, count: int) -> int:
+    figures = Figures()
+    run_world(seed, figures, count)
+    print("\n".join(f"{user}: {what}" for user, what in figures.wrong) or "no invariant was broken")
+    return bool(figures.wrong)
+
+
+def _one(seed: str, *, small: bool) -> int:
     scenario = draw(seed)
     found = alone(scenario)
     print("\n".join(found) or "no invariant was broken")

@@ -1,38 +1,61 @@
 """Runs worlds of users one after the other, and holds each story against the invariants."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Final
 
 from .checks import wrong
 from .figures import Figures
 from .scenario import Scenario, draw
 from .view import View
-from .world import World, live
+from .world import Jump, World, live
 
 USERS: Final = 50
 """Users of one world."""
 
+SLEEPY: Final = 0.2
+"""Share of the worlds whose machine sleeps now and then."""
 
-def users_of(seed: str, number: int, count: int = USERS) -> list[Scenario]:
-    """Draw the users of a world."""
-    return [draw(f"{seed}:{number}:{user}") for user in range(count)]
+
+def users_of(world: str, count: int = USERS) -> list[Scenario]:
+    """Draw the users of a world.
+
+    Args:
+        world: Its seed.
+        count: How many they are.
+    """
+    return [draw(f"{world}:{number}") for number in range(count)]
+
+
+def jumps_of(world: str) -> tuple[Jump, ...]:
+    """Draw when a world's machine sleeps."""
+    chance = Random(f"{world}:jumps")
+    if chance.random() >= SLEEPY:
+        return ()
+    times = sorted(chance.uniform(0.0, 3300.0) for _ in range(chance.randrange(1, 4)))
+    return tuple(Jump(at_s, chance.choice((5.0, 60.0, 300.0))) for at_s in times)
 
 
 def judge(world: World, figures: Figures) -> None:
     """Hold all stories of a world against the invariants."""
     for story in world.stories:
-        view = View.of(story.scenario, story.app, story.connections)
+        view = View.of(story.scenario, story.app, story.connections, story.jumps)
         figures.add(view, story.happened, wrong(view))
     if world.tasks_left or world.timers_left:
         seed = world.stories[0].scenario.seed.rpartition(":")[0]
-        figures.wrong.append((seed, f"{world.tasks_left} tasks were left, timers: {world.timers_left}"))
+        figures.wrong.append((seed, f"world: {world.tasks_left} tasks were left, timers: {world.timers_left}"))
 
 
 def alone(scenario: Scenario) -> list[str]:
-    """Run one user alone; give what is wrong."""
+    """Run one user alone, on a machine that sleeps as that of their world; give what is wrong."""
     figures = Figures()
-    judge(live([scenario], scenario.seed), figures)
+    judge(live([scenario], scenario.seed, jumps_of(scenario.seed.rpartition(":")[0])), figures)
     return [what for _, what in figures.wrong]
+
+
+def run_world(world: str, figures: Figures, count: int = USERS) -> None:
+    """Run a world, and add to the figures."""
+    judge(live(users_of(world, count), world, jumps_of(world)), figures)
 
 
 def run(seed: str, hours: float, *, count: int = USERS, told: Callable[[Figures], None] = lambda _: None) -> Figures:
@@ -46,9 +69,7 @@ def run(seed: str, hours: float, *, count: int = USERS, told: Callable[[Figures]
     """
     figures, number = Figures(), 0
     while figures.hours < hours:
-        left = max(1, min(count, round(hours - figures.hours)))
-        world_seed = f"{seed}:{number}"
-        judge(live(users_of(seed, number, left), world_seed), figures)
+        run_world(f"{seed}:{number}", figures, max(1, min(count, round(hours - figures.hours))))
         number += 1
         told(figures)
     return figures

@@ -22,6 +22,7 @@ from engine.events import (
 from .ledger import AppLedger, Got, Heard
 from .scenario import Scenario
 from .service import Served
+from .world import Jump
 from .wire import Answer, Item, Told, read
 
 
@@ -62,6 +63,7 @@ class View:
         lines: Connections over which the session talked, in order.
         drafts: Those that were opened and never talked over.
         ends: When the client closed its end of each connection that it began, infinite if it did not.
+        jumps: When the machine slept.
     """
 
     scenario: Scenario
@@ -69,15 +71,22 @@ class View:
     lines: Sequence[Line]
     drafts: Sequence[Line]
     ends: Sequence[float]
+    jumps: Sequence[Jump] = ()
 
     @classmethod
-    def of(cls, scenario: Scenario, app: AppLedger, connections: Sequence[Served]) -> "View":
+    def of(
+        cls, scenario: Scenario, app: AppLedger, connections: Sequence[Served], jumps: Sequence[Jump] = ()
+    ) -> "View":
         """Read a story's ledgers."""
         lines = [line for line in map(_line, connections) if line.begun_s < float("inf")]
         ends = [served.link.client.closed_s for served in connections]
         moves = [got.at_s for got in app.got if isinstance(got.event, BidiConnectionRestartEvent)]
         talked = _talked(lines, moves)
-        return cls(scenario, app, talked, [line for line in lines if line not in talked], ends)
+        return cls(scenario, app, talked, [line for line in lines if line not in talked], ends, jumps)
+
+    def slept_s(self, since_s: float, until_s: float) -> float:
+        """Tell for how long the machine slept between two moments."""
+        return sum(jump.seconds for jump in self.jumps if since_s <= jump.at_s + jump.seconds and jump.at_s <= until_s)
 
     @property
     def messages(self) -> int:

@@ -23,6 +23,19 @@ HANGS_AFTER_S = 600.0
 
 
 @attrs.frozen
+class Jump:
+    """The machine sleeps, with all that runs on it: time passes, and nothing happens.
+
+    Attributes:
+        at_s: When.
+        seconds: For how long.
+    """
+
+    at_s: float
+    seconds: float
+
+
+@attrs.frozen
 class Story:
     """What one user's session came to: both ledgers.
 
@@ -31,12 +44,14 @@ class Story:
         app: The application's ledger.
         connections: The service's, one for each attempt to connect.
         happened: Faults by kind.
+        jumps: When the machine slept.
     """
 
     scenario: Scenario
     app: AppLedger
     connections: Sequence[Served]
     happened: dict[str, int]
+    jumps: Sequence[Jump] = ()
 
 
 @attrs.frozen
@@ -54,18 +69,20 @@ class World:
     timers_left: bool
 
 
-def live(scenarios: Sequence[Scenario], seed: str) -> World:
+def live(scenarios: Sequence[Scenario], seed: str, jumps: Sequence[Jump] = ()) -> World:
     """Run users, all at once.
 
     Args:
         scenarios: One for each.
         seed: Of the order in which tasks run.
+        jumps: When the machine sleeps.
     """
+    clock = JumpingClock()
     with _dice(seed):
-        return trio.run(_world, scenarios, clock=JumpingClock(), strict_exception_groups=True)
+        return trio.run(_world, scenarios, jumps, clock, clock=clock, strict_exception_groups=True)
 
 
-async def _world(scenarios: Sequence[Scenario]) -> World:
+async def _world(scenarios: Sequence[Scenario], jumps: Sequence[Jump], clock: JumpingClock) -> World:
     runner = trio._core._run.GLOBAL_RUN_CONTEXT.runner
     runner.io_manager = NoSockets(runner.io_manager)
     before = trio.lowlevel.current_statistics().tasks_living
@@ -73,6 +90,7 @@ async def _world(scenarios: Sequence[Scenario]) -> World:
     longest_s = max(scenario.lasts_s for scenario in scenarios)
     async with trio.open_nursery() as nursery:
         with trio.fail_after(longest_s + HANGS_AFTER_S):
+            nursery.start_soon(_sleep_now_and_then, jumps, clock)
             await _talks(scenarios, users, nursery)
         await trio.sleep(AFTER_S)
         statistics = trio.lowlevel.current_statistics()
@@ -80,10 +98,16 @@ async def _world(scenarios: Sequence[Scenario]) -> World:
         timers = statistics.seconds_to_next_deadline < math.inf
         nursery.cancel_scope.cancel()
     stories = [
-        Story(scenario, user.ledger, service.connections, dict(service.happened))
+        Story(scenario, user.ledger, service.connections, dict(service.happened), jumps)
         for scenario, (user, service) in zip(scenarios, users, strict=True)
     ]
     return World(stories, left, timers)
+
+
+async def _sleep_now_and_then(jumps: Sequence[Jump], clock: JumpingClock) -> None:
+    for jump in jumps:
+        await trio.sleep_until(jump.at_s)
+        clock.jump(jump.seconds)
 
 
 async def _talks(scenarios: Sequence[Scenario], users: list[tuple[User, Service]], nursery: trio.Nursery) -> None:
