@@ -218,7 +218,8 @@ class Lane:
         self._kept -= message.keep
         # Sums of floats drift; an empty lane weighs nothing.
         self._waiting = self._waiting - message.weight if self._messages else 0.0
-        self._spared = max(0.0, self._spared - message.weight)
+        if self._spared:
+            self._spared = max(0.0, self._spared - message.weight)
         if not self._messages:
             self._emptied.set()
         if self.has_room():

@@ -77,9 +77,9 @@ class Quiet:
             told += [
                 BidiErrorEvent(error, response_id=response_id, received_at=now),
                 self._composer.cancel(response_id),
+                *self._turns.given_up(response_id, now, error),
             ]
             self._idle.release(response_id, now)
-            self._turns.gate.done(response_id)
         return told
 
     def is_idle(self, now: float) -> DeadlinePassed | None:

@@ -230,6 +230,12 @@ class ResponseGate:
         self._asked_at = None
         self._move(GateSignal.DONE)
 
+    def fell_silent(self, response_id: str, now: float) -> None:
+        """Note that a response does not go on: it has ended, and is owed if the connection turns out to be dead."""
+        if response_id == self._active_id and self._cut_short():
+            self._gave_up_on = now
+        self.done(response_id)
+
     def none_active(self) -> None:
         """Note that the active response has ended, by what the service says or by an end that could not be read."""
         if self._state is Gate.ACTIVE:

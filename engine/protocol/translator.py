@@ -37,9 +37,7 @@ class Translator:
         engine = config.engine
         self._life = Life(connection_id, config.model, survives=engine.on_timeout == "renew")
         self._updates = Updates[wire.TranslationSessionUpdate]()
-        self.kept_speech = KeptSpeech(
-            engine.kept_speech_ms, UNSAID_MS, wants_proof=engine.ping_interval_s is not None
-        )
+        self.kept_speech = KeptSpeech(engine.kept_speech_ms, UNSAID_MS, wants_proof=engine.ping_interval_s is not None)
         """Audio of which nothing has been said."""
         self.succession = TranslationSuccession(self._updates, self.kept_speech)
         """Moves it from connection to connection."""

@@ -8,10 +8,11 @@ from engine.audio.playback import Playback
 from engine.config import SessionConfig
 from engine.contract import tool_output
 from engine.counting import NameCounts
-from engine.errors import LocalMisuse, ServerReported, UnsupportedContent
+from engine.errors import EngineError, LocalMisuse, ServerReported, UnsupportedContent
 from engine.events import (
     BidiAudioStreamEvent,
     BidiErrorEvent,
+    BidiResponseCompleteEvent,
     BidiResponseStartEvent,
     ToolResultEvent,
     ToolUseStreamEvent,
@@ -20,7 +21,7 @@ from engine.protocol.asking import Asking
 from engine.protocol.call_ids import CallIds
 from engine.protocol.calls import Call, Calls
 from engine.protocol.composer import Composer
-from engine.protocol.effects import AudioDone, Effect, PurgeAudio, Rearm, Transmit
+from engine.protocol.effects import Apart, AudioDone, Effect, PurgeAudio, Rearm, Transmit
 from engine.protocol.interruptions import Interruptions
 from engine.protocol.outcomes import NO_ID, complete_event, usage_event
 from engine.protocol.requests import Requests
@@ -165,6 +166,21 @@ class Turns:
         self._calls.response_done(response_id, (), completed=False)
         if response_id != NO_ID:
             _remember(self._ended, response_id)
+
+    def given_up(self, response_id: str, now: float, error: EngineError) -> list[Effect]:
+        """A response has fallen silent: it is over, and what may still come of it is not handed on."""
+        _remember(self._silenced, response_id)
+        self.forget(response_id)
+        if not self.is_aside(response_id):
+            self.gate.fell_silent(response_id, now)
+        done = BidiResponseCompleteEvent(
+            response_id, "error", details={"status": "failed", "reason": "response_stall"}, received_at=now
+        )
+        told: list[Effect] = [done]
+        if response_id in self._apart:
+            told = [Apart(response_id, done)]
+            del self._apart[response_id]
+        return [*told, *self.asking.end_unread(response_id, error)]
 
     def cancel(self, now: float) -> list[Effect]:
         """Stop the active response, if there is one."""

@@ -1,7 +1,6 @@
 """The base of every JSON object on the wire: typed fields, and whatever else the sender put beside them."""
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -60,7 +59,12 @@ def _parts(record: Record, path: str) -> Iterator[tuple[str, Record]]:
                 yield from _parts(child, f"{path}{name}.")
 
 
-@cache
+_names_of: dict[type[Record], tuple[str, ...]] = {}
+
+
 def _names(cls: type[Record]) -> tuple[str, ...]:
     """Name the fields that may hold records."""
-    return tuple(field.name for field in attrs.fields(cls) if field.type not in _PLAIN)
+    names = _names_of.get(cls)
+    if names is None:
+        names = _names_of[cls] = tuple(field.name for field in attrs.fields(cls) if field.type not in _PLAIN)
+    return names

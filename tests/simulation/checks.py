@@ -32,7 +32,7 @@ from .player import Player
 from .scenario import Scenario
 from .service import ANSWER
 from .view import Line, View
-from .wire import Answer, Item, Told
+from .wire import Answer, Item, Refused, Told
 
 Wrong = Iterator[str]
 
@@ -122,14 +122,17 @@ def gate(view: View) -> Wrong:
             if error.code == "session_expired" and error.at_s - line.begun_s > view.scenario.session_max_s - SLACK_S:
                 continue
             if error.code != "conversation_already_has_active_response":
-                if error.code not in BENIGN_ERRORS and not _answers_a_cut(error.code):
+                if error.code not in BENIGN_ERRORS and not _answers_a_cut(error, line):
                     yield f"connection {number}: the service refused at {error.at_s:.2f}: {error.code} {error.message}"
             elif error.active is not None and error.active.asked and error.event_id:
                 yield f"connection {number}: asked at {error.at_s:.2f} into {error.active.id}, which was asked for"
 
 
-def _answers_a_cut(code: str) -> bool:
-    return code in {"item_truncate_invalid_item_id", "item_delete_invalid_item_id", "unsupported_content_type"}
+def _answers_a_cut(error: Refused, line: Line) -> bool:
+    """Tell whether an error answers a truncation that crossed something, or of speech that came twice."""
+    if error.message.startswith("Audio content of "):
+        return bool(line.copies)
+    return error.code in {"item_truncate_invalid_item_id", "item_delete_invalid_item_id", "unsupported_content_type"}
 
 
 def told_once(view: View) -> Wrong:
@@ -210,7 +213,7 @@ def turns(view: View) -> Wrong:
         words = view.finals.get(event.response_id, "").split()
         if line is None or answer is None or event.stop_reason != "complete" or words[:1] != [ANSWER]:
             continue
-        for word in words[1:]:
+        for word in dict.fromkeys(words[1:]):
             asked_s = answered.get(word)
             if asked_s is not None and not _has_news(line, asked_s, answer.at_s):
                 yield f"{word} was answered again at {answer.at_s:.2f}"
@@ -369,7 +372,7 @@ def playback(view: View) -> Wrong:
 
 def _told_of_cut(view: View, item_id: str, heard_ms: float, at_s: float) -> Wrong:
     line = next((line for line in view.lines if item_id in line.told.speech), None)
-    if line is None or min(line.broke_s, line.closed_s, view.app.stopping_s) < at_s + 2.0:
+    if line is None or min(line.broke_s, line.closed_s, view.app.stopping_s, *line.stalls) < at_s + 2.0:
         return
     cuts = [ms for _, cut_id, ms in line.told.cuts if cut_id == item_id]
     if not cuts:

@@ -25,7 +25,7 @@ ANSWER: Final = "re"
 HOLD: Final = "hold"
 """First words of an answer, and all words before a call."""
 
-FLOOD_MESSAGES: Final = 30_000
+FLOOD_MESSAGES: Final = 8_000
 """More than any user needs: what goes in circles must end."""
 
 ANSWERS_MS: Final = (200, 400, 400, 1000, 3000)

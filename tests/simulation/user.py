@@ -10,7 +10,7 @@ import orjson
 import trio
 
 from engine.config import AudioSettings, ClientSettings, EngineSettings, Reconnect, SessionConfig
-from engine.errors import EngineError
+from engine.errors import EngineError, SessionEnded
 from engine.events import BidiTextInputEvent, ToolResultEvent, ToolUseStreamEvent
 from engine.session import Session, open_session
 from engine.tools import Tools
@@ -136,6 +136,9 @@ class User:
                             nursery.start_soon(self._answer_by_hand, session, event)
                     return
                 await trio.sleep(self._deaf_s)
+        except SessionEnded as error:  # It ended while nobody listened.
+            self.ledger.error = error.__cause__ or error
+            scope.cancel()
         except EngineError as error:
             self.ledger.error = error
             scope.cancel()
