@@ -226,3 +226,36 @@ async def test_a_lane_of_what_is_kept_drops_nothing():
     lane.sent(kept)
     assert not lane.keeps
     assert lane.statistics().dropped == 0
+
+
+async def test_what_is_spared_counts_for_no_bound_until_it_is_gone():
+    lane = Lane(100)
+    for text in "abc":
+        lane.put(text, 50)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lane.room)
+        await trio.testing.wait_all_tasks_blocked()
+        lane.spare(True)
+    lane.put("d", 100)
+    assert not lane.has_room()
+    lane.put("e", 1)
+    assert lane.is_over_bound
+    for _ in "abc":
+        lane.sent(await lane.next())
+    assert lane.is_over_bound
+    lane.sent(await lane.next())
+    assert not lane.is_over_bound
+    assert lane.has_room()
+    assert lane.statistics().waiting == 1
+
+
+async def test_what_was_spared_counts_again():
+    lane = Lane(100)
+    lane.put("a", 150)
+    lane.spare(True)
+    assert lane.has_room()
+    lane.spare(False)
+    assert not lane.has_room()
+    with trio.move_on_after(0) as waiting:
+        await lane.room()
+    assert waiting.cancelled_caught

@@ -7,10 +7,12 @@ import pytest
 import trio
 from rooms import MS, config, live
 
+from engine.config import AudioSettings, EngineSettings
 from engine.errors import LimitExceeded, LocalMisuse
 from engine.events import BidiTextInputEvent
-from engine.limits import CLOSE_DEADLINE_S, CONTROL_LANE_MESSAGES
-from engine.outgoing import Outgoing
+from engine.lane import Queued
+from engine.limits import AUDIO_LANE_S, CLOSE_DEADLINE_S, CONTROL_LANE_MESSAGES
+from engine.outgoing import APPEND, Outgoing
 from engine.testing import MemoryConnector
 from engine.wire.client import (
     InputAudioBufferAppend,
@@ -199,3 +201,32 @@ async def test_a_commit_by_hand_waits_for_room_behind_audio(autojump_clock):
         await session.send(BidiTextInputEvent("hello"))
         await session.raw.send(InputAudioBufferCommit())
         assert (await peer.hear("input_audio_buffer.commit"))["type"] == "input_audio_buffer.commit"
+
+
+@pytest.mark.sends_anything("only the order counts of what is sent again")
+@pytest.mark.parametrize("overflow", ["wait", "drop_oldest", "fail"])
+async def test_what_an_outage_leaves_behind_is_not_dropped_and_keeps_nothing_out(overflow):
+    out = Outgoing(AudioSettings(), EngineSettings(input_overflow=overflow))
+    out.hold(True)
+    for _ in range(int(AUDIO_LANE_S) + 5):
+        out.pump.feed(MS * 1000)
+    assert out.audio.statistics().dropped == 5_000
+    out.move([], [Queued(f"again {number}", 40, kind=APPEND) for number in range(100)])
+    out.hold(False)
+    with trio.fail_after(0):
+        await out.pump.room()
+    out.pump.feed(MS * 1000)
+    assert (await out.audio.next()).text == "again 0"
+    assert out.audio.statistics().dropped == 5_000
+    assert out.audio.statistics().waiting == AUDIO_LANE_S * 1000 + 4_000 + 1_000
+
+
+async def test_one_outage_after_another_does_not_pile_up_audio():
+    out = Outgoing(AudioSettings(), EngineSettings())
+    for _ in range(5):
+        out.hold(True)
+        for _ in range(int(AUDIO_LANE_S) + 5):
+            out.pump.feed(MS * 1000)
+        out.move([], [])
+        out.hold(False)
+    assert out.audio.statistics().waiting == AUDIO_LANE_S * 1000

@@ -86,6 +86,9 @@ class Pending:
         """A response was asked for; or again, as the connection that it was asked for on is gone."""
         before = self._request_before
         self._request = before if before is not None and before[0] == name else (name, at)
+        owed = self._owed
+        if owed is not None and (self._typed_at or 0.0) > owed.at:
+            self._owed = None  # One response answers both, and counts for the newer; what is typed later waits.
 
     def answering(self, response_id: str, cause: Cause | None) -> None:
         """A response of the talk begins, that answers this; None for one that nobody asks for again."""
@@ -124,7 +127,7 @@ class Pending:
         spoken, typed_at, owed = self._spoken, self._typed_at, self._owed
         if spoken is not None and (typed_at is None or spoken.at >= typed_at or self._is_answered_first(spoken)):
             return spoken
-        if typed_at is not None and (owed is None or typed_at > owed.at):
+        if typed_at is not None and owed is None:
             cause = Cause(began="text", at=typed_at, item_ids=tuple(self._typed_ids))
             self._forget_typed()
             return cause

@@ -391,6 +391,37 @@ async def test_silence_takes_no_speechs_room_and_is_made_up_for_later(overflow, 
         nursery.cancel_scope.cancel()
 
 
+async def test_no_silence_is_owed_of_an_outage_and_it_goes_on_behind_what_was_said_in_it(autojump_clock):
+    pump, lane = make(bound=1e9, fill_silence=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.sleep(1.001)
+        assert len(sent(lane)) == 25
+        pump.hold(True)
+        await trio.sleep(10)
+        await feed(pump, MS * 400)
+        await trio.sleep(10)
+        pump.hold(False)
+        assert sent(lane) == [MS * 40] * 10
+        await trio.sleep(1.001)
+        assert sent(lane) == [bytes(1920)] * 25
+        nursery.cancel_scope.cancel()
+
+
+async def test_silence_that_ended_in_an_outage_does_not_come_back(autojump_clock):
+    pump, lane = make(bound=1e9, fill_silence=True)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        await trio.sleep(1.001)
+        pump.hold(True)
+        pump.end_silence()
+        pump.hold(False)
+        sent(lane)
+        await trio.sleep(10)
+        assert sent(lane) == []
+        nursery.cancel_scope.cancel()
+
+
 async def test_silence_ends_with_the_lane(autojump_clock):
     pump, lane = make(fill_silence=True)
     async with trio.open_nursery() as nursery:

@@ -7,7 +7,7 @@ import trio
 from rooms import said, speech_started
 from survivors import KEPT, QUIET, Brain, Break, Network, noise, surviving, talking
 
-from engine.errors import SessionEnded
+from engine.errors import ConnectionLost, SessionEnded
 from engine.events import BidiConnectionWarningEvent, BidiInterruptionEvent, ToolUseStreamEvent
 from engine.simulator import SimulatorSettings, serve
 from engine.testing import in_memory
@@ -84,15 +84,20 @@ async def test_both_connections_may_break_at_the_switch(autojump_clock):
         await caller.answered("typed 2")
 
 
-async def test_a_connection_that_is_lost_as_its_time_is_over_is_not_renewed_twice(autojump_clock):
+async def test_a_connection_that_is_lost_as_its_time_is_over_is_replaced_once(autojump_clock):
     async with renewing() as (_, network, caller):
+        receive = network.line.receive
+
+        async def until_its_time():
+            with trio.move_on_at(AT_S):
+                return await receive()
+            raise ConnectionLost("the connection was reset")
+
+        network.line.receive = until_its_time
         await talked(caller)
-        await trio.sleep_until(AT_S)
-        network.line.end(Break("reset"))
-        await trio.sleep_until(AT_S + 15)
-        assert len(caller.restarts) == 1
-        assert len(caller.of(BidiConnectionWarningEvent)) <= 2
-        assert len(network.lines) <= 3
+        await trio.sleep_until(AT_S + 5)
+        assert [event.reason for event in caller.restarts] == ["connection_lost"]
+        assert [event.reason for event in caller.of(BidiConnectionWarningEvent)] == ["connection_lost"]
 
 
 # --- what is being written --------------------------------------------------------------------------------------------
@@ -227,7 +232,8 @@ async def test_what_the_service_said_before_its_answer_to_a_ping_is_heard_before
             lines.append(OneByOne(await connect(nursery, endpoint), nursery, [] if lines else words))
             return lines[-1]
 
-        times = {"client": {"timeout_s": AT_S}, "session_max_s": 60.0, "renew_margin_s": 10.0}
+        # No other ping is answered just then.
+        times = {"client": {"timeout_s": AT_S}, "session_max_s": 60.0, "renew_margin_s": 10.0, "ping_interval_s": 7.0}
         async with talking(one_by_one, settings=READ, **times) as caller:
             await talked(caller)
             await trio.sleep_until(AT_S + 5)
