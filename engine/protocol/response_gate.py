@@ -22,6 +22,9 @@ CALLS_MAX: Final = 1024
 """Calls without a result, and answered ones, that are kept in mind; the oldest is forgotten past it, and holds the
 way no longer. An hour has hundreds."""
 
+REMEMBERED_REQUESTS: Final = 16
+"""Requests of our own whose refusal may come late: another is on its way by then, or has its answer."""
+
 V = TypeVar("V")
 
 
@@ -57,6 +60,7 @@ class ResponseGate:
         self._active_id: str | None = None
         self._asked_for_active = False
         self._presumed = False
+        self._earlier: deque[str] = deque(maxlen=REMEMBERED_REQUESTS)
         self._calls: dict[str, str] = {}
         self._answered: dict[str, None] = {}
         self._holding: str | None = None
@@ -172,6 +176,8 @@ class ResponseGate:
             self._move(GateSignal.SENT)
 
     def _outstanding(self, event_id: str | None, now: float, *, asked: bool, repeat: bool) -> None:
+        if event_id is not None and repeat and not asked:
+            self._earlier.append(event_id)
         self._request_id = event_id
         self._request_is_asked = asked
         self._repeat = repeat
@@ -249,10 +255,13 @@ class ResponseGate:
             because_active: The error says that a response is active already.
 
         Returns:
-            True when it was our request that was refused and it is owed again.
+            True when it was our request that was refused: it is owed again, or a later one is on its way for it.
         """
         outstanding = self._state is Gate.REQUESTED
         named = event_id is not None and event_id == self._request_id
+        if because_active and not named and event_id in self._earlier:
+            self._refused += 1
+            return True
         if because_active and (named or (event_id is None and (outstanding or self._presumed))):
             self._again()
             self._refused += 1

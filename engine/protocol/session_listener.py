@@ -101,7 +101,7 @@ class SessionListener:
         asked, because_active = self._turns.gate.asked_id, details.code == server_errors.RESPONSE_ACTIVE
         if not self._turns.gate.refused(details.event_id, because_active=because_active):
             return False
-        if asked is not None:
+        if asked is not None and details.event_id in {None, asked}:
             self._asking.lost_race(asked)
         return True
 

@@ -62,6 +62,23 @@ def test_what_is_wanted_while_a_request_is_outstanding_waits_for_the_end_of_its_
     assert gate.ready()
 
 
+def test_a_refusal_that_comes_when_the_next_request_is_out_is_of_no_news(gate):
+    """Turns in a burst, each answered by the service: the request crosses one answer, and its error the next."""
+    gate.want()
+    ask(gate, "client_1")
+    gate.created("resp_1")
+    gate.done("resp_1")
+    gate.want()
+    ask(gate, "client_2")
+
+    assert gate.refused("client_1", because_active=True)
+    assert gate.state is Gate.REQUESTED
+    assert not gate.statistics().owed
+    assert not gate.refused("client_9", because_active=True), "it is nobody's that is known here"
+    assert gate.refused("client_2", because_active=True)
+    assert gate.statistics().owed
+
+
 def test_several_wants_are_one_request(gate):
     gate.created("resp_1")
     gate.want()
