@@ -80,6 +80,7 @@ class Outgoing:
         """Takes the microphone's audio."""
         self._bytes_per_ms = audio.bytes_per_ms
         self._begun = 0
+        self._is_held = False
         self._by_hand_ms = 0.0
         self._committed_ms = 0.0
 
@@ -111,10 +112,13 @@ class Outgoing:
     async def room(self, event: ClientEvent | TranslationClientEvent | None = None) -> None:
         """Wait until a control message may be put; for one that goes behind audio, until that may.
 
-        Whatever is sent while a turn's end is on its way goes behind audio too.
+        Whatever is sent while a turn's end is on its way goes behind audio too. While there is no connection, audio
+        makes room.
         """
         await self.control.room()
         while self._goes_behind_audio(event) and not self.audio.has_room():
+            if self._is_held and self.audio.drop_oldest():
+                continue
             await self.audio.room()
             await self.control.room()
 
@@ -147,6 +151,7 @@ class Outgoing:
 
     def hold(self, holds: bool) -> None:
         """Take audio while there is no connection, the oldest of it dropped at the bound; or go on as before."""
+        self._is_held = holds
         self.pump.hold(holds)
 
     def move(self, texts: Sequence[str], speech: Sequence[Queued]) -> None:

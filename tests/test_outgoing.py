@@ -230,3 +230,16 @@ async def test_one_outage_after_another_does_not_pile_up_audio():
         out.move([], [])
         out.hold(False)
     assert out.audio.statistics().waiting == AUDIO_LANE_S * 1000
+
+
+async def test_while_there_is_no_connection_a_commit_by_hand_does_not_wait_for_it():
+    out = Outgoing(AudioSettings(), EngineSettings())
+    out.hold(True)
+    for _ in range(int(AUDIO_LANE_S)):
+        out.pump.feed(MS * 1000)
+    assert not out.audio.has_room()
+    with trio.fail_after(0):
+        await out.room(InputAudioBufferCommit())
+    out.put(InputAudioBufferCommit())
+    assert out.audio.kept == 1
+    assert out.audio.statistics().dropped > 0

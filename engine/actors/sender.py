@@ -97,7 +97,8 @@ class _Writer:
         self._on_sent = on_sent
         self._on_lost = on_lost
         self._scope = trio.CancelScope()
-        self._stopping = self._writing = False
+        self._stopping = trio.Event()
+        self._writing = False
         self.stopped = trio.Event()
         """Nothing is written any more."""
 
@@ -108,13 +109,13 @@ class _Writer:
 
     def stop(self) -> None:
         """Stop before the next message."""
-        self._stopping = True
+        self._stopping.set()
         if not self._writing:
             self.cut_off()
 
     def cut_off(self) -> None:
         """Stop now."""
-        self._stopping = True
+        self._stopping.set()
         self._scope.cancel()
         self.stopped.set()
 
@@ -127,7 +128,7 @@ class _Writer:
             pass
         except ConnectionLost as lost:
             self._writing = False
-            if self._stopping:  # Others may write the lane by now.
+            if self._stopping.is_set():  # Others may write the lane by now.
                 return
             self._lane.lose()
             self.stopped.set()
@@ -137,10 +138,10 @@ class _Writer:
 
     async def _write(self) -> None:
         lane, send, on_sent = self._lane, self._transport.send, self._on_sent
-        while True:
+        while not self._stopping.is_set():
             message = await lane.next()
             await lane.turn(message)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             self._writing = True
             await send(message.text)

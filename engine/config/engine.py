@@ -41,7 +41,7 @@ class EngineSettings:
         replay_max_tokens: How much of the talk a new connection is told, in tokens, estimated; the newest is kept.
         replay_max_items: And in items.
         kept_speech_s: The user's speech that has no answer yet is kept for a new connection, up to this length; 0 keeps
-            none.
+            none. Nor is any kept with `on_timeout="raise"` and no `reconnect`: there will be no other connection.
         connect_deadline_s: From the first packet to `session.created`, of each connection.
         session_created_deadline_s: From the open connection to `session.created`; None for none of its own.
         ping_interval_s: Between two pings, which find a connection that is dead without a word; None sends none.

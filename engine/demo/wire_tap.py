@@ -1,4 +1,8 @@
-"""Listens in on a connection: every wire message both ways, from the first one on, without decoding it."""
+"""Listens in on a connection: every wire message both ways, from the first one on, without decoding it.
+
+It numbers no connections. The demo has one: its service runs beside it, and its story is over long before a session
+is. Of a session that may go on over another connection, `open_session(record=...)` tells which one a message took.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Literal

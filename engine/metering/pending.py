@@ -131,9 +131,9 @@ class Pending:
             cause = Cause(began="text", at=typed_at, item_ids=tuple(self._typed_ids))
             self._forget_typed()
             return cause
-        tool = self._tool
-        if owed is not None and (tool is None or tool.turn != newest_turn):
+        if owed is not None:
             return owed
+        tool = self._tool
         # A result that comes after the talk went on begins a turn of its own.
         return attrs.evolve(tool, turn=None) if tool is not None and tool.turn != newest_turn else tool
 

@@ -65,7 +65,7 @@ class ResponseRecord:
         done_at: When it was over.
         status: `in_progress`, `completed`, `cancelled`, `failed`, `incomplete` or `lost`.
         reason: Why: `turn_detected`, `client_cancelled`, `max_output_tokens`, `content_filter`, or an error's code.
-        tokens: What it took.
+        tokens: What it took; none where it is `lost`, for the service tells them at the end.
         item_ids: Its items, in order.
         tools: The calls in it.
     """
@@ -99,16 +99,17 @@ class TurnRecord:
         began: What it began with.
         began_at: When: speech started, or the text was sent.
         asked_at: When the user was through and the wait began: `speech_stopped` arrived, the commit or the text was
-            sent. Latencies count from here. The service itself waits `silence_duration_ms` before it tells of the end.
-        speech_start_at: When `speech_started` arrived.
-        speech_end_at: When `speech_stopped` arrived.
-        audio_start_ms: Where the speech starts in all audio ever sent.
-        audio_end_ms: Where it ends.
+            sent; for the first time, where a lost connection made it come twice. Latencies count from here. The service
+            itself waits `silence_duration_ms` before it tells of the end.
+        speech_start_at: When `speech_started` arrived first.
+        speech_end_at: When `speech_stopped` arrived last.
+        audio_start_ms: Where the speech starts in all audio that was sent over the connection that heard it last.
+        audio_end_ms: Where it ends there.
         first_audio_heard_at: When the first sample of the answer was heard.
         interrupted_at: When the user (or the application) cut the answer off.
         interruption_taken_at: When the application took the interruption event of the speech that followed.
-        input_item_ids: The user's items.
-        responses: The model's answers, in order; more than one where tools were called.
+        input_item_ids: The user's items; speech that two connections heard has one of each, of which the last counts.
+        responses: The model's answers, in order; more than one where tools were called or a connection was lost.
     """
 
     number: int

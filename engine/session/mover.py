@@ -163,8 +163,8 @@ class Mover:
         """Set a deadline of the session's, which outlives a connection."""
 
         def passed() -> None:
-            del self._armed[name]
-            do()
+            if self._armed.pop(name, None) is not None:  # The watchdog before may have seen it just now, too.
+                do()
 
         self._armed[name] = (when, passed)
         self._watchdog.set(name, when, passed)
@@ -196,8 +196,8 @@ class Mover:
             return
         self.lost, self.lost_at, self.attempts = error, trio.current_time(), 1
         self._close_up()
-        self._out.hold(True)
         self._dropped_before = self._out.audio.statistics().dropped
+        self._out.hold(True)
         link.fence_off()
         if self._meter is not None:
             self._meter.link_closed(self.lost_at, type(error).__name__)

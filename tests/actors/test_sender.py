@@ -134,3 +134,42 @@ async def test_a_lost_connection_is_told_and_ends_it():
     await Sender(here, control, audio, on_sent=lambda _: None, on_lost=on_lost).run()
     assert [type(error) for error in lost] == [ConnectionLost, ConnectionLost]
     assert (lost[0].code, lost[0].reason) == (1001, "going away")
+
+
+async def test_who_stops_it_waits_for_the_message_that_is_being_written_and_no_longer(autojump_clock):
+    slow, control, audio = Slow(), Lane(10), Lane(1e9)
+    audio.put("a0", 40)
+    sender = Sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sender.run)
+        await trio.sleep(0.5)
+        before = trio.current_time()
+        await sender.stop(10)
+        assert trio.current_time() - before == pytest.approx(0.5)
+        assert (slow.sent, sender.is_torn) == (["a0"], False)
+
+
+async def test_a_message_that_takes_too_long_is_torn_and_stays_in_the_lane(autojump_clock):
+    slow, control, audio = Slow(), Lane(10), Lane(1e9)
+    audio.put("a0", 40)
+    sender = Sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sender.run)
+        await trio.sleep(0.5)
+        await sender.stop(0.2)
+        assert (slow.sent, sender.is_torn) == ([], True)
+    assert [message.text for message in audio.take_all()] == ["a0"]
+
+
+async def test_who_is_cancelled_as_it_stops_leaves_the_message_to_be_finished(autojump_clock):
+    slow, control, audio = Slow(), Lane(10), Lane(1e9)
+    audio.put("a0", 40)
+    sender = Sender(slow, control, audio, on_sent=lambda _: None, on_lost=never)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sender.run)
+        await trio.sleep(0.5)
+        with trio.move_on_after(0.2):
+            await sender.stop(10)
+        assert sender.is_stopped
+        await sender.stop(10)
+        assert (slow.sent, sender.is_torn) == (["a0"], False)

@@ -22,3 +22,9 @@ async def test_a_tap_tells_each_message_both_ways_and_passes_the_rest_on():
         assert told == [("client", "hello"), ("server", "you"), ("server", "there")]
         assert transport.statistics().bytes_sent == 5
         await transport.close(1.0)
+
+
+def test_the_demo_has_one_connection_so_that_its_log_needs_no_number_for_it(demo):
+    began = [at for at, _ in demo.events("wire", "server", "session.created")]
+
+    assert len(began) == 1

@@ -487,17 +487,6 @@ def test_a_status_of_tomorrow_is_counted_by_its_name():
     assert (log.totals.responses, only(log).stop_reason) == ({"postponed": 1}, "complete")
 
 
-def test_what_runs_when_the_connection_goes_is_lost_and_nothing_of_it_waits_on_the_next():
-    log = log_of(*SPOKEN[:-1], (4.0, typed()))
-    log.link_ended(6.0)
-    play(log, (6.5, SPOKEN[-1][1]), (7.0, created("r2")))
-
-    first, second = log.turns
-    assert (first.responses[0].status, first.response_end_at, first.stop_reason) == ("lost", 6.0, "error")
-    assert (second.began, second.response_ids) == ("service", ("r2",))
-    assert log.totals.responses == {"lost": 1}
-
-
 class Heard:
     """A listener that notes what it is told."""
 

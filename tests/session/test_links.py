@@ -9,6 +9,7 @@ from survivors import KEPT, QUIET, Brain, Break, Network, noise, surviving, talk
 
 from engine.errors import ConnectionLost, SessionEnded
 from engine.events import BidiConnectionWarningEvent, BidiInterruptionEvent, ToolUseStreamEvent
+from engine.limits import AUDIO_LANE_S
 from engine.simulator import SimulatorSettings, serve
 from engine.testing import in_memory
 from engine.wire.client import ConversationItemRetrieve
@@ -147,6 +148,39 @@ async def test_where_a_message_was_torn_nothing_more_is_written(autojump_clock):
         assert old.sent == before
         assert [event.reason for event in caller.restarts] == ["connection_lost"]
         assert caller.session.statistics().audio_lane.waiting == 0
+
+
+async def test_a_message_may_be_torn_while_the_next_connection_breaks(autojump_clock):
+    async with renewing() as (_, network, caller):
+        await talked(caller)
+        slow_audio(network, 0.5)
+        await trio.sleep_until(AT_S - 0.01)
+        await caller.session.send_audio(noise("piece", 40, QUIET))
+        await trio.sleep_until(AT_S + 0.1)
+        assert len(network.lines) == 2
+        network.line.end(Break("reset"))
+        await caller.type("typed 2")
+        await caller.answered("typed 2")
+        assert trio.current_time() < AT_S + 2
+        assert [event.reason for event in caller.restarts] == ["connection_lost"]
+        assert caller.error is None
+
+
+async def test_all_audio_that_an_outage_costs_is_counted(autojump_clock):
+    async with surviving(ping_interval_s=None) as (_, network, caller):
+        await caller.type("typed 1")
+        await caller.answered("typed 1")
+        network.line.silent = True
+        with trio.move_on_after(40):
+            await caller.play(noise("a long speech", 40_000, QUIET))
+        lane = caller.session.statistics().audio_lane
+        assert (lane.waiting, lane.dropped) == (AUDIO_LANE_S * 1000, 0)
+        network.line.silent = False
+        network.line.end(Break("reset"))
+        await caller.until(lambda: caller.restarts)
+        dropped = caller.session.statistics().audio_lane.dropped
+        assert dropped > 0
+        assert caller.restarts[0].dropped_audio_ms == dropped
 
 
 # --- what is held back ------------------------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ import trio
 from survivors import Break, settled, spoken, surviving
 from test_session_reconnection import talk as long_talk
 
+from engine.cli.inspect_figures import Figures
 from engine.errors import ConnectionLost
 from engine.events import BidiAudioStreamEvent
+from engine.recording import read_recording
 from engine.simulator import Pace
 
 
@@ -53,8 +55,8 @@ def statuses(turn):
 async def test_a_turn_counts_once_at_whichever_message_the_connection_breaks(talk, autojump_clock):
     settings = {"turn_detection": None} if talk is push_to_talk else {}
     whole, before = await measured(talk, **settings)
-    for at in range(0, whole, 2):
-        _, figures = await measured(talk, Break(at=at, lost=at % 4 == 0), **settings)
+    for at in range(0, whole, 3):
+        _, figures = await measured(talk, Break(at=at, lost=at % 2 == 0), **settings)
         (turn,) = figures.turns
 
         assert (figures.links.reconnections, turn.began) == (1, TALKS[talk]), at
@@ -83,9 +85,9 @@ async def test_a_long_talk_has_the_same_turns_whatever_breaks(autojump_clock):
 
 
 @asynccontextmanager
-async def lost_at(kind, *fates, **settings):
+async def lost_at(kind, *fates, record=None):
     """Talk over a connection that breaks behind the first server event of a type; the next ones meet these fates."""
-    async with surviving(settings=settings) as (_, network, caller):
+    async with surviving(record=record) as (_, network, caller):
 
         def watch(side, event_type):
             if (side, event_type) == ("server", kind) and len(network.lines) == 1:
@@ -129,6 +131,27 @@ async def test_speech_that_the_next_connection_hears_anew_is_the_same_turn(autoj
     assert (turn.began, statuses(turn), len(turn.input_item_ids)) == ("speech", ["completed"], 2)
     assert turn.speech_end_at - turn.speech_start_at > 6
     assert turn.audio_start_ms < 500
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "response.created",
+        "response.output_audio.delta",
+    ],
+)
+async def test_a_recording_is_seen_to_have_the_same_turns(kind, tmp_path, autojump_clock):
+    async with lost_at(kind, 5.0, record=tmp_path / "call.jsonl") as caller:
+        await speak(caller)
+        await settled(caller)
+        (told,) = caller.session.statistics().turns
+    (seen,) = Figures.of(read_recording(tmp_path / "call.jsonl")).turns.turns
+
+    assert (seen.began, statuses(seen), seen.item_ids) == (told.began, statuses(told), told.item_ids)
+    assert seen.time_to_first_audio_ms == pytest.approx(told.time_to_first_audio_ms, abs=1)
 
 
 async def test_text_typed_while_there_is_no_connection_is_what_the_answer_counts_for(autojump_clock):
@@ -196,7 +219,7 @@ async def test_a_response_asked_for_by_itself_that_had_not_begun_counts_from_the
 
 
 async def test_an_answer_in_which_the_session_must_be_renewed_is_one_turn(autojump_clock):
-    times = {"client": {"timeout_s": 20.0}, "session_max_s": 40.0, "renew_margin_s": 8.0}
+    times = {"client": {"timeout_s": 30.0}, "session_max_s": 40.0, "renew_margin_s": 8.0}
     async with surviving(service={"pace": Pace(audio_speed=1.0)}, **times) as (_, _, caller):
         await trio.sleep(28)
         await caller.type("long 1")

@@ -1,1 +1,1 @@
-"""Whole sessions in virtual time, client and simulated service in one Trio run, with everything random from one seed."""
+"""Whole sessions in virtual time, client and simulated service in one Trio run, all that is random from one seed."""

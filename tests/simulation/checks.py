@@ -15,13 +15,11 @@ from engine.errors import (
     BidiModelTimeoutError,
     ConnectionLost,
     DeadlinePassed,
-    ServerReported,
 )
 from engine.events import (
     BidiConnectionRestartEvent,
     BidiErrorEvent,
     BidiInterruptionEvent,
-    BidiResponseCompleteEvent,
     BidiResponseStartEvent,
     ToolUseStreamEvent,
 )
@@ -29,10 +27,9 @@ from engine.events import (
 from . import marks
 from .ledger import Heard
 from .player import Player
-from .scenario import Scenario
 from .service import ANSWER
 from .view import Line, View
-from .wire import Answer, Item, Refused, Told
+from .wire import Item, Refused
 
 Wrong = Iterator[str]
 
@@ -42,7 +39,7 @@ BENIGN_ERRORS: Final = frozenset({"response_cancel_not_active"})
 SLACK_S: Final = 0.5
 
 
-# --- the microphone -----------------------------------------------------------------------------------------------------
+# --- the microphone -----------------------------------------------------------------------------------------------
 
 
 def microphone(view: View) -> Wrong:
@@ -74,7 +71,9 @@ def _lost_blocks(view: View) -> Wrong:
     lost = [
         block
         for push in view.app.pushes
-        for block in range(push.first, min(push.first + push.count, until + 1) if until < 1e9 else push.first + push.count)
+        for block in range(
+            push.first, min(push.first + push.count, until + 1) if until < 1e9 else push.first + push.count
+        )
         if block not in heard and (block in view.app.speech_blocks or not _unnoticed(view, push.at_s))
     ]
     dropped = sum(event.dropped_audio_ms for _, event in view.restarts) / marks.BLOCK_MS
@@ -92,7 +91,7 @@ def _losses(view: View, downs: list[float]) -> list[tuple[Line, float]]:
     return [(line, down_s) for line in view.lines for down_s in downs if line.broke_s <= down_s <= line.closed_s + 5.0]
 
 
-# --- words --------------------------------------------------------------------------------------------------------------
+# --- words --------------------------------------------------------------------------------------------------------
 
 
 def typed(view: View) -> Wrong:
@@ -112,7 +111,7 @@ def typed(view: View) -> Wrong:
             yield f"typed {wanted}, the conversation has {items}"
 
 
-# --- responses ----------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
 def gate(view: View) -> Wrong:
@@ -158,9 +157,7 @@ def speech(view: View) -> Wrong:
     for got in view.app.got:
         if isinstance(got.event, Heard):
             heard.setdefault(got.event.item_id, []).append(got.event.mark)
-    copies = {
-        orjson.loads(text)["item_id"] for line in view.lines for text in line.copies if '.delta"' in text[:60]
-    }
+    copies = {orjson.loads(text)["item_id"] for line in view.lines for text in line.copies if '.delta"' in text[:60]}
     complete = {event.response_id for _, event in view.completes if event.stop_reason == "complete"}
     for line in view.lines:
         for item_id, pieces in line.told.speech.items():
@@ -170,7 +167,8 @@ def speech(view: View) -> Wrong:
             if not _is_part(came, sent):
                 yield f"{item_id}: {len(came)} pieces of speech came that are no part of the {len(sent)} that were sent"
             response_id = _response_of(line, item_id)
-            whole = response_id in complete and not _cut_into(view, line, response_id)
+            cut = item_id in {cut_id for _, cut_id, _ in line.told.cuts}
+            whole = response_id in complete and not cut and not _cut_into(view, line, response_id)
             if whole and came != sent and view.app.calm:
                 yield f"{item_id}: {len(came)} of {len(sent)} pieces of speech came, and nobody cut it off"
     for item_id in set(heard) - copies:
@@ -193,16 +191,19 @@ def _cut_into(view: View, line: Line, response_id: str) -> bool:
 
 
 def fell_silent(view: View) -> Wrong:
-    """When the user cuts in, nothing more comes of what the model was saying."""
-    begun: set[str] = set()
+    """When the user cuts in, nothing more comes of what the model was saying, nor what waited of it."""
+    cuts = [event.received_at for _, event in view.events(BidiInterruptionEvent)]
     stale: set[str] = set()
+    begun: set[str] = set()
     for got in view.app.got:
         if isinstance(got.event, BidiResponseStartEvent):
             begun.add(got.event.response_id)
         elif isinstance(got.event, BidiInterruptionEvent):
             stale |= begun
-        elif isinstance(got.event, Heard) and got.event.response_id in stale:
-            yield f"speech of {got.event.response_id} came at {got.at_s:.2f}, after the user cut in"
+        elif isinstance(got.event, Heard):
+            waited = any(got.event.received_s < cut_s < got.at_s for cut_s in cuts)
+            if waited or got.event.response_id in stale:
+                yield f"speech of {got.event.response_id} came at {got.at_s:.2f}, after the user cut in"
 
 
 def turns(view: View) -> Wrong:
@@ -223,13 +224,40 @@ def turns(view: View) -> Wrong:
         yield from _unanswered(view, set(answered))
 
 
+def promptly(view: View) -> Wrong:
+    """An answer begins within its bound after the words, though the connection was lost meanwhile."""
+    begun: dict[str, float] = {}
+    for line in view.lines:
+        for answer in line.told.answers:
+            for item_id in answer.before:
+                if not answer.aside:
+                    begun.setdefault(item_id, answer.at_s)
+    for line in view.lines:
+        for item in line.told.items.values():
+            began_s = begun.get(item.id)
+            if began_s is None or item.role != "user" or item.at_s > began_s or _silenced(view, item.at_s):
+                continue
+            late_s = began_s - item.at_s - _useless_s(view, item.at_s, began_s) - view.slept_s(item.at_s, began_s)
+            if late_s > ANSWERED_WITHIN_S:
+                yield f"{item.words} of {item.at_s:.2f} was answered at {began_s:.2f}"
+
+
+ANSWERED_WITHIN_S: Final = limits.TOOL_RESULT_DEADLINE_S + 30.0
+"""A call without a result holds back an answer to other words that long."""
+
+
+def _useless_s(view: View, since_s: float, until_s: float) -> float:
+    """Tell for how long the session had no connection that was in order."""
+    spans = [(line.broke_s, after.begun_s) for line, after in pairwise(view.lines)] + view.outages
+    spans += [(stall_s, stall_s + 30.0) for line in view.lines for stall_s in line.stalls]
+    return sum(max(0.0, min(until_s, up_s) - max(since_s, down_s)) for down_s, up_s in spans)
+
+
 def _has_news(line: Line, since_s: float, until_s: float) -> bool:
     """Tell whether a call was answered meanwhile, which is told to the model again; or the answer was not heard out."""
     if since_s == float("-inf"):
         return True
-    return any(
-        item.kind == "function_call_output" and since_s <= item.at_s <= until_s for item in line.told.created
-    )
+    return any(item.kind == "function_call_output" and since_s <= item.at_s <= until_s for item in line.told.created)
 
 
 def _was_cut(view: View, response_id: str) -> bool:
@@ -278,7 +306,7 @@ def utterances(view: View) -> Wrong:
             yield f"u{number} was said and became no turn"
 
 
-# --- calls --------------------------------------------------------------------------------------------------------------
+# --- calls --------------------------------------------------------------------------------------------------------
 
 
 def calls(view: View) -> Wrong:
@@ -301,7 +329,7 @@ def calls(view: View) -> Wrong:
                     yield f"call {item.call_id} has no result"
 
 
-# --- what was heard -----------------------------------------------------------------------------------------------------
+# --- what was heard -----------------------------------------------------------------------------------------------
 
 
 def history(view: View) -> Wrong:
@@ -337,6 +365,8 @@ def replay(view: View) -> Wrong:
         known = [item for item in before.told.items.values() if item.at_s < until_s and _can_be_told(item)]
         for item in known:
             yield from (f"connection {number}: {what}" for what in _retold(item, told.get(item.id)))
+        gone = set(before.told.gone) - set(before.told.items)
+        yield from (f"connection {number}: {item_id} was deleted, and told again" for item_id in gone & set(told))
         order = [item.id for item in known if item.id in told]
         if [item_id for item_id in told if item_id in set(order)] != order:
             yield f"connection {number}: the talk was told in another order"
@@ -384,12 +414,20 @@ def _told_of_cut(view: View, item_id: str, heard_ms: float, at_s: float) -> Wron
 CUT_MS: Final = 50.0
 
 
-# --- time and ends ------------------------------------------------------------------------------------------------------
+# --- time and ends ------------------------------------------------------------------------------------------------
 
 
 def waits(view: View) -> Wrong:
     """Everything that waits ends by its deadline."""
-    bounds = {"send_audio": 0.1, "send": 5.0, "interrupt": 5.0, "stop": 2.1, "update": 15.0, "result": 5.0, "aside": 60.0}
+    bounds = {
+        "send_audio": 0.1,
+        "send": 5.0,
+        "interrupt": 5.0,
+        "stop": 2.1,
+        "update": 15.0,
+        "result": 5.0,
+        "aside": 60.0,
+    }
     for wait in view.app.waits:
         took = wait.ended_s - wait.began_s - _outage(view, wait.began_s, wait.ended_s)
         took -= view.slept_s(wait.began_s, wait.ended_s)
@@ -438,8 +476,17 @@ def left_behind(view: View) -> Wrong:
 
 
 ALLOWED_ERRORS: Final = frozenset(
-    {"", "Cancelled", "SessionEnded", "ConnectionLost", "HandshakeRejected", "DeadlinePassed", "BidiModelTimeoutError",
-     "ServerReported", "LocalMisuse"}
+    {
+        "",
+        "Cancelled",
+        "SessionEnded",
+        "ConnectionLost",
+        "HandshakeRejected",
+        "DeadlinePassed",
+        "BidiModelTimeoutError",
+        "ServerReported",
+        "LocalMisuse",
+    }
 )
 
 
@@ -458,10 +505,12 @@ def endings(view: View) -> Wrong:
 
 def errors(view: View) -> Wrong:
     """The application is told of no error that nothing explains."""
+    # The service's own answer to a turn, refused as ours was active: it names no event of the client's.
+    unasked = {error.code for line in view.lines for error in line.told.errors if not error.event_id}
     for at_s, event in view.events(BidiErrorEvent):
         if isinstance(event.error, DeadlinePassed) and _something_was_wrong(view, at_s):
             continue
-        if event.code not in EXPLAINED:
+        if event.code not in EXPLAINED | unasked:
             yield f"told of {event.code} at {at_s:.2f}: {event.message[:100]}"
 
 
@@ -481,6 +530,7 @@ CHECKS: Final[tuple[Callable[[View], Wrong], ...]] = (
     speech,
     fell_silent,
     turns,
+    promptly,
     utterances,
     calls,
     history,

@@ -80,10 +80,14 @@ class Figures:
         faults = ", ".join(f"{kind} {count}" for kind, count in self.faults.most_common())
         errors = ", ".join(f"{kind} {count}" for kind, count in self.errors.most_common()) or "none"
         return [
-            f"{self.hours:.1f} session-hours in {self.sessions} sessions, {self.whole} of them whole; "
-            f"ended by an error: {errors}",
-            f"{self.turns} spoken turns (in a whole session at least {self.fewest_turns_an_hour:.0f} an hour), "
-            f"{self.typed} typed, {self.responses} responses, {self.calls} calls, {self.messages} messages",
+            (
+                f"{self.hours:.1f} session-hours in {self.sessions} sessions, {self.whole} of them whole; "
+                f"ended by an error: {errors}"
+            ),
+            (
+                f"{self.turns} spoken turns (in a whole session at least {self.fewest_turns_an_hour:.0f} an hour), "
+                f"{self.typed} typed, {self.responses} responses, {self.calls} calls, {self.messages} messages"
+            ),
             f"{self.renewals} renewals, {self.reconnections} reconnections; faults: {faults or 'none'}",
             f"{self.checks} invariants checked, {len(self.wrong)} broken",
             f"{cpu_s:.1f} s of CPU, {cpu_s / max(self.hours, 1e-9) * 1000:.0f} ms for a session-hour",

@@ -46,12 +46,14 @@ class Heard:
         response_id: Whose.
         ms: Its length.
         mark: Tells it from any other.
+        received_s: When it came from the service.
     """
 
     item_id: str
     response_id: str
     ms: float
     mark: int
+    received_s: float = 0.0
 
 
 @attrs.frozen
@@ -147,5 +149,6 @@ class AppLedger:
                 event.response_id or "",
                 base64_bytes(event.audio) / 48,
                 crc32(event.audio.encode()),
+                event.received_at or 0.0,
             )
         self.got.append(Got(at_s, event))

@@ -216,7 +216,7 @@ class End(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
 
-# --- frames from the server, which are not masked -----------------------------------------------------------------------
+# --- frames from the server, which are not masked -----------------------------------------------------------------
 
 
 def header_bytes(frame: bytes) -> int:
@@ -252,7 +252,7 @@ def close_frame(code: int, reason: str = "") -> bytes:
     return bytes((0x88, len(body))) + body
 
 
-# --- faults -------------------------------------------------------------------------------------------------------------
+# --- faults -------------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)

@@ -8,10 +8,8 @@ from typing import Any, Final
 import attrs
 import trio
 
-from engine.actors.audio_pump import AudioPump
 from engine.inbox import Inbox
 from engine.lane import Lane
-from engine.outgoing import Outgoing
 from engine.protocol.calls import Calls
 from engine.protocol.effects import Transmit
 from engine.protocol.history import History, HistoryItem
@@ -28,7 +26,8 @@ from engine.transport.trio_ws import TrioWebSocket
 from engine.wire.client import ConversationItemCreate
 from engine.wire.items import FunctionCallItem, FunctionCallOutputItem
 
-from .scenario import trial
+from .run import alone
+from .scenario import draw, trial
 
 Change = Callable[[Callable[..., Any]], Any]
 """Takes a function of the engine and gives what is put in its place."""
@@ -50,15 +49,15 @@ class Mutation:
     Attributes:
         name: What it does wrong.
         places: Where.
-        trials: Numbers of the users by whom it shows.
+        trials: Users by whom it shows: the number of a trial, or the seed of any user.
     """
 
     name: str
     places: tuple[Place, ...]
-    trials: tuple[int, ...]
+    trials: tuple[int | str, ...]
 
 
-def one(name: str, cls: type, method: str, change: Change, *trials: int) -> Mutation:
+def one(name: str, cls: type, method: str, change: Change, *trials: int | str) -> Mutation:
     """Make a mutation of one function."""
     return Mutation(name, (Place(cls, method, change),), trials)
 
@@ -84,7 +83,17 @@ def _replaced(place: Place) -> Iterator[None]:
         setattr(place.cls, place.method, before)
 
 
-# --- ways to be wrong ---------------------------------------------------------------------------------------------------
+def caught(mutation: Mutation) -> list[str]:
+    """Give what the checks find, with the first of its users by whom they find something."""
+    for number in mutation.trials:
+        with mutated(mutation):
+            found = alone(trial(number) if isinstance(number, int) else draw(number))
+        if found:
+            return found
+    return []
+
+
+# --- ways to be wrong ---------------------------------------------------------------------------------------------
 
 
 def gives(value: Any) -> Change:
@@ -225,8 +234,8 @@ def _all_words(self: HistoryItem) -> list[str]:
     return [text for _, text in self.words if text]
 
 
-def _never_asks(takeover: Any) -> list[Any]:
-    return [each for each in takeover.effects if not _asks(each)]
+def _forget_owed(self: Succession, *_: Any) -> None:
+    self._turns.gate._owed = self._owed = False
 
 
 def _asks_twice(takeover: Any) -> list[Any]:
@@ -284,39 +293,39 @@ def _loses_half(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 MUTATIONS: Final = (
-    one("asks into an active response", ResponseGate, "ready", lambda _: _asks_always),
-    one("asks again and again", ResponseGate, "created", _never_done),
-    one("owes nothing for typed words", ResponseGate, "want", gives(None)),
-    one("loses the first message after a move", Link, "take_over", after(_drop_first_control)),
-    one("loses the first audio after a move", Link, "take_over", after(_drop_first_audio)),
+    one("asks into an active response", ResponseGate, "ready", lambda _: _asks_always, 0, 1),
+    one("asks again and again", ResponseGate, "created", _never_done, 1, 2),
+    one("owes nothing for typed words", ResponseGate, "want", gives(None), 10, 12),
+    one("loses the first message after a move", Link, "take_over", after(_drop_first_control), 6, 14),
+    one("loses the first audio after a move", Link, "take_over", after(_drop_first_audio), 0, 1),
     Mutation(
         "sends the last audio again after a move",
         (Place(Lane, "sent", after(_remember)), Place(Link, "take_over", _resends_the_last)),
-        (),
+        (0, 1),
     ),
-    one("forgets to truncate", Interruptions, "cut_in", gives([])),
-    one("drops a tool's result", Supervisor, "_transmit", _every_third(_is_result)),
-    one("answers a call twice", Supervisor, "_transmit", _results_twice),
-    one("tells a call twice", Calls, "_tell", lambda f: lambda self, *a: (self._told.clear(), f(self, *a))[1]),
-    one("replays no calls", Replay, "_create", filtered(_without_calls)),
-    one("replays what was not heard", HistoryItem, "heard_words", lambda _: _all_words),
-    one("replays nothing", Replay, "_choose", gives({})),
-    one("hears the old connection after a move", Link, "fence_off", gives(None)),
-    one("asks twice after a loss", Succession, "link_up", _takeover(effects=_asks_twice)),
-    one("does not ask after a loss", Succession, "link_up", _takeover(effects=_never_asks)),
-    one("forgets to ping", Link, "_stay_alive", awaits_nothing),
-    one("sends what was given up", Supervisor, "submit", _sends_though_cancelled),
-    one("leaves the old connection open", LinkMaker, "retire", gives(None)),
-    one("loses words under way", Underway, "again", gives([])),
-    one("keeps no speech", KeptSpeech, "open_texts", gives([])),
-    one("keeps speech that was answered", KeptSpeech, "committed", gives(None)),
-    one("loses audio that waited", Lane, "take_all", _loses_half),
-    one("turns round what waited", Lane, "take_all", _newest_first),
-    one("forgets where it was cut", History, "truncated", gives(None)),
-    one("forgets what was deleted", History, "deleted", gives(None)),
-    one("plays on when the user cuts in", Inbox, "purge_audio", gives(0)),
-    one("closes too slowly", TrioWebSocket, "close", _slow_close),
+    one("forgets to truncate", Interruptions, "cut_in", gives([]), 2, 3),
+    one("drops a tool's result", Supervisor, "_transmit", _every_third(_is_result), 0, 1),
+    one("answers a call twice", Supervisor, "_transmit", _results_twice, 0, 1),
+    one("tells a call twice", Calls, "_tell", lambda f: lambda self, *a: (self._told.clear(), f(self, *a))[1], 0, 1),
+    one("replays no calls", Replay, "_create", filtered(_without_calls), 0, 1),
+    one("replays what was not heard", HistoryItem, "heard_words", lambda _: _all_words, 2, 3),
+    one("replays nothing", Replay, "_choose", gives({}), 0, 1),
+    one("hears the old connection after a move", Link, "fence_off", gives(None), 3, 18),
+    one("asks twice after a loss", Succession, "link_up", _takeover(effects=_asks_twice), 0, 2),
+    one("does not ask after a loss", Succession, "link_down", after(_forget_owed), "m:16", "m:22"),
+    one("forgets to ping", Link, "_stay_alive", awaits_nothing, 3, 1),
+    one("sends what was given up", Supervisor, "submit", _sends_though_cancelled, 0, 3),
+    one("leaves the old connection open", LinkMaker, "retire", gives(None), 0, 1),
+    one("loses words under way", Underway, "again", gives([]), 0, 4),
+    one("keeps no speech", KeptSpeech, "open_texts", gives([]), 3, 4),
+    one("keeps speech that was answered", KeptSpeech, "committed", gives(None), 0, 1),
+    one("loses audio that waited", Lane, "take_all", _loses_half, 0, 3),
+    one("turns round what waited", Lane, "take_all", _newest_first, 0, 3),
+    one("forgets where it was cut", History, "truncated", gives(None), 2, 3),
+    one("forgets what was deleted", History, "deleted", gives(None), 3, 9),
+    one("plays on when the user cuts in", Inbox, "purge_audio", gives(0), 8, 15),
+    one("closes too slowly", TrioWebSocket, "close", _slow_close, 0, 1),
 )
 """All of them."""
 
-__all__ = ["MUTATIONS", "Mutation", "mutated", "trial"]
+__all__ = ["MUTATIONS", "Mutation", "caught", "mutated"]

@@ -1,4 +1,4 @@
-"""The simulated service of one user, the way to it through links that fail, and the ledger of all that it got and sent."""
+"""The simulated service of one user, the way to it through links that fail, and the ledger of what it got and sent."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -188,7 +188,9 @@ class Service:
         began = trio.current_time()
         for fault in self._scenario.faults:
             await trio.sleep_until(began + fault.at_s)
-            live = [served.link for served in self.connections if not served.link.dead and not served.link.client.closed]
+            live = [
+                served.link for served in self.connections if not served.link.dead and not served.link.client.closed
+            ]
             if live:
                 self._chance.choice(live).inflict(fault)
 

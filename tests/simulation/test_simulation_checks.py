@@ -50,7 +50,7 @@ def found(check, story):
     return list(check(story))
 
 
-# --- the microphone -----------------------------------------------------------------------------------------------------
+# --- the microphone -----------------------------------------------------------------------------------------------
 
 
 def test_audio_that_goes_on_over_the_next_connection_is_right():
@@ -95,7 +95,7 @@ def test_torn_audio_is_found():
     assert "7 bytes" in found(checks.microphone, view(line(Told(torn_bytes=7))))[0]
 
 
-# --- words --------------------------------------------------------------------------------------------------------------
+# --- words --------------------------------------------------------------------------------------------------------
 
 
 def test_words_are_there_once_and_in_order():
@@ -114,7 +114,7 @@ def test_words_that_came_twice_or_were_given_up_are_found():
     assert "gave up" in found(checks.typed, view(line(Told(created=[user("", "t1")])), given_up=["t1"]))[0]
 
 
-# --- responses ----------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("asked", "wrong"), [(True, 1), (False, 0)])
@@ -144,7 +144,7 @@ def test_speech_after_the_user_cut_in_is_found():
     assert "after the user cut in" in found(checks.fell_silent, view(line(), got=got))[0]
 
 
-# --- calls, what was heard, time ------------------------------------------------------------------------------------------
+# --- calls, what was heard, time ------------------------------------------------------------------------------------
 
 
 def test_a_call_that_is_told_twice_or_has_two_results_or_none_is_found():

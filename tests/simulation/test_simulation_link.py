@@ -28,10 +28,7 @@ def clock():
 @pytest.fixture(params=[True, False], ids=["eager", "together"])
 def make(request, happened):
     def made(**weather):
-        link = FaultyLink(
-            Random(1), Weather(eager=request.param, **weather), lambda fault: happened.append(fault.kind)
-        )
-        return link
+        return FaultyLink(Random(1), Weather(eager=request.param, **weather), lambda fault: happened.append(fault.kind))
 
     return made
 
@@ -235,4 +232,4 @@ def test_frames_tell_their_type():
     assert frame_type(text_frame("response.done")) == "response.done"
     assert frame_type(b"\x89\x01x") == ""
     assert [header_bytes(bytes((0x81, size))) for size in (5, 126, 127)] == [2, 4, 10]
-    assert NEVER == float("inf")
+    assert float("inf") == NEVER

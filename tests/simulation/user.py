@@ -1,12 +1,9 @@
 """A user and their application: does what the scenario says, and keeps the ledger of it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from random import Random
-from typing import Any
 
-import attrs
-import orjson
 import trio
 
 from engine.config import AudioSettings, ClientSettings, EngineSettings, Reconnect, SessionConfig

@@ -7,23 +7,19 @@ from typing import Any
 
 import attrs
 
-from engine.errors import ConnectionLost
 from engine.events import (
     BidiConnectionRestartEvent,
     BidiConnectionWarningEvent,
-    BidiErrorEvent,
     BidiInterruptionEvent,
     BidiResponseCompleteEvent,
-    BidiResponseStartEvent,
     BidiTranscriptStreamEvent,
-    ToolUseStreamEvent,
 )
 
-from .ledger import AppLedger, Got, Heard
+from .ledger import AppLedger
 from .scenario import Scenario
 from .service import Served
+from .wire import Answer, Told, read
 from .world import Jump
-from .wire import Answer, Item, Told, read
 
 
 @attrs.define(eq=False)

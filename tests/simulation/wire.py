@@ -1,4 +1,4 @@
-"""What a connection's ledger says: its conversation as the service holds it, its responses, and what the client sent."""
+"""What a connection's ledger says: its conversation as the service holds it, its responses, what the client sent."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -284,8 +284,6 @@ class _Reader:
         self.told.errors.append(
             Refused(at_s, error.get("code") or "", error["message"], error.get("event_id") or "", self.told.active)
         )
-
-
 
 
 def _item(item: Json, at_s: float) -> Item:

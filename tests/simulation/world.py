@@ -90,8 +90,10 @@ async def _world(scenarios: Sequence[Scenario], jumps: Sequence[Jump], clock: Ju
     longest_s = max(scenario.lasts_s for scenario in scenarios)
     async with trio.open_nursery() as nursery:
         with trio.fail_after(longest_s + HANGS_AFTER_S):
-            nursery.start_soon(_sleep_now_and_then, jumps, clock)
-            await _talks(scenarios, users, nursery)
+            async with trio.open_nursery() as sleeping:
+                sleeping.start_soon(_sleep_now_and_then, jumps, clock)
+                await _talks(scenarios, users, nursery)
+                sleeping.cancel_scope.cancel()
         await trio.sleep(AFTER_S)
         statistics = trio.lowlevel.current_statistics()
         left = statistics.tasks_living - before
