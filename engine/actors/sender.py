@@ -72,6 +72,9 @@ class Sender:
             for writer in self._writers:
                 await writer.stopped.wait()
         self.cut_off()
+        with trio.CancelScope(shield=True):  # Until then they may take a message out of their lane that they have sent.
+            for writer in self._writers:
+                await writer.stopped.wait()
 
     def cut_off(self) -> None:
         """Write nothing more, from now on."""
@@ -117,7 +120,6 @@ class _Writer:
         """Stop now."""
         self._stopping.set()
         self._scope.cancel()
-        self.stopped.set()
 
     @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:

@@ -238,6 +238,7 @@ class Conversation:
             SessionEnded: The session is over.
         """
         self._life.check_not_over()
+        self._turns.gate.let_be()
         told = BidiInterruptionEvent("user_speech", received_at=now)
         return [*self._turns.cancel(now), *self._turns.interrupt(now, told, cancelled=True)]
 

@@ -51,6 +51,7 @@ class ResponseGate:
         self._polite_since: float | None = None
         self._state = Gate.FREE
         self._owed = False
+        self._owed_is_cut_off = False
         self._line: deque[str] = deque()
         self._owed_behind = 0
         self._request_id: str | None = None
@@ -361,15 +362,16 @@ class ResponseGate:
         Args:
             interrupted: The active response was to end, for the user has cut in.
         """
-        if (
-            self._gave_up_on is not None
-        ):  # A connection that is dead without a word answers no request, and is found out later.
+        if self._gave_up_on is not None:
+            # A connection that is dead without a word answers no request, and is found out later.
             self._owe()
         if self._state is Gate.REQUESTED:
             self._repeat = True
             self._again()
         elif self._cut_short() and not interrupted:
+            nothing_else = not self._owed
             self._owe()
+            self._owed_is_cut_off = nothing_else
         self._forget_request()
         self._gave_up_on = None
         self._is_down = True
@@ -377,6 +379,11 @@ class ResponseGate:
         self._presumed = self._user_speaks = False
         self._turn_ended_at = self._held_since = self._polite_since = None
         self._state = Gate.FREE
+
+    def let_be(self) -> None:
+        """The user wants no more of an answer that the loss has cut off: it is not asked for again."""
+        if self._is_down and self._owed_is_cut_off:
+            self._owed = False
 
     def link_up(self) -> None:
         """There is a connection again."""
@@ -389,6 +396,7 @@ class ResponseGate:
         return self._active_id is None or self._active_id not in {*self._calls.values(), self._holding}
 
     def _owe(self) -> None:
+        self._owed_is_cut_off = False
         if not self._owed:
             self._owed = True
             self._owed_behind = len(self._line)

@@ -163,7 +163,8 @@ class Succession:
         gate = self._turns.gate
         cut_off, asked = gate.active_id, gate.asked_id
         given_up = self._turns.requests.is_abandoned(asked)
-        interrupted = cut_off is not None and self._turns.is_silenced(cut_off)
+        silenced = cut_off is not None and self._turns.is_silenced(cut_off)
+        interrupted = silenced or (cut_off is not None and self._turns.requests.is_stopped(cut_off, None))
         unanswered = gate.awaits_answer and self._speech.turn_item
         moot, answers = self._turns.requests.link_down()
         asides = [_cut_short(response_id, now) for response_id in self._turns.link_down()]
@@ -180,7 +181,7 @@ class Succession:
         self._settle(moot)
         self._settle_cuts(self._turns.interruptions.link_down())
         if cut_off is not None:
-            told += self._tell_cut_off(cut_off, now, heard=interrupted)
+            told += self._tell_cut_off(cut_off, now, heard=silenced)
         self._history.end_unfinished(self._was_heard, self._turns.untold_calls())
         return told
 
@@ -255,10 +256,10 @@ class Succession:
         self._turns.gate.link_up()
         self._quiet.link_up(now)
         self._loudness.forget()
+        owed, self._owed = self._owed and self._turns.gate.statistics().owed, False
         again = [Transmit(each, again=True) for each in self._turns.underway.again(self._place)]
         due = self._turns.asking.due(now)
         effects = [*answers, *again, *due, *self._turns.settle(now), Rearm()]
-        owed, self._owed = self._owed, False
         return Takeover(
             events=events,
             speech=speech,

@@ -173,3 +173,37 @@ async def test_who_is_cancelled_as_it_stops_leaves_the_message_to_be_finished(au
         assert sender.is_stopped
         await sender.stop(10)
         assert (slow.sent, sender.is_torn) == (["a0"], False)
+
+
+class Held:
+    """A transport that takes a message when it is let."""
+
+    def __init__(self):
+        self.may, self.sent = trio.Event(), []
+
+    async def send(self, text):
+        await self.may.wait()
+        self.sent.append(text)
+
+
+async def test_a_message_that_is_written_in_the_last_moment_is_out_of_its_lane(autojump_clock):
+    for _ in range(20):  # Trio wakes in any order those who are due at once.
+        held, control, audio = Held(), Lane(10), Lane(1e9)
+        audio.put("a0", 40)
+        sender = Sender(held, control, audio, on_sent=lambda _: None, on_lost=never)
+        left = []
+
+        async def stop(sender=sender, audio=audio, left=left):
+            await sender.stop(1)
+            left.extend(message.text for message in audio.take_all())
+            audio.put("a1", 40)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sender.run)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(stop)
+            await trio.sleep(1)
+            held.may.set()
+        assert [*held.sent, *left] == ["a0"]
+        assert sender.is_torn == bool(left)
+        assert audio.statistics().waiting == 40

@@ -62,6 +62,30 @@ def test_what_is_wanted_while_a_request_is_outstanding_waits_for_the_end_of_its_
     assert gate.ready()
 
 
+def test_an_answer_that_a_loss_has_cut_off_is_let_be_when_the_user_wants_no_more_of_it(gate):
+    gate.created("resp_1")
+    gate.link_down(interrupted=False)
+    gate.let_be()
+    gate.link_up()
+
+    assert not gate.ready()
+
+
+def test_what_is_owed_for_another_reason_is_not_let_be(gate):
+    gate.created("resp_1")
+    gate.link_down(interrupted=False)
+    gate.want()
+    gate.let_be()
+    gate.link_up()
+    assert gate.ready()
+
+
+def test_nothing_is_let_be_while_there_is_a_connection(gate):
+    gate.want()
+    gate.let_be()
+    assert gate.ready()
+
+
 def test_a_refusal_that_comes_when_the_next_request_is_out_is_of_no_news(gate):
     """Turns in a burst, each answered by the service: the request crosses one answer, and its error the next."""
     gate.want()

@@ -282,6 +282,23 @@ def test_an_answer_that_was_to_end_as_the_user_cut_in_is_not_asked_for_again(tal
     assert (moved.told, moved.sent) == (["one two"], [])
 
 
+def test_an_answer_that_breaks_off_is_let_be_when_the_user_cuts_in_before_it_can_go_on(talk):
+    talk.answers(heard_ms=500)
+    talk.loses()
+    talk.conversation.interrupt(talk.now)
+    moved = talk.moves()
+
+    assert (moved.told, moved.sent, moved.takeover.asked_again) == (["one two"], [], False)
+
+
+def test_an_answer_that_the_application_has_stopped_is_not_asked_for_again(talk):
+    talk.answers(heard_ms=500)
+    talk.conversation.ask(client.ResponseCancel(), talk.now)
+    _, moved = talk.reconnects()
+
+    assert (moved.told, moved.sent) == (["one two"], [])
+
+
 def test_what_was_heard_is_kept_though_the_service_never_said_that_it_has_cut_it(talk):
     talk.answers("resp_1", heard_ms=500)
     talk.ends("resp_1")

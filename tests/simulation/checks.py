@@ -29,7 +29,7 @@ from .ledger import Heard
 from .player import Player
 from .service import ANSWER
 from .view import Line, View
-from .wire import Item, Refused
+from .wire import Answer, Item, Refused
 
 Wrong = Iterator[str]
 
@@ -216,12 +216,25 @@ def turns(view: View) -> Wrong:
             continue
         for word in dict.fromkeys(words[1:]):
             asked_s = answered.get(word)
-            if asked_s is not None and not _has_news(line, asked_s, answer.at_s):
+            if (
+                asked_s is not None
+                and not _has_news(line, asked_s, answer.at_s)
+                and not _crossed(view, asked_s, answer)
+            ):
                 yield f"{word} was answered again at {answer.at_s:.2f}"
             if asked_s is None or not _was_cut(view, event.response_id):
                 answered[word] = float("-inf") if _was_cut(view, event.response_id) else answer.at_s
     if view.settled:
-        yield from _unanswered(view, set(answered))
+        yield from _unanswered(view, {*answered, *view.half_said})
+
+
+def _crossed(view: View, asked_s: float, answer: Answer) -> bool:
+    """Tell whether a request was on its way when the service answered by itself."""
+    return answer.asked and answer.at_s - asked_s < SLACK_S + 4 * _round_trip_s(view)
+
+
+def _round_trip_s(view: View) -> float:
+    return 2 * (view.scenario.weather.delay_ms + view.scenario.weather.jitter_ms) / 1000
 
 
 def promptly(view: View) -> Wrong:
@@ -449,17 +462,26 @@ def _outage(view: View, since_s: float, until_s: float) -> float:
 def liveness(view: View) -> Wrong:
     """A connection that is of no use any more is found and closed within the bounds of ping and close."""
     engine = view.scenario.engine
-    bound_s = engine["ping_interval_s"] + limits.PING_DEADLINE_S + limits.CLOSE_DEADLINE_S + 2.0
-    bound_s += 4 * (view.scenario.weather.delay_ms + view.scenario.weather.jitter_ms) / 1000
+    bound_s = engine["ping_interval_s"] + limits.PING_DEADLINE_S + limits.CLOSE_DEADLINE_S + LOOK_S
+    bound_s += 2 * _round_trip_s(view)
     for number, line in enumerate(view.lines):
         if line.closed_s == float("inf"):
             continue
-        late_s = line.closed_s - line.broke_s - view.slept_s(line.broke_s, line.closed_s) - bound_s
+        last_s = max(line.broke_s, line.last_word_s)
+        if any(line.broke_s <= closed_s < line.closed_s for closed_s in view.ends):
+            last_s += (
+                limits.CONNECT_DEADLINE_S
+            )  # It is closed when the next one, which was being made, is there or not.
+        late_s = line.closed_s - last_s - view.slept_s(line.broke_s, line.closed_s) - bound_s
         if line.broke_s < view.app.stopping_s - bound_s and late_s > 0.0:
             yield f"connection {number} broke at {line.broke_s:.2f} and was closed at {line.closed_s:.2f}"
     for number, (line, (at_s, _)) in enumerate(zip(view.lines, view.restarts, strict=False)):
         if line.closed_s - view.slept_s(at_s, line.closed_s) > at_s + 3.0:
             yield f"connection {number} was left at {at_s:.2f} and closed at {line.closed_s:.2f}"
+
+
+LOOK_S: Final = 4.0
+"""What the looks at a deadline may take."""
 
 
 def left_behind(view: View) -> Wrong:
@@ -510,7 +532,7 @@ def errors(view: View) -> Wrong:
     for at_s, event in view.events(BidiErrorEvent):
         if isinstance(event.error, DeadlinePassed) and _something_was_wrong(view, at_s):
             continue
-        if event.code not in EXPLAINED | unasked:
+        if event.code not in EXPLAINED | unasked and event.details != {"problem": "renewal"}:
             yield f"told of {event.code} at {at_s:.2f}: {event.message[:100]}"
 
 

@@ -138,8 +138,9 @@ def test_an_item_without_an_answer_is_found():
 
 
 def test_speech_after_the_user_cut_in_is_found():
-    got = ledger_of((1.0, checks.BidiResponseStartEvent("r1")), (2.0, BidiInterruptionEvent("user_speech")))
-    got.append(type(got[0])(3.0, Heard("i1", "r1", 200.0, 1)))
+    cut = BidiInterruptionEvent("user_speech", received_at=2.0)
+    got = ledger_of((1.0, checks.BidiResponseStartEvent("r1")), (2.0, cut))
+    got.append(type(got[0])(3.0, Heard("i1", "r1", 200.0, 1, 3.0)))
 
     assert "after the user cut in" in found(checks.fell_silent, view(line(), got=got))[0]
 

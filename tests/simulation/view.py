@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import zip_longest
-from typing import Any
+from itertools import pairwise, zip_longest
+from typing import Any, Final
 
 import attrs
 
@@ -21,6 +21,9 @@ from .service import Served
 from .wire import Answer, Told, read
 from .world import Jump
 
+CUT_OFF: Final = frozenset({"connection_lost", "response_stall"})
+"""Why the engine says that a response was cut off when its connection was."""
+
 
 @attrs.define(eq=False)
 class Line:
@@ -36,6 +39,7 @@ class Line:
         stalls: When its bytes began to stand still for a while.
         messages: How many crossed it.
         crash: What broke the service.
+        last_word_s: When the service said something that could still arrive.
     """
 
     told: Told
@@ -47,6 +51,7 @@ class Line:
     stalls: Sequence[float] = ()
     messages: int = 0
     crash: str = ""
+    last_word_s: float = 0.0
 
 
 @attrs.define(slots=False)
@@ -120,7 +125,10 @@ class View:
         cut = {item_id for line in self.lines for _, item_id, ms in line.told.cuts if ms}
         words = {item.id: item.words for line in self.lines for item in line.told.items.values() if not item.ours}
         told = (item for line in self.lines for item in line.told.created)
-        return cut | {item.id for item in told if words.get(item.id, item.words) != item.words}
+        cut |= {item.id for item in told if words.get(item.id, item.words) != item.words}
+        for before, line in pairwise(self.lines):
+            cut |= set(before.told.items) - set(line.told.items)
+        return cut
 
     @cached_property
     def outages(self) -> list[tuple[float, float]]:
@@ -143,6 +151,13 @@ class View:
         return {answer.id: (line, answer) for line in self.lines for answer in line.told.answers}
 
     @cached_property
+    def half_said(self) -> set[str]:
+        """Words that the user heard of answers which a lost connection cut off."""
+        lost = {event.response_id for _, event in self.completes if (event.details or {}).get("reason") in CUT_OFF}
+        pieces = (event for _, event in self.events(BidiTranscriptStreamEvent) if event.response_id in lost)
+        return {word for piece in pieces for word in piece.text.split()}
+
+    @cached_property
     def finals(self) -> dict[str, str]:
         """What the model said in full, by response."""
         said: dict[str, str] = {}
@@ -150,6 +165,12 @@ class View:
             if event.role == "assistant" and event.is_final and event.response_id:
                 said[event.response_id] = f"{said.get(event.response_id, '')} {event.text}".strip()
         return said
+
+
+def _last_word_s(served: Served) -> float:
+    """Tell when the service last said something; nothing of it comes where the link swallows what it says."""
+    silent = any(kind in ("mute", "half_open") for _, kind in served.link.faults)
+    return 0.0 if silent else max((entry.at_s for entry in served.entries if not entry.up), default=0.0)
 
 
 def _talked(lines: Sequence[Line], moves: Sequence[float]) -> list[Line]:
@@ -176,4 +197,5 @@ def _line(served: Served) -> Line:
         tuple(at_s for at_s, kind in link.faults if kind == "stall"),
         len(served.entries),
         "" if served.ledger is None or served.ledger.crash is None else repr(served.ledger.crash.exceptions),
+        _last_word_s(served),
     )
