@@ -28,7 +28,8 @@ class EngineSettings:
         input_overflow: What happens when `limits.AUDIO_LANE_S` of audio waits for the socket: `wait` in `send`,
             `drop_oldest` (counted), or `fail` with `LimitExceeded`.
         fill_silence: Send silence at the pace of real time while no audio comes, as endpoints that need a steady stream
-            ask for: what was sent never falls behind the clock by more than a message. Speech goes out at once.
+            ask for: what was sent never falls behind the clock by more than a message. Speech goes out at once. Of the
+            time without a connection nothing is owed.
         inbox_max_bytes: What may wait for `receive()`.
         inbox_overflow: What happens past it: `drop_oldest_audio` (counted, told once an overflow), `wait` (stop
             reading the socket: nothing is lost, but pings are not answered either), or `fail`.

@@ -323,7 +323,7 @@ MUTATIONS: Final = (
     one("turns round what waited", Lane, "take_all", _newest_first, 0, 3),
     one("forgets where it was cut", History, "truncated", gives(None), 2, 3),
     one("forgets what was deleted", History, "deleted", gives(None), 3, 9),
-    one("plays on when the user cuts in", Inbox, "purge_audio", gives(0), 8, 15),
+    one("plays on when the user cuts in", Inbox, "purge_audio", gives(0), 34, 11, 38),
     one("closes too slowly", TrioWebSocket, "close", _slow_close, 0, 1),
 )
 """All of them."""

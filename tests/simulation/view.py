@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Any, Final
 
 import attrs
@@ -133,9 +133,15 @@ class View:
     @cached_property
     def outages(self) -> list[tuple[float, float]]:
         """Times without a connection, as the application was told: since when, until when."""
-        downs = [at_s for at_s, event in self.events(BidiConnectionWarningEvent) if event.reason == "connection_lost"]
-        ups = [at_s for at_s, event in self.restarts if event.reason == "connection_lost"]
-        return list(zip_longest(downs, ups, fillvalue=float("inf")))
+        spans: list[tuple[float, float]] = []
+        down_s: float | None = None
+        for got in self.app.got:
+            if isinstance(got.event, BidiConnectionWarningEvent) and got.event.reason == "connection_lost":
+                down_s = got.at_s
+            elif isinstance(got.event, BidiConnectionRestartEvent) and down_s is not None:
+                spans.append((down_s, got.at_s))
+                down_s = None
+        return spans if down_s is None else [*spans, (down_s, float("inf"))]
 
     @cached_property
     def completes(self) -> list[tuple[float, BidiResponseCompleteEvent]]:
