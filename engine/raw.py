@@ -97,8 +97,8 @@ class Raw:
     async def send(self, event: ClientEvent) -> None:
         """Send a client event as it is.
 
-        A `ResponseCreate` goes out even while a response is active; the engine's own requests wait for it. While there is
-        no connection, or the talk just moves to another, it waits; what was on its way when a connection was lost is
+        A `ResponseCreate` goes out even while a response is active; the engine's own requests wait for it. While there
+        is no connection, or the talk just moves to another, it waits; what was on its way when a connection was lost is
         not sent again, but for items, requests for a response and changes of settings.
 
         Raises:
