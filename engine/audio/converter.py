@@ -29,7 +29,7 @@ class Converter:
     A piece may end anywhere, inside a sample or between the two channels' samples: the rest, at most 3 bytes, waits for
     the next piece. Without a change of rate, n samples in are n samples out, at once. With one, soxr works in blocks
     and holds back at most 40 ms until `finish` (75 ms from 8 to 24 kHz or back, 160 ms from 48 to 8 kHz), and n samples
-    become `n * target.rate_hz / source.rate_hz`, rounded, half up.
+    become `n * target.rate_hz / source.rate_hz`, rounded, an exact half up or down.
 
     Args:
         source: What `push` is given.

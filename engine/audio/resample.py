@@ -57,7 +57,7 @@ def resample_pcm16(pcm: bytes, from_hz: int, to_hz: int) -> bytes:
 class Resampler:
     """Resamples PCM16 as a stream: however it is cut, the pieces joined are the whole, without clicks between them.
 
-    A stream of n samples becomes one of `n * to_hz / from_hz`, rounded, half a sample up.
+    A stream of n samples becomes one of `n * to_hz / from_hz`, rounded, half a sample up or down.
 
     Args:
         from_hz: Rate of what comes in.

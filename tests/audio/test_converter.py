@@ -110,7 +110,9 @@ def test_any_shape_becomes_any_other_with_an_exact_length(source, target, count,
     converter = Converter(source, target)
     whole = all_of(converter, audio)
     assert all_of(converter, *pieces_of(audio, sizes)) == whole
-    assert len(whole) == exact(count, source.rate_hz, target.rate_hz) * target.frame_bytes
+    samples = len(whole) // target.frame_bytes
+    # Where it is half a sample over, soxr rounds up or down.
+    assert abs(samples * source.rate_hz - count * target.rate_hz) * 2 <= source.rate_hz
 
 
 @given(SHAPES, SHAPES, st.lists(st.integers(1, 700), min_size=1, max_size=10))

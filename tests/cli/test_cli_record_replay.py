@@ -2,6 +2,9 @@
 
 import re
 import signal
+import socket
+import threading
+from contextlib import suppress
 
 import pytest
 import trio
@@ -57,10 +60,30 @@ def test_the_key_is_not_in_the_recording(command, tmp_path, monkeypatch):
     assert b"it is (not shown)" in (tmp_path / "a").read_bytes()
 
 
+def kill_and_refuse(process, port):
+    """Kill a server, and stand in its place with a word for all who come."""
+    process.kill()
+    process.wait()
+    listener = socket.create_server(("127.0.0.1", port))
+    listener.settimeout(30)
+
+    def refuse():
+        with listener, suppress(TimeoutError):
+            client, _ = listener.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+    threading.Thread(target=refuse, daemon=True).start()
+
+
 def test_a_lost_connection_is_marked(command, tmp_path, monkeypatch):
     with simulate("--port", 0) as (process, welcome):
         url = re.search(r"ws://127\.0\.0\.1:\d+/v1", welcome).group()
-        monkeypatch.setattr("engine.cli.talk_text._echo", lambda *_, **__: process.kill())
+        # Killed, it can't be had again: who comes back is refused, as nothing else would end the talk so soon.
+        port = int(re.search(r":(\d+)/", url).group(1))
+        fates = iter([lambda: kill_and_refuse(process, port)])
+        monkeypatch.setattr("engine.cli.talk_text._echo", lambda *_, **__: next(fates, lambda: None)())
         shown = command("talk", "--text", "--base-url", url, "--record", tmp_path / "call.jsonl", typed=LINES)
 
     end = read_recording(tmp_path / "call.jsonl").end

@@ -130,7 +130,7 @@ def gate(view: View) -> Wrong:
 
 
 def _mistaken(view: View, line: Line, error: Refused) -> bool:
-    """Tell whether an answer of the service's own may have been taken for the one that was asked for, as they crossed."""
+    """Tell whether an answer of the service's own may have been taken for the one that was asked for."""
     since_s = error.at_s - SLACK_S - 2 * _round_trip_s(view) - 30.0 * any(s < error.at_s for s in line.stalls)
     return any(not answer.asked and since_s <= answer.done_s <= error.at_s for answer in line.told.answers)
 
@@ -227,7 +227,7 @@ def turns(view: View) -> Wrong:
             if (
                 asked_s is not None
                 and not _has_news(line, asked_s, answer.at_s)
-                and not _crossed(view, asked_s, answer)
+                and not _crossed(view, line, asked_s, answer)
             ):
                 yield f"{word} was answered again at {answer.at_s:.2f}"
             if asked_s is None or not _was_cut(view, event.response_id):
@@ -236,9 +236,13 @@ def turns(view: View) -> Wrong:
         yield from _unanswered(view, {*answered, *view.half_said})
 
 
-def _crossed(view: View, asked_s: float, answer: Answer) -> bool:
-    """Tell whether a request was on its way when the service answered by itself."""
-    return answer.asked and answer.at_s - asked_s < SLACK_S + 4 * _round_trip_s(view)
+def _crossed(view: View, line: Line, asked_s: float, answer: Answer) -> bool:
+    """Tell whether a request was on its way, or was refused, when the service answered by itself."""
+    if not answer.asked:
+        return False
+    refused = any(error.event_id and asked_s <= error.at_s <= answer.at_s for error in line.told.errors)
+    stalled = any(0.0 <= answer.at_s - stall_s <= 60.0 for stall_s in line.stalls)
+    return refused or stalled or answer.at_s - asked_s < SLACK_S + 4 * _round_trip_s(view)
 
 
 def _round_trip_s(view: View) -> float:
@@ -250,8 +254,8 @@ def promptly(view: View) -> Wrong:
     begun: dict[str, float] = {}
     for line in view.lines:
         for answer in line.told.answers:
-            for item_id in answer.before:
-                if not answer.aside:
+            if not answer.aside and answer.id in view.went_on:
+                for item_id in answer.before:
                     begun.setdefault(item_id, answer.at_s)
     for line in view.lines:
         for item in line.told.items.values():
@@ -259,7 +263,7 @@ def promptly(view: View) -> Wrong:
             if began_s is None or item.role != "user" or item.at_s > began_s or _silenced(view, item.at_s):
                 continue
             late_s = began_s - item.at_s - _useless_s(view, item.at_s, began_s) - view.slept_s(item.at_s, began_s)
-            if late_s > ANSWERED_WITHIN_S:
+            if late_s > ANSWERED_WITHIN_S and not view.half_said & set(item.words.split()):
                 yield f"{item.words} of {item.at_s:.2f} was answered at {began_s:.2f}"
 
 

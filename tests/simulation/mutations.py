@@ -312,7 +312,7 @@ MUTATIONS: Final = (
     one("replays nothing", Replay, "_choose", gives({}), 0, 1),
     one("hears the old connection after a move", Link, "fence_off", gives(None), 3, 18),
     one("asks twice after a loss", Succession, "link_up", _takeover(effects=_asks_twice), 0, 2),
-    one("does not ask after a loss", Succession, "link_down", after(_forget_owed), "m:16", "m:22"),
+    one("does not ask after a loss", Succession, "link_down", after(_forget_owed), "m:20", "m:14"),
     one("forgets to ping", Link, "_stay_alive", awaits_nothing, 3, 1),
     one("sends what was given up", Supervisor, "submit", _sends_though_cancelled, 0, 3),
     one("leaves the old connection open", LinkMaker, "retire", gives(None), 0, 1),

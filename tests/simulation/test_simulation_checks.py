@@ -137,6 +137,25 @@ def test_an_item_without_an_answer_is_found():
     assert found(checks.turns, story) == ["u1 was never answered"]
 
 
+@pytest.mark.parametrize(("began_s", "wrong"), [(30.0, 0), (95.0, 1)])
+def test_an_answer_that_begins_late_is_found(began_s, wrong):
+    answer = Answer("r1", began_s, asked=True, aside=False, before=("a",))
+    told = Told(items={"a": user("a", "u1", at_s=1.0)}, answers=[answer])
+    got = ledger_of((began_s, checks.BidiResponseStartEvent("r1")))
+
+    assert len(found(checks.promptly, view(line(told), got=got))) == wrong
+
+
+def test_what_comes_of_a_connection_that_was_left_is_found():
+    told = Told(answers=[Answer("r1", 1.0, asked=True, aside=False, before=())])
+    late = (51.0, checks.BidiResponseStartEvent("r1"))
+    before = (49.0, checks.BidiResponseStartEvent("r1"))
+    lines = line(told, closed=50.0), line(opened=50.0)
+
+    assert found(checks.left_behind, view(*lines, got=ledger_of(before, moved(50.0)))) == []
+    assert "connection 0" in found(checks.left_behind, view(*lines, got=ledger_of(moved(50.0), late)))[0]
+
+
 def test_speech_after_the_user_cut_in_is_found():
     cut = BidiInterruptionEvent("user_speech", received_at=2.0)
     got = ledger_of((1.0, checks.BidiResponseStartEvent("r1")), (2.0, cut))

@@ -12,6 +12,7 @@ from engine.events import (
     BidiConnectionWarningEvent,
     BidiInterruptionEvent,
     BidiResponseCompleteEvent,
+    BidiResponseStartEvent,
     BidiTranscriptStreamEvent,
 )
 
@@ -155,6 +156,14 @@ class View:
     def answers(self) -> dict[str, tuple[Line, Answer]]:
         """Responses of all connections by id."""
         return {answer.id: (line, answer) for line in self.lines for answer in line.told.answers}
+
+    @cached_property
+    def went_on(self) -> set[str]:
+        """Responses that the application was told of, and that no lost connection cut off."""
+        begun = {event.response_id for _, event in self.events(BidiResponseStartEvent)}
+        return begun - {
+            event.response_id for _, event in self.completes if (event.details or {}).get("reason") in CUT_OFF
+        }
 
     @cached_property
     def half_said(self) -> set[str]:
