@@ -139,6 +139,7 @@ class ResponseGate:
     def hold(self, now: float) -> bool:
         """Note since when a request that is owed is held, by calls or by the user's speech; True when that changed."""
         if _over(self._turn_ended_at, self._deadline_s, now):
+            self._gave_up_on = self._turn_ended_at
             self.turn_ended(now, answered=False)
         before = self._held_since, self._polite_since
         free = self._state is Gate.FREE

@@ -236,8 +236,6 @@ class Links:
         """Make a connection anew, as often as the policy allows."""
         self._host.state, self._is_due = "reconnecting", False
         ends_at = self._outages.ends_at
-        if self._mover.current is not None:
-            self._maker.retire(self._mover.current)
         with trio.CancelScope() as self._work:
             while (at := self._outages.next_attempt(trio.current_time())) is not None:
                 await trio.sleep_until(at)

@@ -199,6 +199,7 @@ class Mover:
         self._dropped_before = self._out.audio.statistics().dropped
         self._out.hold(True)
         link.fence_off()
+        self._maker.retire(link)
         if self._meter is not None:
             self._meter.link_closed(self.lost_at, type(error).__name__)
         if self._core.succession is not None:

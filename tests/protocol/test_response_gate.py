@@ -62,6 +62,20 @@ def test_what_is_wanted_while_a_request_is_outstanding_waits_for_the_end_of_its_
     assert gate.ready()
 
 
+@pytest.mark.parametrize(("proven", "owed"), [(False, True), (True, False)])
+def test_a_turn_that_a_dead_connection_never_answered_is_owed_unless_the_service_had_it(gate, proven, owed):
+    gate.turn_began()
+    gate.turn_ended(1.0, answered=True)
+    gate.hold(1.0 + DEADLINE_S)
+    assert not gate.awaits_answer
+    if proven:
+        gate.proven(2.0 + DEADLINE_S)
+    gate.link_down(interrupted=False)
+    gate.link_up()
+
+    assert gate.ready() == owed
+
+
 def test_an_answer_that_a_loss_has_cut_off_is_let_be_when_the_user_wants_no_more_of_it(gate):
     gate.created("resp_1")
     gate.link_down(interrupted=False)
