@@ -257,10 +257,15 @@ def promptly(view: View) -> Wrong:
             if not answer.aside and answer.id in view.went_on:
                 for item_id in answer.before:
                     begun.setdefault(item_id, answer.at_s)
+    # Words that were told to a connection again are older than it.
+    said: dict[str, float] = {}
+    for line in view.lines:
+        for item in line.told.items.values():
+            said.setdefault(item.id, item.at_s)
     for line in view.lines:
         for item in line.told.items.values():
             began_s = begun.get(item.id)
-            if began_s is None or item.role != "user" or item.at_s > began_s or _silenced(view, item.at_s):
+            if began_s is None or item.role != "user" or item.at_s > began_s or _silenced(view, said[item.id]):
                 continue
             late_s = began_s - item.at_s - _useless_s(view, item.at_s, began_s) - view.slept_s(item.at_s, began_s)
             if late_s > ANSWERED_WITHIN_S and not view.half_said & set(item.words.split()):
