@@ -344,7 +344,7 @@ class Figures:
         errors: Of sessions that ended too early.
         lost: Frames that no connection got.
         doubled: Frames that came more than once.
-        samples: That were sent.
+        samples: That were sent; 0 where nobody can count what came.
     """
 
     sessions: int
@@ -368,13 +368,15 @@ class Figures:
         told = (
             f"gap p50 {statistics.median(gaps):.1f} ms, p95 {gaps[int(len(gaps) * 0.95)]:.1f} ms, max {gaps[-1]:.1f} ms"
         )
-        return (
-            f"{self.sessions} sessions, {self.restarts} restarts; {told}\n"
+        lines = [
+            f"{self.sessions} sessions, {self.restarts} restarts; {told}",
             f"{self.turns} turns; sessions with a turn not answered exactly once: {self.wrong}; hung: {self.hung}; "
-            f"ended early: {len(self.errors)}\n"
-            f"microphone: {self.samples:,} samples; lost {self.lost * FRAME_SAMPLES:,}, doubled "
-            f"{self.doubled * FRAME_SAMPLES:,}"
-        )
+            f"ended early: {len(self.errors)}",
+        ]
+        if self.samples:
+            missed = f"lost {self.lost * FRAME_SAMPLES:,}, doubled {self.doubled * FRAME_SAMPLES:,}"
+            lines.append(f"microphone: {self.samples:,} samples; {missed}")
+        return "\n".join(lines)
 
 
 def figures(talks: Sequence[Talk], got: dict[int, list[list[int]]] | None = None) -> Figures:
@@ -390,7 +392,7 @@ def figures(talks: Sequence[Talk], got: dict[int, list[list[int]]] | None = None
         errors=[talk.error for talk in talks if talk.error],
         lost=lost,
         doubled=doubled,
-        samples=sum(talk.frames for talk in talks) * FRAME_SAMPLES,
+        samples=sum(talk.frames for talk in talks) * FRAME_SAMPLES if got is not None else 0,
     )
 
 
