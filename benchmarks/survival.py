@@ -368,10 +368,10 @@ class Figures:
         told = (
             f"gap p50 {statistics.median(gaps):.1f} ms, p95 {gaps[int(len(gaps) * 0.95)]:.1f} ms, max {gaps[-1]:.1f} ms"
         )
+        fates = f"not answered exactly once: {self.wrong}; hung: {self.hung}; ended early: {len(self.errors)}"
         lines = [
             f"{self.sessions} sessions, {self.restarts} restarts; {told}",
-            f"{self.turns} turns; sessions with a turn not answered exactly once: {self.wrong}; hung: {self.hung}; "
-            f"ended early: {len(self.errors)}",
+            f"{self.turns} turns; sessions with a turn {fates}",
         ]
         if self.samples:
             missed = f"lost {self.lost * FRAME_SAMPLES:,}, doubled {self.doubled * FRAME_SAMPLES:,}"
