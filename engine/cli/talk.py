@@ -29,7 +29,7 @@ from engine.demo.service import ANY_KEY, Service, local_voice, simulated
 from engine.errors import ConfigError
 from engine.recording import Recorder
 from engine.session import open_session
-from engine.transport import trio_ws
+from engine.transport.network import network
 
 NO_KEY: Final = (
     "there is no key | set OPENAI_API_KEY, or add --simulator to talk with a simulator on this machine, without a key"
@@ -156,7 +156,7 @@ def _client(base_url: str | None) -> ClientSettings:
 @asynccontextmanager
 async def _service(asked: Talk, client: ClientSettings | None) -> AsyncIterator[Service]:
     if client is not None:
-        yield Service(client, trio_ws.connect)
+        yield Service(client, network())
         return
     responders = await local_voice() if asked.simulator == "local" else None
     async with simulated(responders, in_memory=True) as service:

@@ -12,6 +12,7 @@ from engine.errors import ConfigError
 InputOverflow = Literal["wait", "drop_oldest", "fail"]
 InboxOverflow = Literal["drop_oldest_audio", "wait", "fail"]
 OnTimeout = Literal["renew", "raise"]
+TransportName = Literal["auto", "websockets", "trio-websocket"]
 
 
 def _policy(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
@@ -27,6 +28,8 @@ class EngineSettings:
         input_frame_ms: Microphone audio is joined and cut to messages of this length.
         input_overflow: What happens when `limits.AUDIO_LANE_S` of audio waits for the socket: `wait` in `send`,
             `drop_oldest` (counted), or `fail` with `LimitExceeded`.
+        transport: What carries the WebSocket: `websockets` (the extra `fast`), `trio-websocket`, or `auto`: the first
+            where it is installed, else the second.
         fill_silence: Send silence at the pace of real time while no audio comes, as endpoints that need a steady stream
             ask for: what was sent never falls behind the clock by more than a message. Speech goes out at once. Of the
             time without a connection nothing is owed.
@@ -65,6 +68,9 @@ class EngineSettings:
     )
     input_overflow: InputOverflow = attrs.field(
         default="wait", validator=one_of("engine.", "wait", "drop_oldest", "fail")
+    )
+    transport: TransportName = attrs.field(
+        default="auto", validator=one_of("engine.", "auto", "websockets", "trio-websocket")
     )
     fill_silence: bool = attrs.field(default=False, validator=flag("engine."))
     inbox_max_bytes: int = attrs.field(

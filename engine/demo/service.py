@@ -11,6 +11,7 @@ from engine.config import ClientSettings
 from engine.simulator import ResponderFactory, Simulator, serve
 from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint, Transport
+from engine.transport.network import network
 
 ANY_KEY: Final = "the-simulator-takes-any-key"
 
@@ -38,7 +39,7 @@ async def simulated(responders: ResponderFactory | None, *, in_memory: bool) -> 
     """
     async with serve(None, responders, host=None if in_memory else "127.0.0.1") as server:
         client = ClientSettings(api_key=ANY_KEY, base_url=server.base_url)
-        yield Service(client, _in_memory(server) if in_memory else trio_ws.connect)
+        yield Service(client, _in_memory(server) if in_memory else network())
 
 
 def _in_memory(server: Simulator) -> Connector:

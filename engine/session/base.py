@@ -24,9 +24,9 @@ from engine.session.plan import Core, Plan
 from engine.session.recording import recorded
 from engine.session.supervisor import Spawn, Supervisor
 from engine.telemetry import SessionMeter
-from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint
 from engine.transport.masked import masking
+from engine.transport.network import network
 from engine.wire.codec import decode_client, decode_server, encode
 
 _FEEDS_A_CHECKPOINT: Final = 16
@@ -110,7 +110,7 @@ class BaseSession:
             connection_id=connection_id,
             engine=engine,
             lifetime_s=client.timeout_s,
-            connector=masking(connector or trio_ws.connect),
+            connector=masking(connector or network(engine.transport)),
             endpoint=endpoint,
             decode=dialect.decode,
             decode_sent=dialect.decode_sent,
