@@ -1,5 +1,6 @@
 """What outlives a connection: the server's settings, its clock, the calls that can be joined, the keys it made."""
 
+import secrets
 import time
 from typing import Any, Final
 
@@ -35,9 +36,14 @@ class Account:
         self.settings = settings
         self.responder_factory = responder_factory
         self.calls: dict[str, SimulatedCall] = {}
-        self._ids = IdMint.seeded(settings.seed, -1)
+        self._seed = secrets.randbits(64) if settings.seed is None else settings.seed
+        self._ids = self.mint(-1)
         self.secrets = ClientSecrets(self._ids)
         self._epoch_s = None if settings.epoch_s is None else settings.epoch_s - trio.current_time()
+
+    def mint(self, number: int) -> IdMint:
+        """Make the source of ids of the session `number`."""
+        return IdMint.seeded(self._seed, number)
 
     def unix_time(self) -> float:
         """Tell the time, in seconds."""

@@ -17,7 +17,6 @@ from engine.simulator.calls import SimulatedCall
 from engine.simulator.catalogue import SESSION_EXPIRED, Refusal
 from engine.simulator.http_api import respond
 from engine.simulator.http_front import HttpFront, ReplayStream
-from engine.simulator.ids import IdMint
 from engine.simulator.ledger import Message, SessionLedger
 from engine.simulator.opening import Opening, ServedSession
 from engine.simulator.outbox import Outbox
@@ -56,7 +55,7 @@ class Connection:
         self._account = account
         self._settings = account.settings
         self._ledger = ledger
-        self._ids = IdMint.seeded(account.settings.seed, ledger.number)
+        self._ids = account.mint(ledger.number)
         self._outbox = Outbox(account.settings.outbox_max_bytes)
         self._opening = Opening(account, self._ids, self._emit, self._outbox, self._note_received)
         self._stream: ReplayStream | None = None

@@ -89,7 +89,9 @@ class SimulatorSettings:
     """What a simulated service is like. The defaults are what was measured on the real one.
 
     Attributes:
-        seed: Where ids come from: the same seed gives the same ids for the n-th session.
+        seed: Where ids come from: the same seed gives the same ids for the n-th session. None makes other ones at each
+            start of a server, as ids of the service never come again: a client that talks on with the next server takes
+            its items along.
         pace: How fast answers come.
         voice: The voice of a new session.
         instructions: The instructions of a new session.
@@ -124,7 +126,7 @@ class SimulatorSettings:
         ledger_max_sessions: Ended sessions whose ledgers the server keeps.
     """
 
-    seed: int = 0
+    seed: int | None = None
     pace: Pace = attrs.field(factory=Pace)
     voice: str = "alloy"
     instructions: str = "You are a helpful, witty, and friendly AI. Talk quickly."

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import pytest
 import trio
@@ -14,6 +15,7 @@ from engine.errors import ConfigError
 from engine.simulator import INSTANT, Say, Script, ScriptedResponder, SimulatorSettings, serve, serve_forever
 
 QUICK = SimulatorSettings(pace=INSTANT)
+ID = re.compile(r'"((?:sess|event|item|resp)_[^"]{21})"')
 
 
 async def test_it_serves_on_a_free_port_of_the_loopback(caplog):
@@ -297,6 +299,18 @@ async def test_the_same_seed_gives_the_same_conversation(autojump_clock):
     first, again, other = await run(1), await run(1), await run(2)
     assert first == again
     assert first != other
+
+
+async def test_a_server_that_is_started_again_makes_no_id_that_was_there_before(autojump_clock):
+    async def ids():
+        async with talk(Say("Hi."), settings=SimulatorSettings()) as client:
+            await client.hear(speech(500))
+            await client.until("rate_limits.updated")
+            return {item for message in client.server.sessions[0].sent for item in ID.findall(message.text)}
+
+    first, again = await ids(), await ids()
+    assert len(first) > 5
+    assert first.isdisjoint(again)
 
 
 async def test_the_ledger_keeps_the_newest_and_counts_all(autojump_clock):
