@@ -4,6 +4,8 @@ import pytest
 from environments import AGENTS, OPENAI, SEED
 from processes import PeerProcess
 
+pytest.register_assert_rewrite("strands_checks")
+
 
 @pytest.fixture(scope="session")
 def seed_process():

@@ -7,11 +7,13 @@ The folder is `.peers/` at the repository's root, or what `REALTIME_PEERS_DIR` n
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -39,10 +41,12 @@ class Peer:
     Attributes:
         name: Names its folder.
         requirements: Pinned.
+        driver: Names the script that runs in it, where it is not its own.
     """
 
     name: str
     requirements: tuple[str, ...]
+    driver: str | None = None
 
     @property
     def key(self) -> str:
@@ -51,10 +55,20 @@ class Peer:
         return hashlib.sha256(made_of.encode()).hexdigest()[:12]
 
 
+def _engine_needs() -> tuple[str, ...]:
+    """Give what the engine itself needs, as it is installed here: a peer that loads it gets the same."""
+    needs = (each for each in metadata.requires("realtime-engine") or () if "extra ==" not in each)
+    names = (re.match(r"[A-Za-z0-9._-]+", each)[0] for each in needs)  # type: ignore[index]
+    return tuple(f"{name}=={metadata.version(name)}" for name in names)
+
+
 SEED: Final = Peer("seed", ("strands-agents[bidi-openai]==1.40.0",))
 OPENAI: Final = Peer("openai", ("openai[realtime]==3.54.0",))
 AGENTS: Final = Peer("agents", ("openai-agents==0.24.0", "openai==3.54.0"))
-PEERS: Final = (SEED, OPENAI, AGENTS)
+STRANDS: Final = Peer("strands", ("strands-agents[bidi-openai]==1.40.0", *_engine_needs()))
+"""The seed's own agent, with our model in it."""
+STRANDS_NEWEST: Final = Peer("strands-newest", ("strands-agents[bidi-openai]==1.62.0", *_engine_needs()), "strands")
+PEERS: Final = (SEED, OPENAI, AGENTS, STRANDS, STRANDS_NEWEST)
 
 
 def folder() -> Path:

@@ -21,7 +21,7 @@ class PeerFailed(Exception):
 
 
 class PeerProcess:
-    """Runs `drivers/<name>_driver.py` while the block lasts, and again when it had to be ended.
+    """Runs `drivers/<driver or name>_driver.py` while the block lasts, and again when it had to be ended.
 
     Args:
         peer: Whose environment.
@@ -69,7 +69,7 @@ class PeerProcess:
     def _start(self) -> subprocess.Popen[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTHON"))}
         return subprocess.Popen(
-            [str(python_of(self._peer)), str(DRIVERS / f"{self._peer.name}_driver.py")],
+            [str(python_of(self._peer)), str(DRIVERS / f"{self._peer.driver or self._peer.name}_driver.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -1,0 +1,35 @@
+"""Asks for answers that nobody waits for: an agent's microphone goes on while a request waits for its turn."""
+
+import asyncio
+import logging
+
+from engine.errors import EngineError
+from engine.session import Session
+
+logger = logging.getLogger(__name__)
+
+
+class Requests:
+    """Requests of one session that wait."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def ask(self, session: Session) -> None:
+        """Ask for an answer to what was sent; it waits behind the active one."""
+        task = asyncio.get_running_loop().create_task(_ask(session), name="engine request")
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def end(self) -> None:
+        """Wait for none of them any more."""
+        for task in self._waiting:
+            task.cancel()
+        await asyncio.gather(*self._waiting, return_exceptions=True)
+
+
+async def _ask(session: Session) -> None:
+    try:
+        await session.responses.create()
+    except EngineError as error:
+        logger.warning("no answer to an image was given: %s", error)
