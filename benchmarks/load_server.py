@@ -1,95 +1,89 @@
-"""A server that is never the limit: the frames of a whole run are made beforehand and poured into the socket.
+"""A server that is not the limit, and says so when it is: `python -m benchmarks.load_server [--certificate PEM]`.
 
-Run as a process of its own: `python -m benchmarks.load_server`; it prints its port, serves one connection after the
-other, and ends with its standard input.
+picows on uvloop, in a process of its own. It prints one line of JSON with its ports: `ws`, `wss` (with a certificate)
+and `control`, where a line `reset` or `report` is answered with JSON. It ends with its standard input.
 """
 
-import base64
+import argparse
+import asyncio
 import contextlib
+import gc
 import json
-import socket
+import os
+import resource
+import ssl
 import sys
-import threading
-from collections.abc import Iterator
+from itertools import count
+from typing import Any, Final
 
-from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, CloseConnection, Ping, Request, TextMessage
+import uvloop
+from picows import WSUpgradeRequest, ws_create_server
 
-DELTA_BYTES = 4800
-"""100 ms of PCM16 at 24 kHz."""
+from benchmarks.load.pace import Pace
+from benchmarks.load.session import Session
+from benchmarks.load.tally import Tally
 
-SESSION = {"type": "session.created", "event_id": "event_0", "session": {"type": "realtime", "id": "sess_1"}}
-
-
-def events(count: int) -> Iterator[dict[str, object]]:
-    """Make the events of one long spoken answer."""
-    response = {"object": "realtime.response", "id": "resp_1", "status": "in_progress", "output": []}
-    response |= {"status_details": None, "conversation_id": "conv_1", "usage": None, "metadata": None}
-    yield {"type": "response.created", "event_id": "event_1", "response": response}
-    audio = base64.b64encode(bytes(DELTA_BYTES)).decode()
-    place = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
-    for number in range(count):
-        yield {"type": "response.output_audio.delta", "event_id": f"event_a{number}", **place, "delta": audio}
-    yield {"type": "response.done", "event_id": "event_2", "response": response | {"status": "completed"}}
+BACKLOG: Final = 4096
 
 
-def blob(count: int) -> bytes:
-    """Encode the answer as WebSocket frames."""
-    connection = WSConnection(ConnectionType.SERVER)
-    connection.receive_data(_REQUEST)
-    for _ in connection.events():
-        connection.send(AcceptConnection())
-    return b"".join(connection.send(TextMessage(json.dumps(event))) for event in events(count))
+class LoadServer:
+    """All that one process serves."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.pace = Pace(self.tally)
+        self._numbers = count(1)
+
+    def listener(self, _: WSUpgradeRequest) -> Session:
+        """Make a connection's session, whatever its path."""
+        return Session(next(self._numbers), self.tally, self.pace)
+
+    async def listen(self, tls: ssl.SSLContext | None = None) -> int:
+        """Listen on a free port of the loopback."""
+        server = await ws_create_server(
+            self.listener, "127.0.0.1", 0, ssl=tls, backlog=BACKLOG, websocket_handshake_timeout=60
+        )
+        port: int = server.sockets[0].getsockname()[1]
+        return port
+
+    async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the harness."""
+        with contextlib.suppress(ConnectionError):
+            async for line in reader:
+                if line.strip() == b"reset":
+                    gc.collect()
+                    self.tally.reset()
+                writer.write(json.dumps(self.tally.report()).encode() + b"\n")
+                await writer.drain()
+        writer.close()
 
 
-_REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
-
-
-def serve(client: socket.socket, answers: dict[int, bytes]) -> None:
-    """Serve one connection: pour out as many deltas as the user's text asks for, swallow the rest."""
-    connection = WSConnection(ConnectionType.SERVER)
-    with client:
-        while data := client.recv(2**16):
-            connection.receive_data(data)
-            for event in connection.events():
-                if isinstance(event, Request):
-                    client.sendall(connection.send(AcceptConnection()))
-                    client.sendall(connection.send(TextMessage(json.dumps(SESSION))))
-                elif isinstance(event, (Ping, CloseConnection)):
-                    client.sendall(connection.send(event.response()))
-                elif isinstance(event, TextMessage) and '"conversation.item.create"' in event.data:
-                    client.sendall(answers[_asked(event.data)])
-            if connection.state.name == "CLOSED":
-                return
-
-
-def _asked(text: str) -> int:
-    return int(json.loads(text)["item"]["content"][0]["text"])
+async def serve(certificate: str | None) -> None:
+    """Serve until standard input ends."""
+    server = LoadServer()
+    control = await asyncio.start_server(server.control, "127.0.0.1", 0)
+    ports: dict[str, Any] = {"control": control.sockets[0].getsockname()[1], "ws": await server.listen()}
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        ports["wss"] = await server.listen(tls)
+    print(json.dumps(ports), flush=True)
+    pace = asyncio.get_running_loop().create_task(server.pace.run())
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    pace.cancel()
 
 
 def main() -> None:
-    """Serve until standard input ends."""
-    counts = [int(argument) for argument in sys.argv[1:]] or [20_000]
-    answers = {count: blob(count) for count in counts}
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
-
-    def accept() -> None:
-        while True:
-            client, _ = listener.accept()
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=_quietly, args=(client, answers), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    sys.stdin.read()
-
-
-def _quietly(client: socket.socket, answers: dict[int, bytes]) -> None:
-    with contextlib.suppress(OSError):  # A client may leave when it likes.
-        serve(client, answers)
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--certificate", help="file with a certificate and its key, to serve wss too")
+    parser.add_argument("--core", type=int, help="the core to be pinned to")
+    asked = parser.parse_args()
+    if asked.core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {asked.core})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    uvloop.run(serve(asked.certificate))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,30 @@
+from harness_cases import run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.capacity import STEP, holds, most
+
+
+@given(st.integers(0, 3000))
+def test_the_search_finds_the_most_to_within_its_step(carried):
+    asked = []
+    found = most(lambda sessions: asked.append(sessions) or sessions <= carried, 25, 2000)
+    assert len(asked) < 20
+    if carried < 25:
+        assert found == 0
+    elif carried >= 2000:
+        assert found == 2000
+    else:
+        assert found <= carried <= found * (1 + STEP) + 1
+
+
+def probe(**changed):
+    figures = {"in_time": True, "p99_ms": 19.9, "lost": 0, "mic_lost_ms": 0, "broken": []}
+    return run("engine", scenario="live", **(figures | changed))
+
+
+def test_a_number_is_carried_only_with_nothing_lost_and_nobody_late():
+    assert holds(probe())
+    for changed in ({"in_time": False}, {"p99_ms": 20.0}, {"lost": 1}, {"mic_lost_ms": 20.0}, {"broken": ["x"]}):
+        assert not holds(probe(**changed))
+    assert not holds(run("engine", scenario="live", outcome="hang", words="not done"))
