@@ -260,8 +260,8 @@ def main() -> None:
     trees = [ROOT, *([asked.against.resolve()] if asked.against else [])]
     runs: dict[tuple[str, Path], list[float]] = {(name, tree): [] for name in chosen for tree in trees}
     for _ in range(asked.runs):
-        for name, tree in runs:
-            runs[name, tree].append(measure(tree, name, asked.count))
+        for (name, tree), figures in runs.items():
+            figures.append(measure(tree, name, asked.count))
     print(f"CPU us an event, median of {asked.runs} runs (least to most)")
     for name in chosen:
         print(f"{name:12}{SCENARIOS[name][1]:50}", end="")

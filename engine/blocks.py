@@ -1,30 +1,37 @@
 """A nursery for the length of a `with` block, out of which the block's own exception comes as it was raised."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import NoReturn
 
 import trio
 
 
-@asynccontextmanager
-async def block_nursery() -> AsyncIterator[trio.Nursery]:
-    """Open a nursery whose tasks report what goes wrong by other means than raising.
+class block_nursery:  # noqa: N801 - read as the function that it is called like
+    """Opens a nursery whose tasks report what goes wrong by other means than raising.
 
     Trio wraps whatever leaves a nursery in a group. Who writes `async with open_session()` sees no nursery, and
-    expects `except ConnectionLost` around it to work.
+    expects `except ConnectionLost` around it to work. A class, for a session holds one open for as long as it lives.
 
     Raises:
         BaseExceptionGroup: More than one exception was raised, cancellation aside.
     """
-    try:
-        async with trio.open_nursery() as nursery:
-            yield nursery
-    except BaseExceptionGroup as group:
-        own = [error for error in group.exceptions if not _is_cancelled(error)] or group.exceptions
-        if len(own) == 1:
-            _raise_as_it_was(own[0])
-        raise
+
+    __slots__ = ("_manager",)
+
+    async def __aenter__(self) -> trio.Nursery:
+        self._manager = trio.open_nursery()
+        return await self._manager.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        try:
+            return bool(await self._manager.__aexit__(kind, error, traceback))
+        except BaseExceptionGroup as group:
+            own = [each for each in group.exceptions if not _is_cancelled(each)] or group.exceptions
+            if len(own) == 1:
+                _raise_as_it_was(own[0])
+            raise
 
 
 def _is_cancelled(error: BaseException) -> bool:

@@ -1,6 +1,5 @@
 """Counts: by names that come from the peer, a bounded number of them; and what tools did in a session."""
 
-from collections import Counter
 from collections.abc import Mapping
 
 import attrs
@@ -13,19 +12,25 @@ OTHERS = "(others)"
 class NameCounts:
     """How often each name was met; past `limits.COUNTED_NAMES` names, the rest are counted together."""
 
+    __slots__ = ("_counts",)
+
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] | None = None
 
     def add(self, name: str) -> None:
         """Count one; of a long name, its beginning."""
-        name = name[:COUNTED_NAME_CHARS]
-        if name not in self._counts and len(self._counts) >= COUNTED_NAMES:
-            name = OTHERS
-        self._counts[name] += 1
+        counts = self._counts
+        if counts is None:
+            counts = self._counts = {}
+        if name not in counts:  # Seldom: each event that comes is counted, and there are few kinds.
+            name = name[:COUNTED_NAME_CHARS]
+            name = name if name in counts or len(counts) < COUNTED_NAMES else OTHERS
+            counts.setdefault(name, 0)
+        counts[name] += 1
 
     def snapshot(self) -> dict[str, int]:
         """Give the counts."""
-        return dict(self._counts)
+        return dict(self._counts or ())
 
 
 @attrs.frozen(kw_only=True)

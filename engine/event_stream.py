@@ -27,7 +27,7 @@ class EventStream(AsyncGenerator[BidiOutputEvent, None]):
 
     async def __anext__(self) -> BidiOutputEvent:
         if self._closed:
-            await trio.lowlevel.checkpoint()
+            await _checkpoint()
             raise StopAsyncIteration
         if self._inbox is None:
             self._inbox = self._find()
@@ -49,11 +49,30 @@ class EventStream(AsyncGenerator[BidiOutputEvent, None]):
     ) -> BidiOutputEvent:
         """End the iteration with an exception."""
         self._closed = True
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        await _shielded_checkpoint()
         error = typ if isinstance(typ, BaseException) else val if isinstance(val, BaseException) else typ()
         raise error.with_traceback(tb)
 
     async def aclose(self) -> None:
         """End the iteration."""
         self._closed = True
+        await _shielded_checkpoint()
+
+
+async def _checkpoint() -> None:
+    """Let others run, on whatever host."""
+    if trio.lowlevel.in_trio_task():
+        await trio.lowlevel.checkpoint()
+    else:
+        await _asyncio_checkpoint()
+
+
+async def _shielded_checkpoint() -> None:
+    if trio.lowlevel.in_trio_task():
         await trio.lowlevel.cancel_shielded_checkpoint()
+
+
+async def _asyncio_checkpoint() -> None:
+    import asyncio  # noqa: PLC0415 - who runs on Trio pays for no asyncio
+
+    await asyncio.sleep(0)

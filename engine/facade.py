@@ -21,7 +21,7 @@ from engine.config.settings import SETTINGS
 from engine.errors import AlreadyStarted, ConfigError, NotStarted
 from engine.event_stream import EventStream
 from engine.events import BidiOutputEvent, SessionInput
-from engine.hosts import spawner
+from engine.hosts import home, in_event_loop, made
 from engine.session import Session, SessionStatistics
 from engine.transport.base import Connector
 
@@ -36,7 +36,7 @@ _SESSION_KEYS: Final = tuple(name for name in SETTINGS if name not in {"instruct
 class BidiOpenAIRealtimeModel:
     """A model to talk with: one session at a time, which may be started again after `stop`.
 
-    It needs no nursery; it runs in whatever Trio task calls it.
+    It needs no nursery; it runs in whatever task calls it, on Trio, anyio or asyncio.
 
     Args:
         model_id: Model identifier.
@@ -44,7 +44,7 @@ class BidiOpenAIRealtimeModel:
             `SessionConfig`; `"session": {...}` has the other settings of `SessionConfig`, as `turn_detection` or
             `noise_reduction`; `"image_input": True` lets images be sent; `"engine": {...}` as `EngineSettings`.
         client_config: Fields of `engine.ClientSettings`, or one; what is missing comes from the environment.
-        connector: How to connect; the network when None.
+        connector: How to connect; the network when None. Whatever the host, it runs in Trio.
         **kwargs: Other arguments are accepted and ignored.
 
     Raises:
@@ -137,11 +137,12 @@ class BidiOpenAIRealtimeModel:
             messages: What was said before.
             history: The same, where `messages` is None or empty: `BidiModelTimeoutError.restart_config` holds it, so
                 that `start(..., **error.restart_config)` goes on with the talk.
-            nursery: Where the session's tasks run; a system task of the Trio run when None.
+            nursery: Where the session's tasks run, on Trio; a system task of the Trio run when None.
             **kwargs: Other arguments are accepted and ignored.
 
         Raises:
             AlreadyStarted: A session is open (a `RuntimeError`).
+            LocalMisuse: A nursery was given, and the caller does not run on Trio.
             ConfigError: A setting, a tool or a message can't be used (a `ValueError`).
             ConnectionLost: No connection could be made. The model can be started again.
             DeadlinePassed: The service did not open the session in time.
@@ -149,10 +150,11 @@ class BidiOpenAIRealtimeModel:
         """
         if self._session is not None:
             raise AlreadyStarted("model already started | call stop before starting again")
-        session = Session(self._configure(system_prompt, tools, messages or history), self._connector)
+        where = home(nursery)
+        session = made(Session, self._configure(system_prompt, tools, messages or history), self._connector)
         self._session = session
         try:
-            await session.start(spawner(nursery))
+            await session.start(where)
         except BaseException:
             # `stop` may have taken it away meanwhile, and another `start` put its own there.
             if self._session is session:
@@ -185,10 +187,10 @@ class BidiOpenAIRealtimeModel:
     async def stop(self) -> None:
         """End the session and leave nothing behind. May be repeated."""
         session, self._session = self._session, None
-        if session is None:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        else:
+        if session is not None:
             await session.stop()
+        elif not in_event_loop():
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def statistics(self) -> SessionStatistics:
         """Give a snapshot of the session.

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import attrs
 import trio
@@ -24,6 +24,7 @@ from engine.events import (
     TranscriptEvent,
     TranslationTextEvent,
 )
+from engine.sleepers import Sleepers
 
 Overflow = Literal["drop_oldest_audio", "wait", "fail"]
 
@@ -55,8 +56,8 @@ class InboxStatistics:
     waiting_since: float | None = None
 
 
-_EMPTY_CELLS = 64
-"""So many empty cells may stand between events however few those are: sorting them out costs a pass over all."""
+_GAPS = 64
+"""So many gaps may stand between events however few those are: to close them costs a pass over all."""
 
 
 def weight(event: BidiOutputEvent | ListeningEvent) -> int:
@@ -91,17 +92,13 @@ def _text_bytes(text: str) -> int:
     return len(text) if text.isascii() else 4 * len(text)
 
 
-_NOBODY: Final[Mapping[type, Callable[[Any], None]]] = MappingProxyType({})
+_NOBODY: Final[Mapping[type, Callable[[Any, float], None]]] = MappingProxyType({})
 
 
-class _Cell:
-    """A place in the queue. Taken out of turn, its event leaves it empty, and nothing behind it has to move."""
+_Place = tuple[BidiOutputEvent | None, int]
+"""An event and its weight. Taken out of turn, it leaves a gap, and nothing behind it has to move."""
 
-    __slots__ = ("event", "weight")
-
-    def __init__(self, event: BidiOutputEvent) -> None:
-        self.event: BidiOutputEvent | None = event
-        self.weight = weight(event)
+_GAP: Final[_Place] = (None, 0)
 
 
 class Inbox:
@@ -110,16 +107,39 @@ class Inbox:
     Args:
         max_bytes: The bound.
         overflow: What happens at the bound; see `engine.config.EngineSettings.inbox_overflow`.
-        taken: Told of each event of these classes when the application takes it.
+        taken: Told of each event of these classes, and of the time, when the application takes it.
         lost: Told of audio that is dropped at the bound.
     """
+
+    __slots__ = (
+        "_bytes",
+        "_closed",
+        "_delivered",
+        "_dropped",
+        "_error",
+        "_events",
+        "_lost",
+        "_max_bytes",
+        "_most_bytes",
+        "_no_audio_before",
+        "_overflow",
+        "_overflowing",
+        "_places",
+        "_purged",
+        "_readers",
+        "_since",
+        "_taken",
+        "_traceback",
+        "_waits",
+        "_writers",
+    )
 
     def __init__(
         self,
         max_bytes: int,
         overflow: Overflow,
         *,
-        taken: Mapping[type, Callable[[Any], None]] = _NOBODY,
+        taken: Mapping[type, Callable[[Any, float], None]] = _NOBODY,
         lost: Callable[[BidiAudioStreamEvent], None] | None = None,
     ) -> None:
         self._max_bytes = max_bytes
@@ -127,9 +147,9 @@ class Inbox:
         self._waits = overflow == "wait"
         self._taken = taken
         self._lost = lost
-        self._cells: deque[_Cell] = deque()
-        self._audio: deque[tuple[_Cell, str | None]] = deque()
-        # Those of the cells that hold audio, in order, with the response that it belongs to.
+        self._places: deque[_Place] = deque()
+        # So many of the first places hold no audio: what looks for the oldest of it begins behind them.
+        self._no_audio_before = 0
         self._events = 0
         self._bytes = 0
         self._most_bytes = 0
@@ -141,8 +161,8 @@ class Inbox:
         self._closed = False
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
-        self._readers = trio.lowlevel.ParkingLot()
-        self._writers = trio.lowlevel.ParkingLot()
+        self._readers = Sleepers()
+        self._writers = Sleepers()
 
     def statistics(self) -> InboxStatistics:
         """Give a snapshot."""
@@ -177,29 +197,35 @@ class Inbox:
         if self._bytes > self._max_bytes and not self._waits:
             self._overflowed()
 
+    def waiting(self) -> list[BidiOutputEvent]:
+        """Give the events that wait, in order. They stay."""
+        return [event for event, _ in self._places if event is not None]
+
     def has_room(self) -> bool:
         """Tell whether the receiver may go on reading, by the policy `wait`."""
         return not self._waits or self._closed or self._bytes <= self._max_bytes
 
     async def room(self) -> None:
         """Wait until the application has read something."""
-        await self._writers.park()
+        await self._writers.sleep()
 
     def purge_audio(self, kept: Container[str] = frozenset()) -> int:
         """Drop audio that waits, but for that of the responses in `kept`; give how many events."""
-        left: deque[tuple[_Cell, str | None]] = deque()
-        stale = 0
-        for cell, response_id in self._audio:
-            if response_id in kept:
-                left.append((cell, response_id))
-            else:
-                self._empty(cell)
+        left: deque[_Place] = deque()
+        stale = stale_bytes = 0
+        for place in self._places:
+            event, size = place
+            if isinstance(event, BidiAudioStreamEvent) and event.response_id not in kept:
                 stale += 1
-        self._audio = left
+                stale_bytes += size
+            elif event is not None:
+                left.append(place)
+        self._replace(left)
+        self._events -= stale
+        self._bytes -= stale_bytes
         self._purged += stale
         if stale:
-            self._tidy()
-            self._took()
+            self._made_room()
         return stale
 
     def close(self, error: BaseException | None = None, last: BidiOutputEvent | None = None) -> None:
@@ -214,8 +240,8 @@ class Inbox:
         self._closed = True
         self._error = error
         self._traceback = error.__traceback__ if error is not None else None
-        self._readers.unpark_all()
-        self._writers.unpark_all()
+        self._readers.wake_all()
+        self._writers.wake_all()
 
     async def get(self) -> BidiOutputEvent | None:
         """Wait for the next event; None at the end. Cancelled, it leaves the event where it is.
@@ -223,61 +249,69 @@ class Inbox:
         Raises:
             BaseException: What the session ended with, once all events before it are read.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        if self._delivered % _EVENTS_A_CHECKPOINT == 0:
-            await trio.lowlevel.checkpoint()
+        if self._events or self._closed:  # Else it sleeps, which is a checkpoint.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if self._delivered % _EVENTS_A_CHECKPOINT == 0:
+                await trio.lowlevel.checkpoint()
         while not self._events:
             if self._closed:
                 if self._error is not None:
                     # Without the frames of those who got it before.
                     raise self._error.with_traceback(self._traceback)
                 return None
-            await self._readers.park()
+            await self._readers.sleep()
         event = self._pop()
-        self._delivered += 1
-        self._since = trio.current_time() if self._events else None
-        self._took()
         taken = self._taken.get(type(event))
         if taken is not None:
-            taken(event)
+            now = trio.current_time()
+            self._since = now if self._events else None
+            taken(event, now)
+        else:
+            self._since = trio.current_time() if self._events else None
+        return event
+
+    def _take(self, now: float) -> BidiOutputEvent:
+        """Take the first event, of which there is one, as `get` does; the caller tells whom it concerns."""
+        event = self._pop()
+        self._since = now if self._events else None
         return event
 
     def _pop(self) -> BidiOutputEvent:
-        """Take the first event; there is one."""
-        while (event := (cell := self._cells.popleft()).event) is None:
-            pass
-        if isinstance(event, BidiAudioStreamEvent):
-            self._audio.popleft()
-        self._empty(cell)
+        event, size = self._places.popleft()
+        while event is None:
+            event, size = self._places.popleft()
+            self._no_audio_before -= 1
+        if self._no_audio_before:
+            self._no_audio_before -= 1
+        self._events -= 1
+        self._bytes -= size
+        self._delivered += 1
+        if self._overflowing or self._writers:
+            self._made_room()
         return event
 
-    def _empty(self, cell: _Cell) -> None:
-        cell.event = None
-        self._events -= 1
-        self._bytes -= cell.weight
-
-    def _tidy(self) -> None:
-        """Sort out empty cells once they are more than the others: a pass over all, but a seldom one."""
-        if len(self._cells) > 2 * self._events + _EMPTY_CELLS:
-            self._cells = deque(cell for cell in self._cells if cell.event is not None)
-
-    def _took(self) -> None:
+    def _made_room(self) -> None:
         if self._overflowing and self._bytes <= self._max_bytes // 2:
             self._overflowing = False  # The next overflow is another one, and is told.
-        if self._waits and self._writers:  # The second is a call: only where one can wait.
-            self._writers.unpark_all()
+        if self._waits:
+            self._wake_writers()
+
+    def _wake_writers(self) -> None:
+        self._writers.wake_all()
 
     def _append(self, event: BidiOutputEvent) -> None:
-        cell = _Cell(event)
-        self._cells.append(cell)
-        if isinstance(event, BidiAudioStreamEvent):
-            self._audio.append((cell, event.response_id))
+        if isinstance(event, BidiAudioStreamEvent):  # noqa: SIM108 - as `weight` does, without the call
+            size = len(event.audio) + limits.INBOX_EVENT_BYTES
+        else:
+            size = weight(event)
+        self._places.append((event, size))
         self._events += 1
-        self._bytes += cell.weight
-        self._most_bytes = max(self._most_bytes, self._bytes)
+        waiting = self._bytes = self._bytes + size
+        if waiting > self._most_bytes:  # noqa: PLR1730 - a call costs more
+            self._most_bytes = waiting
         if self._readers:
             self._since = None  # Who waits for it takes it at once: the clock is asked only where nobody does.
-            self._readers.unpark()
+            self._readers.wake()
         elif self._events == 1:
             self._since = trio.current_time()
 
@@ -294,10 +328,21 @@ class Inbox:
             self._append(BidiErrorEvent(over, {"policy": self._overflow}, received_at=trio.current_time()))
 
     def _drop_oldest_audio(self) -> None:
-        while self._audio and self._bytes > self._max_bytes:
-            cell = self._audio.popleft()[0]
-            if self._lost is not None:
-                self._lost(cast("BidiAudioStreamEvent", cell.event))
-            self._empty(cell)
-            self._dropped += 1
-        self._tidy()
+        places, at = self._places, self._no_audio_before
+        while at < len(places) and self._bytes > self._max_bytes:
+            event, size = places[at]
+            if isinstance(event, BidiAudioStreamEvent):
+                places[at] = _GAP
+                self._events -= 1
+                self._bytes -= size
+                self._dropped += 1
+                if self._lost is not None:
+                    self._lost(event)
+            at += 1
+        self._no_audio_before = at
+        if len(places) > 2 * self._events + _GAPS:
+            self._replace(deque(place for place in places if place[0] is not None))
+
+    def _replace(self, places: deque[_Place]) -> None:
+        self._places = places
+        self._no_audio_before = 0

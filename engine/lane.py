@@ -1,9 +1,17 @@
-"""A lane of messages on their way to the socket: a memory channel that is bounded by what the messages weigh."""
+"""A lane of messages on their way to the socket, bounded by what they weigh.
+
+A message that finds the lane empty may be written at once, by whoever puts it. One that has to wait is taken by the
+lane's writer, together with all that waits by then.
+"""
 
 import math
+from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 import trio
+
+from engine.latch import Latch
 
 
 @attrs.frozen
@@ -40,6 +48,22 @@ class Queued:
     after: int = 0
 
 
+class Writer(Protocol):
+    """Who writes what is in a lane; see `engine.actors.sender`."""
+
+    def write_at_once(self, text: str, weight: float, kind: str) -> bool:
+        """Write a message, if that can be done without waiting, and tell whether it was."""
+        ...
+
+    def wake(self) -> None:
+        """Take note that something waits."""
+        ...
+
+    def lane_closed(self) -> None:
+        """Take note that nothing more comes."""
+        ...
+
+
 class Lane:
     """Messages in order, each with a weight (1 for a control message, ms for audio).
 
@@ -49,23 +73,43 @@ class Lane:
     Args:
         bound: Weight at which `room` begins to wait.
         ahead: A lane whose messages go before this one's, as far as `follow` says. It must not wait for this one.
+
+    Attributes:
+        writer: Who writes it; None while nobody does.
     """
+
+    __slots__ = (
+        "_after",
+        "_ahead",
+        "_dropped",
+        "_emptied",
+        "_gone",
+        "_in_hand",
+        "_is_closed",
+        "_kept",
+        "_most",
+        "_puts",
+        "_room",
+        "_spared",
+        "_waiting",
+        "_waits",
+        "bound",
+        "writer",
+    )
 
     def __init__(self, bound: float, ahead: "Lane | None" = None) -> None:
         self.bound = bound
+        self.writer: Writer | None = None
         self._ahead = ahead
         self._after = 0
         self._puts = 0
         self._gone = 0
-        self._lost = False
-        self._going = trio.lowlevel.ParkingLot()
-        self._send, self._receive = trio.open_memory_channel[Queued](math.inf)
-        self._first: Queued | None = None
-        # Given to the sender and not on the socket yet: where it stops, the next one begins with it.
-        self._emptied = trio.Event()
-        self._emptied.set()
-        self._room = trio.Event()
-        self._messages = 0
+        self._is_closed = False
+        # A list, for it is short or empty, and an empty deque has room for 64.
+        self._waits: list[Queued] = []
+        self._in_hand: Sequence[Queued] = ()
+        self._emptied = Latch(is_set=True)
+        self._room = Latch()
         self._kept = 0
         self._waiting = 0.0
         self._spared = 0.0
@@ -75,7 +119,12 @@ class Lane:
     @property
     def closed(self) -> bool:
         """True once it takes nothing more."""
-        return math.isinf(self.bound)
+        return self._is_closed
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it is closed, and all is on the socket."""
+        return self._is_closed and not self._waits
 
     @property
     def keeps(self) -> bool:
@@ -99,14 +148,12 @@ class Lane:
     def spare(self, spares: bool) -> None:
         """Let what waits now count no more for the bound; or let all count again."""
         self._spared = self._waiting if spares else 0.0
-        if self.has_room():
-            self._room.set()
-        elif self._room.is_set():
-            self._room = trio.Event()
+        self._tell_room()
 
     async def room(self) -> None:
         """Wait until the bound is not reached. A checkpoint only when it waits."""
         while not self.has_room():
+            self._room.clear()
             await self._room.wait()
 
     def put(self, text: str, weight: float, *, keep: bool = False, kind: str = "") -> None:
@@ -115,72 +162,77 @@ class Lane:
         Raises:
             trio.ClosedResourceError: The lane is closed.
         """
-        self._send.send_nowait(Queued(text, weight, keep, kind, self._after))
+        if self._is_closed:
+            raise trio.ClosedResourceError
         self._puts += 1
-        self._messages += 1
+        writer = self.writer
+        is_first = not self._waits and self._is_free(self._after)
+        if is_first and writer is not None and writer.write_at_once(text, weight, kind):
+            self._gone += 1
+            return
+        self._waits.append(Queued(text, weight, keep, kind, self._after))
         self._kept += keep
         self._waiting += weight
-        self._most = max(self._most, self._waiting)
-        if self._emptied.is_set():
-            self._emptied = trio.Event()
-        if not self.has_room() and self._room.is_set():
-            self._room = trio.Event()
+        if self._waiting > self._most:  # noqa: PLR1730 - a call costs more
+            self._most = self._waiting
+        self._emptied.clear()
+        if writer is not None:
+            writer.wake()
 
     def follow(self) -> None:
         """Let what is put from now on go out after all that the lane ahead holds now."""
         if self._ahead is not None:
             self._after = self._ahead._puts
 
-    async def turn(self, message: Queued) -> None:
-        """Wait until what goes before this message is on the socket, or never will be."""
-        if self._ahead is not None:
-            await self._ahead.sent_up_to(message.after)
-
-    async def sent_up_to(self, count: int) -> None:
-        """Wait until this many messages are on the socket, or the lane is lost. A checkpoint only when it waits."""
-        while self._gone < count and not self._lost:
-            await self._going.park()
-
-    def lose(self) -> None:
-        """Note that nobody writes this lane any more, and wake whoever waits behind it."""
-        self._lost = True
-        self._going.unpark_all()
-
     def drop_oldest(self) -> bool:
         """Forget the oldest message that may be dropped; False when there is none."""
-        passed: list[Queued] = []
-        while (oldest := self._take_nowait()) is not None and oldest.keep:
-            passed.append(oldest)
-        if passed:
-            self._put_back([*passed, *self._take_all()])
-        if oldest is None:
-            return False
-        self._dropped += oldest.weight
-        self._took(oldest)
-        return True
+        for at in range(len(self._in_hand), len(self._waits)):
+            message = self._waits[at]
+            if not message.keep:
+                del self._waits[at]
+                self._dropped += message.weight
+                self._took(message)
+                return True
+        return False
 
-    async def next(self) -> Queued:
-        """Wait for the next message, for the sender; `sent` must follow, else the same is given again.
+    # --- for the sender ---------------------------------------------------------------------------------------
 
-        Raises:
-            trio.EndOfChannel: The lane is closed and empty.
+    def take(self, max_chars: float = math.inf) -> Sequence[Queued]:
+        """Give the first messages that may be written now; `sent` or `put_back` must follow, with what this gave.
+
+        Args:
+            max_chars: Of text, at most; but one message in any case.
+
+        Returns:
+            None of them is dropped meanwhile.
         """
-        if self._first is None:
-            self._first = await self._receive.receive()
-        return self._first
+        taken: list[Queued] = []
+        for message in self._waits:
+            max_chars -= len(message.text)
+            if not self._is_free(message.after) or (taken and max_chars < 0):
+                break
+            taken.append(message)
+        self._in_hand = taken
+        return taken
 
-    def sent(self, message: Queued) -> None:
-        """Note that the message which `next` gave is on the socket."""
-        self._first = None
-        self._took(message)
+    def sent(self, taken: Sequence[Queued]) -> None:
+        """Note that these messages are on the socket. Of one who takes no more by now it means nothing."""
+        if taken is self._in_hand:
+            self._in_hand = ()
+            del self._waits[: len(taken)]
+            for message in taken:
+                self._took(message)
+
+    def put_back(self, taken: Sequence[Queued]) -> None:
+        """Note that they are not, and may be dropped."""
+        if taken is self._in_hand:
+            self._in_hand = ()
 
     def take_all(self) -> list[Queued]:
-        """Take out all that is not on the socket, for a new connection; whoever waits behind it waits no longer."""
-        taken = [*([] if self._first is None else [self._first]), *self._take_all()]
-        self._first = None
+        """Take out all that is not on the socket, for a new connection; nothing waits behind it any more."""
+        taken, self._waits, self._in_hand = self._waits, [], ()
         for message in taken:
             self._took(message)
-        self._lost = False
         return taken
 
     async def emptied(self) -> None:
@@ -189,38 +241,30 @@ class Lane:
 
     def close(self) -> None:
         """Take nothing more, and wake whoever waits for room."""
-        self._send.close()
+        self._is_closed = True
         self.bound = math.inf
         self._room.set()
+        if self.writer is not None:
+            self.writer.lane_closed()
 
     def statistics(self) -> LaneStatistics:
         """Give a snapshot."""
         return LaneStatistics(self._waiting, self._most, self._dropped)
 
-    def _take_nowait(self) -> Queued | None:
-        try:
-            return self._receive.receive_nowait()
-        except (trio.WouldBlock, trio.EndOfChannel):
-            return None
-
-    def _take_all(self) -> list[Queued]:
-        return list(iter(self._take_nowait, None))
-
-    def _put_back(self, messages: list[Queued]) -> None:
-        for message in messages:
-            self._send.send_nowait(message)
+    def _is_free(self, after: int) -> bool:
+        return self._ahead is None or self._ahead._gone >= after
 
     def _took(self, message: Queued) -> None:
-        self._messages -= 1
         self._gone += 1
-        if self._going:
-            self._going.unpark_all()
         self._kept -= message.keep
         # Sums of floats drift; an empty lane weighs nothing.
-        self._waiting = self._waiting - message.weight if self._messages else 0.0
+        self._waiting = self._waiting - message.weight if self._waits else 0.0
         if self._spared:
             self._spared = max(0.0, self._spared - message.weight)
-        if not self._messages:
+        if not self._waits:
             self._emptied.set()
+        self._tell_room()
+
+    def _tell_room(self) -> None:
         if self.has_room():
             self._room.set()

@@ -62,6 +62,8 @@ class Outgoing:
         append_type: Type of the client event that carries audio.
     """
 
+    __slots__ = ("_begun", "_by_hand_ms", "_bytes_per_ms", "_committed_ms", "_is_held", "audio", "control", "pump")
+
     def __init__(
         self, audio: AudioSettings, engine: EngineSettings, append_type: str = "input_audio_buffer.append"
     ) -> None:
@@ -175,12 +177,16 @@ class Outgoing:
         """
         self.pump.end_silence()
         self.pump.flush()
+        if not self.audio.statistics().waiting and not self.control.statistics().waiting:
+            return  # As a rule.
         with trio.move_on_after(limit_s):
             await self.audio.emptied()
             await self.control.emptied()
 
     def close(self) -> None:
         """Take nothing more."""
+        self.pump.end()
+        self.pump.end()
         self.audio.close()
         self.control.close()
 

@@ -17,6 +17,7 @@ ROOT = Path(engine.__file__).parent.parent
 NAMES: tuple[str, ...] = tuple(getattr(engine, "__all__", ()))
 
 HEAVY = {
+    *("asyncio", "anyio"),
     *("numpy", "soxr", "soundfile", "matplotlib", "cyclopts", "rich", "openai", "pydantic"),
     *("engine.simulator", "engine.testing", "engine.demo", "engine.cli", "engine.farm", "engine.integrations"),
 }
@@ -36,6 +37,25 @@ def test_importing_the_engine_imports_nothing_heavy():
 
     assert "engine" in loaded
     assert {name for name in loaded if name in HEAVY or name.split(".")[0] in HEAVY} == set()
+
+
+def test_importing_the_engine_waits_with_all_the_rest_until_it_is_asked_for():
+    loaded = in_a_fresh_interpreter("import engine, json, sys; print(json.dumps(sorted(sys.modules)))")
+    after = in_a_fresh_interpreter(
+        "import engine, json, sys; engine.open_session; engine.BidiOpenAIRealtimeModel; "
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+
+    assert {"trio", "attrs", "orjson"} & set(loaded) == set()
+    assert {"trio", "attrs", "orjson"} <= set(after)
+    assert {"asyncio", "anyio"} & set(after) == set(), "who runs on Trio pays for no other host"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'open_sesame'"):
+        _ = engine.open_sesame
+
+    assert set(NAMES) <= set(dir(engine))
 
 
 def test_a_star_import_brings_exactly_the_public_names():

@@ -250,7 +250,7 @@ async def test_an_overflow_is_told_once_until_the_reader_has_caught_up():
             inbox.put(audio_of(1000))
 
     fill(50)
-    told = [cell for cell in inbox._cells if isinstance(cell.event, BidiErrorEvent)]
+    told = [place for place in inbox._places if isinstance(place[0], BidiErrorEvent)]
     assert len(told) == 1
     assert inbox.statistics().bytes <= 10_000
     assert inbox.statistics().events + inbox.statistics().dropped_audio == 51
@@ -449,12 +449,11 @@ async def test_what_was_dropped_leaves_no_empty_places_behind():
         inbox.put(audio_of(1000))
         if n % 1000 == 0:
             inbox.purge_audio()
-    assert len(inbox._cells) <= 2 * inbox.statistics().events + 64
-    got, audio = await drain(inbox), len(inbox._audio)
+    assert len(inbox._places) <= 2 * inbox.statistics().events + 64
+    got = await drain(inbox)
     assert got[0] == text_event("never read")
     assert sum(isinstance(event, BidiAudioStreamEvent) for event in got) > 10
-    assert audio == 0
-    assert inbox.statistics().bytes == len(inbox._audio) == 0
+    assert inbox.statistics().bytes == len(inbox._places) == 0
 
 
 TOLD = BidiErrorEvent(ConnectionLost("stands for an overflow that was told"))

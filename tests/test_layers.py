@@ -39,7 +39,7 @@ def rooms(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-L0 = rooms("errors limits counting blocks secrets")
+L0 = rooms("errors limits counting blocks secrets frozen dispatch latch sleepers alarms trio_thread")
 L1 = rooms("events contract config wire audio")
 L2 = rooms("protocol transport inbox lane raw event_stream content metering recording")
 L3 = rooms("actors traffic outgoing endpoints telemetry devices")
@@ -55,6 +55,12 @@ ROOMS = {
     "counting": Room(0, rooms("limits"), pure=True),
     "blocks": Room(0, rooms("")),
     "secrets": Room(0, rooms(""), pure=True),
+    "frozen": Room(0, rooms(""), pure=True),
+    "dispatch": Room(0, rooms(""), pure=True),
+    "latch": Room(0, rooms("")),
+    "sleepers": Room(0, rooms("")),
+    "alarms": Room(0, rooms("")),
+    "trio_thread": Room(0, rooms("")),
     "wire": Room(1, L0, pure=True),
     "audio": Room(1, L0, pure=True),
     "events": Room(1, L0, pure=True),
@@ -78,9 +84,9 @@ ROOMS = {
     "session": Room(4, WORDS | L2 | L3),
     "tools": Room(5, WORDS),
     "http_api": Room(5, WORDS | rooms("transport endpoints")),
-    "hosts": Room(5, WORDS | L2 | L4),
+    "hosts": Room(5, WORDS | L2 | L3 | L4),
     "facade": Room(5, WORDS | L2 | L4 | rooms("hosts tools")),
-    "integrations": Room(6, WORDS | L4 | L5),
+    "integrations": Room(6, WORDS | L2 | L4 | L5),
     "farm": Room(6, WORDS | L2 | L4 | L5),
     # Both ends must not share one mistake: the simulator shares our words, never our order.
     "simulator": Room(2, rooms("wire audio limits errors blocks recording")),

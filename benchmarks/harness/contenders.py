@@ -14,7 +14,7 @@ SEED: Final = "seed"
 FLOOR: Final = "floor_picows"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Contender:
     """One library as it is driven.
 

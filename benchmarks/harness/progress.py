@@ -15,19 +15,18 @@ Tell = Callable[[Step, Run | None], None]
 def line(step: Step, run: Run | None) -> str:
     """Say how a run went."""
     where = " ".join(part for part in (step.scenario.name, step.variant.name) if part)
-    how = "kept from before, or settled by an earlier run"
-    if run is not None and run.outcome == "measured":
-        metric = SCENARIOS[run.scenario].metrics[0]
-        value = run.figures.get(metric.key)
-        how = (
-            f"{metric.title} {value * metric.scale:.{metric.digits}f} {metric.unit}"
-            if value is not None
-            else "no figure"
-        )
-        how += f" ({run.limit})" if run.limit else ""
-    elif run is not None:
-        how = f"{run.outcome}: {run.words}"
-    return f"{where} #{step.round + 1} {step.contender.name}: {how}"
+    return f"{where} #{step.round + 1} {step.contender.name}: {_how(run)}"
+
+
+def _how(run: Run | None) -> str:
+    if run is None:
+        return "kept from before, or settled by an earlier run"
+    if run.outcome != "measured":
+        return f"{run.outcome}: {run.words}"
+    metric = SCENARIOS[run.scenario].metrics[0]
+    value = run.figures.get(metric.key)
+    shown = f"{value * metric.scale:.{metric.digits}f} {metric.unit}" if isinstance(value, (int, float)) else value
+    return f"{metric.title} {shown or 'unknown'}".rstrip() + (f" ({run.limit})" if run.limit else "")
 
 
 @contextlib.contextmanager

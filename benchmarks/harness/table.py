@@ -117,7 +117,9 @@ def _head(results: Results) -> str:
     about = results.about
     machine = about.get("machine", {})
     made = f"{about.get('began', '?')} at commit {about.get('commit', '?')} by `{about.get('command', '?')}`"
-    on = f"{machine.get('cores')} cores of {machine.get('cpu')}, Python {machine.get('python')}, {machine.get('system')}"
+    on = (
+        f"{machine.get('cores')} cores of {machine.get('cpu')}, Python {machine.get('python')}, {machine.get('system')}"
+    )
     load = ", ".join(str(value) for value in machine.get("load_average", ()))
     return (
         f"Measured on {made}: {on}; clients and load server each on a core of its own; load average before it "

@@ -67,6 +67,27 @@ class AudioOut:
             the extra `audio` is not installed.
     """
 
+    __slots__ = (
+        "_asked",
+        "_begins_at",
+        "_buffer",
+        "_dropped_bytes",
+        "_ended",
+        "_flushed_bytes",
+        "_frames",
+        "_lag_s",
+        "_maker",
+        "_per_ms",
+        "_playback",
+        "_played_bytes",
+        "_sleep",
+        "_unreadable",
+        "_wire",
+        "closed",
+        "frame_ms",
+        "shape",
+    )
+
     def __init__(
         self,
         wire: AudioShape,

@@ -1,11 +1,12 @@
 """The audio pump: converts the microphone's audio, joins it to frames, encodes them and puts them on the audio lane.
 
-`feed` is called in the caller's task and does the work there, without a hop; the pump's own task only sleeps until
-something is due that no audio brings about: a rest that nobody completes, the end of what a resampler holds back, or
-silence.
+`feed` is called in the caller's task and does the work there, without a hop. The pump has no task of its own but for
+the moments in which something is due that no audio brings about: a rest that nobody completes, the end of what a
+resampler holds back, or silence.
 """
 
 import math
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import attrs
@@ -13,6 +14,7 @@ import pybase64
 import trio
 
 from engine import limits
+from engine.alarms import Alarm
 from engine.audio.framing import Framer
 from engine.audio.input import InputConverter
 from engine.audio.shape import AudioShape
@@ -33,6 +35,10 @@ _TAIL = '"}'
 
 _KIND: Final = "append"
 """Its messages, as `engine.outgoing` names them."""
+
+
+Start = Callable[[Callable[[], Awaitable[None]]], object]
+"""Starts a task, as `trio.Nursery.start_soon`."""
 
 
 @attrs.frozen
@@ -67,6 +73,32 @@ class AudioPump:
         ConfigError: The audio needs to be resampled, and soxr or numpy is not installed.
     """
 
+    __slots__ = (
+        "_alarm",
+        "_bytes_per_ms",
+        "_clock",
+        "_fill_silence",
+        "_filled_frames",
+        "_frame_ms",
+        "_frame_s",
+        "_frame_samples",
+        "_framer",
+        "_head",
+        "_holds_silence",
+        "_input",
+        "_lane",
+        "_overflow",
+        "_pause_due",
+        "_policy",
+        "_rest_due",
+        "_sent_bytes",
+        "_silence",
+        "_silence_due",
+        "_start",
+        "_timed",
+        "_wire",
+    )
+
     def __init__(
         self,
         lane: Lane,
@@ -85,14 +117,15 @@ class AudioPump:
         self._frame_s = frame_ms / 1000
         self._framer = Framer(frame_ms * self._bytes_per_ms)
         self._frame_samples = self._framer.frame_bytes // self._wire.frame_bytes
-        self._silence = self._wire.silence(self._frame_samples)
+        self._silence = self._wire.silence(self._frame_samples) if fill_silence else b""
         self._input = InputConverter(audio.input_shape, self._wire)
         self._overflow = self._policy = overflow
         self._fill_silence = fill_silence
         self._clock: SilenceClock | None = None
         self._holds_silence = False
         self._timed = fill_silence or self._input.resamples
-        self._sleep = trio.CancelScope()
+        self._start: Start | None = None
+        self._alarm = Alarm(self._ring)
         self._rest_due = self._pause_due = self._silence_due = math.inf
         self._sent_bytes = 0
         self._filled_frames = 0
@@ -193,16 +226,34 @@ class AudioPump:
         self._silence_due = math.inf
         self._rearm()
 
-    @trio.lowlevel.enable_ki_protection
-    async def run(self) -> None:
-        """Send what is due by time: a rest one message's length after its first sample, a filter's tail, silence."""
+    def begin(self, start: Start) -> None:
+        """From now on send what is due by time: a rest, one message's length after its first sample; a tail; silence.
+
+        Args:
+            start: Starts the task that does so, whenever there is something to wait for.
+        """
+        self._start = start
         if self._fill_silence:
             self._begin_silence()
-        while True:
-            # `feed` moves the deadline, which is cheap; nothing wakes while frames come in time.
-            with trio.CancelScope(deadline=self._next_due()) as self._sleep:
-                await trio.sleep_forever()
-            self._woken(trio.current_time())
+        self._rearm()
+
+    def end(self) -> None:
+        """Start no task any more."""
+        self._start = None
+
+    def _ring(self) -> None:
+        if self._start is not None and not self._lane.closed:
+            try:
+                self._start(self._do_what_is_due)
+            except RuntimeError:  # Its nursery has just been closed: the session is over.
+                self.end()
+
+    @trio.lowlevel.enable_ki_protection
+    async def _do_what_is_due(self) -> None:
+        now = trio.current_time()
+        if self._next_due() <= now:  # Else audio has come in the last moment.
+            self._woken(now)
+        self._rearm()
 
     def _take(self, audio: bytes) -> None:
         had_rest = self._rest_due != math.inf
@@ -210,11 +261,16 @@ class AudioPump:
         for frame in frames:
             self._put(frame)
         if self._framer.rest == 0:
-            if had_rest:  # Else nothing of it was due, and Trio's deadline is left alone.
-                self._rest_due = self._sleep.deadline = math.inf
+            if had_rest:  # Else nothing of it was due.
+                self._rest_due = math.inf
+                if self._timed:
+                    self._rearm()
+                else:
+                    self._alarm.due = math.inf
         elif frames or not had_rest:
             patience_s = self._frame_s + _BLOCK_S if self._input.resamples else self._frame_s
-            self._rest_due = self._sleep.deadline = trio.current_time() + patience_s
+            self._rest_due = trio.current_time() + patience_s
+            self._rearm()
 
     def _came(self, now: float) -> None:
         """Put off what is due when no audio comes."""
@@ -227,7 +283,8 @@ class AudioPump:
         return min(self._rest_due, self._pause_due, self._silence_due)
 
     def _rearm(self) -> None:
-        self._sleep.deadline = self._next_due()
+        if self._start is not None:
+            self._alarm.set(self._next_due())
 
     def _woken(self, now: float) -> None:
         if self._clock is not None and self._silence_due <= now:
@@ -241,7 +298,7 @@ class AudioPump:
         rest = self._framer.flush()
         if not self._lane.closed:
             self._put(rest)
-        self._rest_due = self._sleep.deadline = math.inf
+        self._rest_due = math.inf
 
     def _put(self, audio: bytes) -> None:
         if audio:

@@ -12,7 +12,7 @@ import trio
 from engine.errors import ConnectionLost, DeadlinePassed
 from engine.transport.base import TransportStatistics
 
-_LOOKS: Final = 4
+LOOKS: Final = 4
 """How often the deadline's time is looked at. A look finds out that the peer lives though its answer is late; and a
 clock that jumps, as when a laptop has slept, costs a peer no more than the time between two looks."""
 
@@ -30,39 +30,41 @@ class Pinged(Protocol):
 
 
 @trio.lowlevel.enable_ki_protection
-async def liveness(
+async def pulse(
     transport: Pinged,
     *,
-    interval_s: float,
     deadline_s: float,
+    look_s: float,
     reading: Callable[[], bool],
-    on_dead: Callable[[DeadlinePassed], None],
     on_answered: Callable[[float], None] = lambda _: None,
-) -> None:
-    """Ping until the peer is dead, or the connection ends otherwise, which the receiver is told.
+) -> bool:
+    """Ping once; tell whether the peer lives. Whoever has the connection does this at each interval.
 
     What counts is silence after a ping, `deadline_s` of it: the time in which no byte came at all. An answer may be
     late for it stands behind other messages, and whoever sends those lives. Time in which we don't read is not counted,
     for the answer may be there. Nor is time in which the socket still takes pieces of a long message of ours: ping and
     answer stand behind it. A peer that takes nothing more is dead, whatever keeps it.
 
-    So a peer that dies is found within `interval_s + deadline_s`; where a long message is being written then, later by
-    what the kernel still takes of it.
+    So a peer that dies is found within the interval and `deadline_s`; where a long message is being written then, later
+    by what the kernel still takes of it.
 
     Args:
         transport: The connection.
-        interval_s: From an answer to the next ping.
         deadline_s: The longest silence after a ping.
+        look_s: How often it is looked for a sign of life, at the least; `LOOKS` times within `deadline_s` in any case.
         reading: Tells whether our receiver takes what comes.
-        on_dead: Told, once, as the last thing.
         on_answered: Told when a ping that has its answer was sent: what went out before it has arrived.
+
+    Returns:
+        False when the connection ended otherwise, which the receiver is told.
+
+    Raises:
+        DeadlinePassed: The peer is dead.
     """
-    pulse = _Pulse(transport, reading, deadline_s, min(deadline_s / _LOOKS, interval_s), on_answered)
-    while not pulse.is_over:
-        await trio.sleep(interval_s)
-        if await pulse.is_gone():
-            on_dead(DeadlinePassed("ping", deadline_s))
-            return
+    ping = _Pulse(transport, reading, deadline_s, min(deadline_s / LOOKS, look_s), on_answered)
+    if await ping.is_gone():
+        raise DeadlinePassed("ping", deadline_s)
+    return not ping.is_over
 
 
 class _Pulse:

@@ -84,8 +84,8 @@ class Receiver:
 
     def _effects(self, message: str | bytes, now: float) -> Sequence[Effect]:
         """Give what a message calls for; it is never raised that it can't be read."""
-        size = _bytes_if_over(message, self._max_bytes)
-        if size is not None:
+        size = len(message) * 4  # The most that it can have: which it is exactly would cost a pass over it.
+        if size > self._max_bytes and (size := _bytes(message)) > self._max_bytes:
             way_out = "ask for less at once, or raise engine.message_max_bytes"
             too_long = LimitExceeded("message_max_bytes", self._max_bytes, size, way_out)
             return self._violated(too_long, "over_bound", now, message)
@@ -109,12 +109,9 @@ class Receiver:
         return self.listener.violated(error, problem, now, message)
 
 
-def _bytes_if_over(message: str | bytes, bound: int) -> int | None:
-    """How many bytes a message has, if more than the bound. Counted only when its characters may take so many."""
-    if len(message) * 4 <= bound:
-        return None
-    size = len(message) if message.isascii() or isinstance(message, bytes) else len(message.encode(errors="replace"))
-    return size if size > bound else None
+def _bytes(message: str | bytes) -> int:
+    """How many bytes a message has."""
+    return len(message) if message.isascii() or isinstance(message, bytes) else len(message.encode(errors="replace"))
 
 
 def _bare(error: RemoteViolation) -> RemoteViolation:

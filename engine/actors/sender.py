@@ -1,30 +1,61 @@
-"""The sender: the only task that writes the transport. Control has a lane of its own and never waits behind audio.
+"""The sender: the only one that writes the transport. Control has a lane of its own and never waits behind audio.
 
 Audio waits for control where its lane says so (`Lane.follow`), never the other way round: neither can hold up both.
+What finds its lane empty and the socket idle is written by the task that puts it, so that a microphone's frame wakes no
+other. What has to wait is written by a task of the sender's, which lives only then: all that lies ready, in one write.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
 import trio
 
 from engine.errors import ConnectionLost
 from engine.lane import Lane, Queued
+from engine.latch import Latch
+from engine.sleepers import Sleepers
 from engine.transport.base import Transport
+
+WRITE_MAX_CHARS: Final = 64 * 2**10
+"""What is given to one write, but for a message that is longer: a control message waits at most for so much audio."""
+
+OnSent = Callable[[str, float, str], None]
+"""Told of a message that is on the socket: its text, its weight, its kind."""
+
+
+Start = Callable[[Callable[[], Awaitable[None]]], object]
+"""Starts a task, as `trio.Nursery.start_soon`."""
 
 
 class Sender:
-    """Writes both lanes until they are closed and empty, the connection is lost, or it is stopped.
-
-    Each lane has its task, so a control message waits at most for the audio frame that is being written: the
-    transport's own lock is fair.
+    """Writes both lanes until the connection is lost, or it is stopped.
 
     Args:
-        transport: Where to.
+        transport: Where to. Where it has `send_nowait` and `send_many`, those are used; without the former, the sender
+            has its task until both lanes are closed and empty.
         control: One lane.
         audio: The other.
+        start: Starts a task that writes what waits.
         on_sent: Told of each message that is on the socket.
-        on_lost: Told how the connection ended.
+        on_lost: Told how the connection ended, once.
     """
+
+    __slots__ = (
+        "_asleep",
+        "_audio",
+        "_control",
+        "_is_idle",
+        "_lost",
+        "_on_lost",
+        "_on_sent",
+        "_send",
+        "_send_many",
+        "_send_nowait",
+        "_start",
+        "_writing",
+        "is_stopped",
+        "is_torn",
+    )
 
     def __init__(
         self,
@@ -32,30 +63,31 @@ class Sender:
         control: Lane,
         audio: Lane,
         *,
-        on_sent: Callable[[Queued], None],
+        start: Start,
+        on_sent: OnSent,
         on_lost: Callable[[ConnectionLost], Awaitable[None]],
     ) -> None:
-        self._is_stopped = False
-        self._writers = tuple(
-            _Writer(name, lane, transport, on_sent, on_lost) for name, lane in (("control", control), ("audio", audio))
-        )
+        self._control = control
+        self._audio = audio
+        self._start = start
+        self._on_sent = on_sent
+        self._on_lost = on_lost
+        self._send = transport.send
+        self._send_nowait: Callable[[str], bool] | None = getattr(transport, "send_nowait", None)
+        self._send_many: Callable[[Sequence[str]], Awaitable[Any]] | None = getattr(transport, "send_many", None)
+        self._lost: ConnectionLost | None = None
+        self._writing: trio.CancelScope | None = None
+        self._is_idle = Latch(is_set=True)
+        self._asleep = Sleepers()
+        self.is_stopped = False
+        """It was stopped."""
+        self.is_torn = False
+        """A message was cut off while it was being written: the connection is of no more use."""
 
-    @property
-    def is_stopped(self) -> bool:
-        """Tell whether it was stopped."""
-        return self._is_stopped
-
-    @property
-    def is_torn(self) -> bool:
-        """Tell whether a message was cut off while it was being written: the connection is of no more use."""
-        return self._is_stopped and any(writer.is_torn for writer in self._writers)
-
-    @trio.lowlevel.enable_ki_protection
-    async def run(self) -> None:
-        """Write."""
-        async with trio.open_nursery() as nursery:
-            for writer in self._writers:
-                nursery.start_soon(writer.run, name=f"engine sender, {writer.name} lane")
+    def begin(self) -> None:
+        """Write what is in the lanes, and what comes. Whoever wrote them before must have been stopped."""
+        self._control.writer = self._audio.writer = self
+        self.wake()
 
     async def stop(self, limit_s: float) -> None:
         """Write nothing more; a message that is being written is finished. What is left stays in the lanes.
@@ -65,88 +97,105 @@ class Sender:
         Args:
             limit_s: How long that message may take. Then it is cut off: see `is_torn`.
         """
-        self._is_stopped = True
-        for writer in self._writers:
-            writer.stop()
+        self._stop()
         with trio.move_on_after(limit_s):
-            for writer in self._writers:
-                await writer.stopped.wait()
+            await self._is_idle.wait()
         self.cut_off()
-        with trio.CancelScope(shield=True):  # Until then they may take a message out of their lane that they have sent.
-            for writer in self._writers:
-                await writer.stopped.wait()
+        with trio.CancelScope(shield=True):  # Until then it may take a message out of its lane that it has sent.
+            await self._is_idle.wait()
 
     def cut_off(self) -> None:
         """Write nothing more, from now on."""
-        self._is_stopped = True
-        for writer in self._writers:
-            writer.cut_off()
+        self._stop()
+        if self._writing is not None:
+            self._writing.cancel()
 
+    def _stop(self) -> None:
+        self.is_stopped = True
+        self._leave()
+        self._asleep.wake()
 
-class _Writer:
-    """Writes one lane."""
+    def _leave(self) -> None:
+        """Leave the lanes to another, unless they have one by now."""
+        for lane in (self._control, self._audio):
+            if lane.writer is self:
+                lane.writer = None
 
-    def __init__(
-        self,
-        name: str,
-        lane: Lane,
-        transport: Transport,
-        on_sent: Callable[[Queued], None],
-        on_lost: Callable[[ConnectionLost], Awaitable[None]],
-    ) -> None:
-        self.name = name
-        self._lane = lane
-        self._transport = transport
-        self._on_sent = on_sent
-        self._on_lost = on_lost
-        self._scope = trio.CancelScope()
-        self._stopping = trio.Event()
-        self._writing = False
-        self.stopped = trio.Event()
-        """Nothing is written any more."""
+    # --- for the lanes ----------------------------------------------------------------------------------------
 
-    @property
-    def is_torn(self) -> bool:
-        """Tell whether it was cut off in a message."""
-        return self._writing and self._scope.cancel_called
+    def wake(self) -> None:
+        """Take note that something waits; see `engine.lane.Writer`."""
+        if not self._is_idle.is_set():
+            self._asleep.wake()
+        elif not self.is_stopped:
+            try:
+                self._start(self._run)
+            except RuntimeError:  # Its nursery has just been closed, and nothing is sent on this connection any more.
+                self._stop()
+            else:
+                self._is_idle.clear()
 
-    def stop(self) -> None:
-        """Stop before the next message."""
-        self._stopping.set()
-        if not self._writing:
-            self.cut_off()
+    def lane_closed(self) -> None:
+        """Take note that nothing more comes; see `engine.lane.Writer`."""
+        self._asleep.wake()
 
-    def cut_off(self) -> None:
-        """Stop now."""
-        self._stopping.set()
-        self._scope.cancel()
+    def write_at_once(self, text: str, weight: float, kind: str) -> bool:
+        """Write a message, if that can be done without waiting; see `engine.lane.Writer`."""
+        if self._send_nowait is None or self._writing is not None:
+            return False
+        try:
+            is_sent = self._send_nowait(text)
+        except ConnectionLost as lost:  # No business of whoever puts: the sender's own task tells it.
+            self._lost = lost
+            return False
+        if is_sent:
+            self._on_sent(text, weight, kind)
+        return is_sent
+
+    # --- writing ----------------------------------------------------------------------------------------------
 
     @trio.lowlevel.enable_ki_protection
-    async def run(self) -> None:
+    async def _run(self) -> None:
         try:
-            with self._scope:
-                await self._write()
-        except trio.EndOfChannel:
-            pass
+            await self._write_all()
         except ConnectionLost as lost:
-            self._writing = False
-            if self._stopping.is_set():  # Others may write the lane by now.
-                return
-            self._lane.lose()
-            self.stopped.set()
-            await self._on_lost(lost)
+            if not self.is_stopped:  # Else another may write the lanes by now.
+                self._stop()
+                self._is_idle.set()
+                await self._on_lost(lost)
         finally:
-            self.stopped.set()
+            self._is_idle.set()
 
-    async def _write(self) -> None:
-        lane, send, on_sent = self._lane, self._transport.send, self._on_sent
-        while not self._stopping.is_set():
-            message = await lane.next()
-            await lane.turn(message)
-            if self._stopping.is_set():
-                return
-            self._writing = True
-            await send(message.text)
-            self._writing = False
-            lane.sent(message)
-            on_sent(message)
+    async def _write_all(self) -> None:
+        lanes = (self._control, self._audio)
+        while not self.is_stopped:
+            if self._lost is not None:
+                raise self._lost
+            for lane in lanes:
+                messages = lane.take(WRITE_MAX_CHARS if self._send_many is not None else 0)
+                if messages:
+                    await self._write(lane, messages)
+                    lanes = lanes[::-1] if lane is lanes[0] else lanes  # The other one's turn, if it has anything.
+                    break
+            else:
+                if self._send_nowait is not None or (self._control.is_over and self._audio.is_over):
+                    return
+                await self._asleep.sleep()
+
+    async def _write(self, lane: Lane, messages: Sequence[Queued]) -> None:
+        scope = self._writing = trio.CancelScope()
+        is_done = False
+        try:
+            with scope:
+                if self._send_many is None:
+                    await self._send(messages[0].text)
+                else:
+                    await self._send_many([message.text for message in messages])
+                is_done = True
+        finally:
+            self._writing = None
+            (lane.sent if is_done else lane.put_back)(messages)
+        self.is_torn = not is_done
+        if is_done:
+            for message in messages:
+                self._on_sent(message.text, message.weight, message.kind)

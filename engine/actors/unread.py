@@ -28,16 +28,26 @@ def watch_reader(arm: Arm, inbox: Inbox, limit_s: float | None, session_id: str)
         session_id: Names the session in the log.
     """
     if limit_s is not None:
-        _look(arm, inbox, limit_s, session_id)
+        _Look(arm, inbox, limit_s, session_id)()
 
 
-def _look(arm: Arm, inbox: Inbox, limit_s: float, session_id: str) -> None:
-    now, since = trio.current_time(), inbox.waiting_since
-    if since is not None and now >= since + limit_s:
-        _warn(inbox, now - since, session_id)
-        return
-    due = (now if since is None else since) + limit_s
-    arm(READER, due, lambda: _look(arm, inbox, limit_s, session_id))
+class _Look:
+    """Looks after one reader, whenever it is called."""
+
+    __slots__ = ("_arm", "_inbox", "_limit_s", "_session_id")
+
+    def __init__(self, arm: Arm, inbox: Inbox, limit_s: float, session_id: str) -> None:
+        self._arm = arm
+        self._inbox = inbox
+        self._limit_s = limit_s
+        self._session_id = session_id
+
+    def __call__(self) -> None:
+        now, since = trio.current_time(), self._inbox.waiting_since
+        if since is not None and now >= since + self._limit_s:
+            _warn(self._inbox, now - since, self._session_id)
+            return
+        self._arm(READER, (now if since is None else since) + self._limit_s, self)
 
 
 def _warn(inbox: Inbox, waited_s: float, session_id: str) -> None:

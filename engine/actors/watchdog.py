@@ -1,14 +1,15 @@
 """The watchdog: owns deadlines that have names, and the core's own. Sleeps until the next one and acts on it."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Protocol, Self
 
 import trio
 
 from engine.errors import DeadlinePassed
 from engine.protocol.effects import Effect
+from engine.sleepers import Sleepers
 
 
 class Timed(Protocol):
@@ -26,6 +27,8 @@ class Timed(Protocol):
 
 class Deadlines:
     """A table of deadlines: by name, when it is and what is done then. Each is over when it was done."""
+
+    __slots__ = ("_next", "_table")
 
     def __init__(self) -> None:
         self._table: dict[str, tuple[float, Callable[[], None]]] = {}
@@ -69,27 +72,25 @@ def _nothing(*_: object) -> None:
 
 
 class Watchdog:
-    """Watches deadlines: the core's own, the lifetime, and whatever else is `set`.
+    """Watches deadlines: the core's own, and whatever is `set`.
 
     Args:
         core: Has a deadline now and then.
         apply: Carries out what the core does at its deadline.
-        lifetime_ends: When the time is over, in seconds of Trio's clock.
-        on_lifetime: Called then, once. It may set the deadline `lifetime` anew.
+
+    Attributes:
+        core: None while nothing can be done about its deadlines, as without a connection.
     """
 
-    def __init__(
-        self,
-        core: Timed | None = None,
-        apply: Callable[[Sequence[Effect]], None] = _nothing,
-        lifetime_ends: float = math.inf,
-        on_lifetime: Callable[[], None] = _nothing,
-    ) -> None:
-        self._core = core
+    __slots__ = ("_apply", "_asleep", "_deadlines", "_is_off", "_sleep", "core")
+
+    def __init__(self, core: Timed | None = None, apply: Callable[[Sequence[Effect]], None] = _nothing) -> None:
+        self.core = core
         self._apply = apply
         self._deadlines = Deadlines()
-        self._deadlines.set("lifetime", lifetime_ends, on_lifetime)
         self._sleep = trio.CancelScope()
+        self._asleep = Sleepers()
+        self._is_off = False
 
     def set(self, name: str, when: float, do: Callable[[], None]) -> None:
         """Do something at a time, instead of what has the name now; see `Deadlines.set`. Cheap, wakes nobody."""
@@ -103,34 +104,69 @@ class Watchdog:
 
     def rearm(self) -> None:
         """Look at the deadlines anew; cheap, wakes nobody."""
-        self._sleep.deadline = self._next()
+        if self._asleep:  # Else `run` looks by itself before it sleeps.
+            due = self._next()
+            if due != self._sleep.deadline:  # To move it costs more than all the rest.
+                self._sleep.deadline = due
+
+    def call_off(self) -> None:
+        """Let `run` return, if it runs."""
+        self._is_off = True
+        self._asleep.wake_all()
 
     @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
-        """Watch until it is cancelled."""
-        while True:
+        """Watch until it is cancelled or called off; may be called again."""
+        self._is_off = False
+        while not self._is_off:
             with trio.CancelScope(deadline=self._next()) as self._sleep:
-                await trio.sleep_forever()
-            now = trio.current_time()
-            if self._core is not None:
-                self._apply(self._core.tick(now))
-            while (do := self._deadlines.take(now)) is not None:
-                do()
+                await self._asleep.sleep()
+            if not self._is_off:
+                self._act(trio.current_time())
+
+    def _act(self, now: float) -> None:
+        if self.core is not None:
+            self._apply(self.core.tick(now))
+        while (do := self._deadlines.take(now)) is not None:
+            do()
 
     def _next(self) -> float:
-        own = None if self._core is None else self._core.deadline
+        own = None if self.core is None else self.core.deadline
         return self._deadlines.next if own is None else min(self._deadlines.next, own)
 
 
-@contextmanager
-def deadline(name: str, limit_s: float) -> Iterator[None]:
-    """Bound what runs inside.
+class deadline:  # noqa: N801 - read as the function that it is called like
+    """Bounds what runs inside: `with deadline("connect", 30): ...`.
+
+    Args:
+        name: As in `connect`.
+        limit_s: How long it may take.
 
     Raises:
         DeadlinePassed: It took longer.
     """
-    try:
-        with trio.fail_after(limit_s):
-            yield
-    except trio.TooSlowError as error:
-        raise DeadlinePassed(name, limit_s) from error
+
+    __slots__ = ("_is_off", "_limit_s", "_name", "_scope")
+
+    def __init__(self, name: str, limit_s: float) -> None:
+        self._name = name
+        self._limit_s = limit_s
+        self._is_off = False
+
+    def __enter__(self) -> Self:
+        self._scope = trio.CancelScope(deadline=trio.current_time() + self._limit_s)
+        self._scope.__enter__()
+        return self
+
+    def call_off(self) -> None:
+        """Leave the block at once, as if it had come to its end."""
+        self._is_off = True
+        self._scope.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        is_caught = bool(self._scope.__exit__(kind, error, traceback))
+        if self._scope.cancelled_caught and not self._is_off:
+            raise DeadlinePassed(self._name, self._limit_s) from None
+        return is_caught

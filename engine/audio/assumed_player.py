@@ -108,6 +108,8 @@ class AssumedPlayer:
         rate_hz: Samples of a second.
     """
 
+    __slots__ = ("_began", "_rate_hz", "_run", "_samples")
+
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._run = 0

@@ -37,7 +37,12 @@ class Framer:
         if have_bytes < self.frame_bytes:
             self._rest_bytes = have_bytes
             return []
-        return self._cut(b"".join(self._parts))
+        joined = b"".join(self._parts)
+        if have_bytes > self.frame_bytes:
+            return self._cut(joined)
+        self._parts.clear()
+        self._rest_bytes = 0
+        return [joined]
 
     def _cut(self, joined: bytes) -> list[bytes]:
         size = self.frame_bytes

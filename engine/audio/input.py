@@ -15,6 +15,18 @@ class InputConverter:
         ConfigError: The two differ in rate and soxr or numpy is not installed.
     """
 
+    __slots__ = (
+        "_application",
+        "_bytes_per_ms",
+        "_converter",
+        "_fed_before_ms",
+        "_fed_bytes",
+        "_source",
+        "_wire",
+        "empty_pieces",
+        "shape_changes",
+    )
+
     def __init__(self, application: AudioShape, wire: AudioShape) -> None:
         self._application = application
         self._wire = wire

@@ -26,6 +26,8 @@ class OutputConverter:
         ConfigError: The rates differ and soxr or numpy is not installed.
     """
 
+    __slots__ = ("_open", "_spare", "application", "forgotten_items", "passes", "wire")
+
     def __init__(self, wire: AudioShape, application: AudioShape) -> None:
         self.wire = wire
         self.application = application

@@ -51,6 +51,8 @@ class Playback:
         forgotten: Items that were forgotten past `limits.PLAYBACK_MAX_ITEMS`.
     """
 
+    __slots__ = ("_items", "_now", "_outputs", "_player", "_rate_hz", "_rounding", "first_heard", "forgotten")
+
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
         self._rounding = _ROUNDING_MS * rate_hz / 1000

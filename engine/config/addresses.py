@@ -92,9 +92,12 @@ def _from_environment(target: SplitResult) -> str | None:
     # Late, for it takes 15 ms; the system's own settings on macOS and Windows are its business too.
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415
 
-    host, known = target.hostname or "", getproxies()
+    host = target.hostname or ""
+    if is_loopback(host):
+        return None
+    known = getproxies()
     given = known.get(_VARIABLES[target.scheme]) or known.get("all")
-    if not given or is_loopback(host) or proxy_bypass(f"{host}:{target.port or _DEFAULT_PORTS[target.scheme]}"):
+    if not given or proxy_bypass(f"{host}:{target.port or _DEFAULT_PORTS[target.scheme]}"):
         return None
     proxy = given if "://" in given else f"http://{given}"
     if not _is_proxy(proxy):

@@ -78,8 +78,8 @@ class ClientSettings:
 
     Attributes:
         api_key: Else `OPENAI_API_KEY`. Never shown. For a key that expires, a function without arguments that gives
-            it: it is called at each connect. An async one is awaited on Trio; a plain one runs in a thread of its own,
-            for it may ask the network.
+            it: it is called at each connect. An async one is awaited where the application runs; a plain one runs in
+            a thread of its own, for it may ask the network.
         organization: Else `OPENAI_ORGANIZATION`.
         project: Else `OPENAI_PROJECT`.
         safety_identifier: A stable, hashed name of the person at the other end, for the service's abuse checks. Not

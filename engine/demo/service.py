@@ -9,9 +9,8 @@ import trio
 
 from engine.config import ClientSettings
 from engine.simulator import ResponderFactory, Simulator, serve
-from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint, Transport
-from engine.transport.network import network
+from engine.transport.network import network, wrap
 
 ANY_KEY: Final = "the-simulator-takes-any-key"
 
@@ -44,7 +43,7 @@ async def simulated(responders: ResponderFactory | None, *, in_memory: bool) -> 
 
 def _in_memory(server: Simulator) -> Connector:
     async def connect(nursery: trio.Nursery, endpoint: Endpoint) -> Transport:
-        return await trio_ws.wrap(nursery, server.connect_stream(), endpoint)
+        return await wrap(nursery, server.connect_stream(), endpoint)
 
     return connect
 

@@ -20,6 +20,10 @@ _LATENCIES: Final[Mapping[str, str]] = {
 """A turn's figures that are summed, by the name of the sum."""
 
 
+_NO_TOTALS: Final = TurnTotals()
+"""Those of a session in which nothing has happened."""
+
+
 class TurnListener(Protocol):
     """Who wants to know of turns as they go."""
 
@@ -40,12 +44,27 @@ class TurnBook:
         listener: Told of latencies and interruptions as they become known.
     """
 
+    __slots__ = (
+        "_asides",
+        "_max_turns",
+        "_orphans",
+        "_response_of_call",
+        "_response_of_item",
+        "_responses",
+        "_statuses",
+        "_totals",
+        "_turn_of_input",
+        "_turn_of_response",
+        "_turns",
+        "listener",
+    )
+
     def __init__(self, max_turns: int, listener: TurnListener | None = None) -> None:
         self._max_turns = max_turns
         self.listener = listener
         """Told of latencies and interruptions."""
         self._statuses = NameCounts()
-        self._totals = TurnTotals()
+        self._totals = _NO_TOTALS
         self._turns: dict[int, TurnRecord] = {}
         self._responses: dict[str, ResponseRecord] = {}
         self._asides: dict[str, ResponseRecord] = {}

@@ -1,7 +1,7 @@
 """The model's side of the turn log: responses from begin to end, their items, and what cuts them off."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -32,6 +32,8 @@ class ModelSide:
         calls: Takes note of calls.
     """
 
+    __slots__ = ("_before_audio", "_before_text", "_book", "_calls", "_cancelled_at", "_meter", "_pending")
+
     def __init__(self, book: TurnBook, pending: Pending, meter: TokenMeter, calls: ToolCalls) -> None:
         self._book = book
         self._pending = pending
@@ -40,22 +42,6 @@ class ModelSide:
         self._before_text: dict[str, None] = {}
         self._before_audio: dict[str, None] = {}
         self._cancelled_at: float | None = None
-        self.on_server: Mapping[type, Callable[[Any, float], None]] = {
-            wire.ResponseOutputAudioDelta: self._audio,
-            wire.ResponseOutputAudioTranscriptDelta: self._text,
-            wire.ResponseOutputTextDelta: self._text,
-            wire.ResponseCreated: self._created,
-            wire.ResponseDone: self._done,
-            wire.ResponseOutputItemAdded: self._item_added,
-            wire.ResponseOutputItemDone: self._item_done,
-            wire.ConversationItemTruncated: self._truncated,
-            wire.ConversationItemDeleted: self._deleted,
-            wire.ConversationItemInputAudioTranscriptionCompleted: self._transcribed,
-            wire.OutputAudioBufferCleared: self._playback_cleared,
-        }
-        """Handlers of server events by type."""
-        self.on_client: Mapping[type, Callable[[Any, float], None]] = {client.ResponseCancel: self._cancel_sent}
-        """Handlers of client events by type."""
 
     def heard(self, item_id: str, now: float) -> None:
         """The first sample of an item was played."""
@@ -182,6 +168,22 @@ class ModelSide:
 
     def _transcribed(self, event: wire.ConversationItemInputAudioTranscriptionCompleted, _: float) -> None:
         self._meter.transcribed_item(event)
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        wire.ResponseOutputAudioDelta: _audio,
+        wire.ResponseOutputAudioTranscriptDelta: _text,
+        wire.ResponseOutputTextDelta: _text,
+        wire.ResponseCreated: _created,
+        wire.ResponseDone: _done,
+        wire.ResponseOutputItemAdded: _item_added,
+        wire.ResponseOutputItemDone: _item_done,
+        wire.ConversationItemTruncated: _truncated,
+        wire.ConversationItemDeleted: _deleted,
+        wire.ConversationItemInputAudioTranscriptionCompleted: _transcribed,
+        wire.OutputAudioBufferCleared: _playback_cleared,
+        client.ResponseCancel: _cancel_sent,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
 
 def _reason(response: Response) -> str | None:

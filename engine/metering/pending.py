@@ -33,6 +33,21 @@ class Cause:
 class Pending:
     """Keeps what waits for an answer."""
 
+    __slots__ = (
+        "_answering",
+        "_owed",
+        "_request",
+        "_request_before",
+        "_speaking",
+        "_spoken",
+        "_tool",
+        "_typed_at",
+        "_typed_ids",
+        "answers_speech",
+        "speech_cuts_in",
+        "unwanted",
+    )
+
     def __init__(self) -> None:
         self.answers_speech = True
         """Does the service answer speech by itself (`turn_detection.create_response`)?"""

@@ -144,13 +144,19 @@ class Transcribed:
         return cls(count=1, seconds=max(usage.seconds or 0.0, 0.0), tokens=tokens)
 
 
+_NONE_TRANSCRIBED: Final = Transcribed()
+"""What a session begins with."""
+
+
 class TokenMeter:
     """Sums what goes by, each response and each transcription once however often it is told."""
 
+    __slots__ = ("_counted", "tokens", "transcribed")
+
     def __init__(self) -> None:
-        self.tokens = Tokens()
+        self.tokens = NO_TOKENS
         """Of all responses, those outside the conversation included."""
-        self.transcribed = Transcribed()
+        self.transcribed = _NONE_TRANSCRIBED
         """Of all transcriptions."""
         self._counted: dict[object, None] = {}
 

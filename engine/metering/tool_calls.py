@@ -1,7 +1,7 @@
 """The calls in the turn log: when a tool was called, and when its result came."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -22,16 +22,11 @@ class ToolCalls:
         pending: Told of results, which the next response answers.
     """
 
+    __slots__ = ("_book", "_pending")
+
     def __init__(self, book: TurnBook, pending: Pending) -> None:
         self._book = book
         self._pending = pending
-        self.on_server: Mapping[type, Callable[[Any, float], None]] = {
-            wire.ResponseFunctionCallArgumentsDone: self._arguments_done,
-            wire.ResponseMcpCallInProgress: self._mcp_called,
-            wire.ResponseMcpCallCompleted: self._mcp_answered,
-            wire.ResponseMcpCallFailed: self._mcp_answered,
-        }
-        """Handlers of server events by type."""
 
     def item(self, response_id: str, item: Item, whole_at: float | None) -> None:
         """Take an item of a response.
@@ -80,6 +75,14 @@ class ToolCalls:
 
     def _mcp_answered(self, event: wire.ResponseMcpCallCompleted | wire.ResponseMcpCallFailed, now: float) -> None:
         self.answered(event.item_id, now, failed=isinstance(event, wire.ResponseMcpCallFailed))
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        wire.ResponseFunctionCallArgumentsDone: _arguments_done,
+        wire.ResponseMcpCallInProgress: _mcp_called,
+        wire.ResponseMcpCallCompleted: _mcp_answered,
+        wire.ResponseMcpCallFailed: _mcp_answered,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
 
 def _find(response: ResponseRecord | None, call_id: str) -> ToolRecord | None:

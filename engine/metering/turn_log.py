@@ -1,11 +1,12 @@
 """The turn log: each turn of the talk with its times, made from what goes by on the wire in both directions."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import ClassVar, Final
 
 import attrs
 
 from engine.counting import NameCounts
+from engine.dispatch import Dispatch
 from engine.errors import ConfigError
 from engine.metering.book import TurnBook, TurnListener
 from engine.metering.model_side import ModelSide
@@ -34,6 +35,8 @@ class TurnLog:
         ConfigError: `max_turns` is less than 1.
     """
 
+    __slots__ = ("_book", "_calls", "_errors", "_handlers", "_meter", "_model", "_pending", "_user")
+
     def __init__(self, max_turns: int = TURN_LOG_MAX_TURNS, listener: TurnListener | None = None) -> None:
         if max_turns < 1:
             raise ConfigError("max_turns", max_turns, "1 or more")
@@ -44,17 +47,7 @@ class TurnLog:
         self._calls = ToolCalls(self._book, self._pending)
         self._user = UserSide(self._book, self._pending)
         self._model = ModelSide(self._book, self._pending, self._meter, self._calls)
-        self._on_server: Mapping[type, Callable[[Any, float], None]] = {
-            **self._user.on_server,
-            **self._model.on_server,
-            **self._calls.on_server,
-            ErrorReported: self._error,
-        }
-        self._on_client: Mapping[type, Callable[[Any, float], None]] = {
-            **self._user.on_client,
-            **self._model.on_client,
-            ConversationItemCreate: self._item_sent,
-        }
+        self._handlers = Dispatch(self, self._user, self._model, self._calls)
 
     @property
     def listener(self) -> TurnListener | None:
@@ -69,13 +62,13 @@ class TurnLog:
 
     def observe(self, event: ServerEvent, now: float) -> None:
         """Take a server event that arrived at `now`."""
-        handler = self._on_server.get(type(event))
+        handler = self._handlers[type(event)]
         if handler is not None:
             handler(event, now)
 
     def sent(self, event: ClientEvent, now: float) -> None:
         """Take a client event that was sent at `now`. Microphone audio may be left out."""
-        handler = self._on_client.get(type(event))
+        handler = self._handlers[type(event)]
         if handler is not None:
             handler(event, now)
 
@@ -102,6 +95,12 @@ class TurnLog:
             self._user.message_sent(event.item, now)
         elif isinstance(event.item, FunctionCallOutputItem):
             self._calls.answered(event.item.call_id, now)
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        ErrorReported: _error,
+        ConversationItemCreate: _item_sent,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
     # --- what it tells ----------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The user's side of the turn log: speech, commits, typed text and silence begin turns."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import ClassVar, Final, Literal
 
 import attrs
 
@@ -29,6 +29,8 @@ class UserSide:
         pending: What waits for an answer.
     """
 
+    __slots__ = ("_book", "_committed_at", "_open", "_pending", "_signals", "_torn")
+
     def __init__(self, book: TurnBook, pending: Pending) -> None:
         self._book = book
         self._pending = pending
@@ -36,22 +38,6 @@ class UserSide:
         self._committed_at: float | None = None
         self._open: int | None = None
         self._torn: int | None = None
-        self.on_server: Mapping[type, Callable[[Any, float], None]] = {
-            wire.SessionCreated: self._session,
-            wire.SessionUpdated: self._session,
-            wire.InputAudioBufferSpeechStarted: self._speech_started,
-            wire.InputAudioBufferSpeechStopped: self._speech_stopped,
-            wire.InputAudioBufferCommitted: self._committed,
-            wire.InputAudioBufferTimeoutTriggered: self._idle,
-            wire.InputAudioBufferCleared: self._cleared,
-            wire.ConversationItemAdded: self._placed,
-        }
-        """Handlers of server events by type."""
-        self.on_client: Mapping[type, Callable[[Any, float], None]] = {
-            client.InputAudioBufferCommit: self._commit_sent,
-            client.ResponseCreate: self._request_sent,
-        }
-        """Handlers of client events by type."""
 
     def interruption_delivered(self, received_at: float, now: float) -> None:
         """The application took the interruption of the speech that started then."""
@@ -150,3 +136,17 @@ class UserSide:
         if event.response is None or event.response.conversation != "none":
             metadata = event.response.metadata if event.response is not None else None
             self._pending.requested(now, (metadata or {}).get(METADATA_ID_KEY))
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        wire.SessionCreated: _session,
+        wire.SessionUpdated: _session,
+        wire.InputAudioBufferSpeechStarted: _speech_started,
+        wire.InputAudioBufferSpeechStopped: _speech_stopped,
+        wire.InputAudioBufferCommitted: _committed,
+        wire.InputAudioBufferTimeoutTriggered: _idle,
+        wire.InputAudioBufferCleared: _cleared,
+        wire.ConversationItemAdded: _placed,
+        client.InputAudioBufferCommit: _commit_sent,
+        client.ResponseCreate: _request_sent,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""

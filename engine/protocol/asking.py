@@ -54,6 +54,8 @@ class Asking:
         underway: Follows items.
     """
 
+    __slots__ = ("_composer", "_followed", "_gate", "_requests", "_underway", "apart")
+
     def __init__(self, composer: Composer, gate: ResponseGate, requests: Requests, underway: Underway) -> None:
         self._composer = composer
         self._gate = gate

@@ -17,6 +17,8 @@ REMEMBERED: Final = HISTORY_MAX_ITEMS
 class CallIds:
     """A two-way map. An id that fits stands for itself; a longer one gets a unique short one."""
 
+    __slots__ = ("_to_application", "_to_wire")
+
     def __init__(self) -> None:
         self._to_wire: dict[str, str] = {}
         self._to_application: dict[str, str] = {}

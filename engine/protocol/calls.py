@@ -40,6 +40,8 @@ call comes soon after it, and an hour has some hundreds of them."""
 class Calls:
     """Gathers what several events say of one call, and gives each call once."""
 
+    __slots__ = ("_arguments", "_names", "_responses", "_told")
+
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._arguments: dict[str, ResponseFunctionCallArgumentsDone] = {}

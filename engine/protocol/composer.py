@@ -18,6 +18,8 @@ from engine.wire.session import Session
 class Composer:
     """Numbers and wraps what a conversation sends."""
 
+    __slots__ = ("_sent",)
+
     def __init__(self) -> None:
         self._sent = 0
 

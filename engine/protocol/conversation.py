@@ -7,13 +7,14 @@ What is said here is what the application asks for; what the service says is hea
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import ClassVar, cast
 
 from engine import limits
 from engine.audio.playback import Playback
 from engine.config import SessionConfig
 from engine.config.changes import Standing
 from engine.contract import messages_to_items
+from engine.dispatch import Dispatch
 from engine.errors import ConnectionLost, DeadlinePassed, EngineError, RemoteViolation, UnsupportedContent
 from engine.events import (
     BidiErrorEvent,
@@ -47,8 +48,6 @@ from engine.wire import server as wire
 from engine.wire.client import ClientEvent, SessionUpdate
 from engine.wire.items import FunctionCallItem, Item
 
-_Handler = Callable[[Any, float], Sequence[Effect]]
-
 
 class Conversation:
     """One session's conversation.
@@ -57,6 +56,27 @@ class Conversation:
         config: The session's settings.
         connection_id: Names the session in its first event.
     """
+
+    __slots__ = (
+        "_apart",
+        "_asking",
+        "_composer",
+        "_config",
+        "_handlers",
+        "_ids",
+        "_life",
+        "_mcp",
+        "_oddities",
+        "_quiet",
+        "_session",
+        "_speech",
+        "_turns",
+        "_utterances",
+        "effective",
+        "history",
+        "kept_speech",
+        "succession",
+    )
 
     def __init__(self, config: SessionConfig, connection_id: str) -> None:
         self._config = config
@@ -82,18 +102,8 @@ class Conversation:
         self._speech = SpeechListener(self.effective, self._turns, self.kept_speech, self.history)
         self._utterances = Utterances(self.history, self.kept_speech)
         self._session = SessionListener(self.effective, self._life, self._turns, self.kept_speech, self._is_echo)
-        self._handlers: Mapping[type, _Handler] = {
-            **self._session.handlers,
-            **self._speech.handlers,
-            **ItemListener(self.history, self._turns, self._mcp, self.kept_speech, self._is_echo).handlers,
-            **self._mcp.handlers,
-            **self._turns.handlers,
-            wire.ResponseCreated: self._response_created,
-            wire.ResponseOutputItemAdded: self._output_item,
-            wire.ResponseOutputItemDone: self._output_item,
-            wire.ResponseDone: self._response_done,
-            **self._utterances.handlers,
-        }
+        items = ItemListener(self.history, self._turns, self._mcp, self.kept_speech, self._is_echo)
+        self._handlers = Dispatch(self, self._turns, self._utterances, self._speech, self._session, items, self._mcp)
         self._turns.requests.on_update = self._updated
         self.succession = Succession(
             config,
@@ -167,7 +177,9 @@ class Conversation:
         return self.succession.is_echo(event)
 
     def _updated(self, update: SessionUpdate) -> None:
-        if update is not self._session.configured:
+        if update is self._session.configured:
+            self._session.configured = None  # It has done its duty.
+        else:
             self.effective.accepted(update)
 
     # --- the application's side -------------------------------------------------------------------------------
@@ -320,7 +332,7 @@ class Conversation:
         if event.extra or cls in LOOKED_INTO:
             self._oddities.note(event)
         self._quiet.hear(event, now)
-        effects = self._life.receive(event, self._handlers.get(cls), now)
+        effects = self._life.receive(event, self._handlers[cls], now)
         return self._asking.set_apart(event, effects) if self._apart else effects
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
@@ -352,7 +364,7 @@ class Conversation:
         return self._session.link_ended(lost)
 
     def _response_created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
-        told = self._turns.handlers[wire.ResponseCreated](event, now)
+        told = self._turns.created(event, now)
         if not self._turns.is_aside(event.response.id):
             self._speech.answered()
             self.kept_speech.answering()
@@ -367,7 +379,7 @@ class Conversation:
             return self._mcp.item(event, event.item, event.response_id, now, done=done)
         if isinstance(event, wire.ResponseOutputItemDone) and not self._turns.is_aside(event.response_id):
             self._called(event.item)
-        return self._turns.handlers[type(event)](event, now)
+        return self._turns.item(event, now)
 
     def _called(self, item: Item) -> None:
         """A call is told from here on, so the mirror must have it, even where the connection breaks before its item."""
@@ -375,8 +387,16 @@ class Conversation:
             self.history.put(item, None, begins=False)
 
     def _response_done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
-        told = self._turns.handlers[wire.ResponseDone](event, now)
+        told = self._turns.done(event, now)
         aside = self._turns.is_aside(event.response.id)
         if not aside and event.response.status == "completed":
             self.kept_speech.answered()
         return [*told, *self._mcp.ended(event, now, aside=aside), *self._session.response_failed(event)]
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        wire.ResponseCreated: _response_created,
+        wire.ResponseOutputItemAdded: _output_item,
+        wire.ResponseOutputItemDone: _output_item,
+        wire.ResponseDone: _response_done,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""

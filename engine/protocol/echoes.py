@@ -22,6 +22,8 @@ _KINDS: Final[dict[type, str]] = {
 class Echoes:
     """Tells them from the same events about other things, by the item and by how many of each are to come."""
 
+    __slots__ = ("_awaited", "_sent", "not_added")
+
     def __init__(self) -> None:
         self._awaited: Counter[_Awaited] = Counter()
         self._sent: dict[str, ConversationItemCreate | ConversationItemDelete] = {}

@@ -17,6 +17,8 @@ class Effective:
         config: What was asked for.
     """
 
+    __slots__ = ("_config", "_updates", "answers", "detects_turns", "interrupts", "session", "speaks", "transcribes")
+
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
         self.session: Session | None = None

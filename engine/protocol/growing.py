@@ -15,6 +15,8 @@ PIECE_BYTES: Final = 64
 class Pieces(list[str]):
     """A text's pieces, weighed."""
 
+    __slots__ = ("weight",)
+
     def __init__(self) -> None:
         super().__init__()
         self.weight = 0

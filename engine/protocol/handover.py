@@ -58,6 +58,22 @@ class Handover:
         violations: Messages that could not be read, by problem.
     """
 
+    __slots__ = (
+        "_handlers",
+        "_items",
+        "_to_send",
+        "_updates",
+        "created",
+        "failed",
+        "ignored",
+        "kept",
+        "others",
+        "refused",
+        "refused_items",
+        "session",
+        "violations",
+    )
+
     def __init__(self, settings: Sequence[_Update], items: Sequence[ConversationItemCreate] = ()) -> None:
         if any(event.item.id is None for event in items):
             raise LocalMisuse("an item of a handover has no id; give it one, as Replay does")

@@ -89,6 +89,8 @@ class History:
         max_bytes: And past this much text.
     """
 
+    __slots__ = ("_bytes", "_deleted", "_items", "_max_bytes", "_max_items", "_order", "_sizes", "forgotten")
+
     def __init__(self, max_items: int, max_bytes: int = limits.HISTORY_MAX_BYTES) -> None:
         self._max_items = max_items
         self._max_bytes = max_bytes

@@ -30,6 +30,8 @@ class Interruptions:
         composer: Makes client events.
     """
 
+    __slots__ = ("_composer", "_out", "_playback", "_waiting", "refused_by_service", "tell_again", "truncated")
+
     def __init__(self, playback: Playback, composer: Composer) -> None:
         self._playback = playback
         self._composer = composer

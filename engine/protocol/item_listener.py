@@ -1,7 +1,7 @@
 """The items of the conversation: mirrored as the service tells them, and who waits for one is told."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.protocol.effects import Effect
 from engine.protocol.history import PLACED_FIRST, History
@@ -23,6 +23,8 @@ class ItemListener:
         is_echo: Tells of an event whether it only answers what this connection was told of the talk.
     """
 
+    __slots__ = ("_asking", "_history", "_is_echo", "_kept", "_mcp", "_turns")
+
     def __init__(
         self,
         history: History,
@@ -37,14 +39,6 @@ class ItemListener:
         self._turns = turns
         self._asking = turns.asking
         self._mcp = mcp
-        self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
-            wire.ConversationItemAdded: self._item,
-            wire.ConversationItemDone: self._item,
-            wire.ConversationItemCreated: self._item,
-            wire.ConversationItemTruncated: self._truncated,
-            wire.ConversationItemDeleted: self._deleted,
-            wire.ConversationItemRetrieved: self._asking.answered,
-        }
 
     def _item(self, event: wire.PlacedItemEvent, now: float) -> Sequence[Effect]:
         if self._is_echo(event):
@@ -70,6 +64,19 @@ class ItemListener:
         self._kept.deleted(event.item_id)
         self._turns.interruptions.settled(event.item_id)
         return self._asking.answered(event, now)
+
+    def _retrieved(self, event: wire.ConversationItemRetrieved, now: float) -> Sequence[Effect]:
+        return self._asking.answered(event, now)
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        wire.ConversationItemAdded: _item,
+        wire.ConversationItemDone: _item,
+        wire.ConversationItemCreated: _item,
+        wire.ConversationItemTruncated: _truncated,
+        wire.ConversationItemDeleted: _deleted,
+        wire.ConversationItemRetrieved: _retrieved,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
 
 def _is_the_clients(item: Item) -> bool:

@@ -42,6 +42,20 @@ class KeptSpeech:
             connection the service hears nobody either.
     """
 
+    __slots__ = (
+        "_asked",
+        "_detects_turns",
+        "_idle_ms",
+        "_keeps",
+        "_last_id",
+        "_marks",
+        "_serial",
+        "_store",
+        "_turn",
+        "_wants_proof",
+        "transcribes",
+    )
+
     def __init__(
         self, max_ms: float, idle_ms: float = KEPT_IDLE_MS, *, detects_turns: bool = True, wants_proof: bool = False
     ) -> None:

@@ -4,7 +4,6 @@ Cores that stand on it say what an event means; it says when the session is open
 after `End`.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -36,11 +35,13 @@ class Life:
         survives: The session may outlive its connection, as when the service says that its time is over.
     """
 
+    __slots__ = ("_connection_id", "_early", "_model", "_survives", "end", "out_of_order", "phase", "violations")
+
     def __init__(self, connection_id: str, model: str, *, survives: bool = False) -> None:
         self._survives = survives
         self._connection_id = connection_id
         self._model = model
-        self._early: deque[Effect] = deque(maxlen=EARLY_MAX)
+        self._early: Sequence[Effect] = ()
         self.phase = Phase.OPENING
         """Where the session stands."""
         self.end: End | None = None
@@ -74,14 +75,18 @@ class Life:
         if self.end is not None:
             return [*self._early, *effects]
         if isinstance(event, ErrorReported):
-            self._early += effects
+            self._keep_early(effects)
             return _NOTHING
         return [*self._open(now), *effects]
 
     def _open(self, now: float) -> list[Effect]:
         self._move(PhaseSignal.SESSION_CREATED)
         start = BidiConnectionStartEvent(self._connection_id, self._model, received_at=now)
-        return [Opened(), start, *self._early]
+        early, self._early = self._early, ()
+        return [Opened(), start, *early]
+
+    def _keep_early(self, effects: Sequence[Effect]) -> None:
+        self._early = [*self._early, *effects][-EARLY_MAX:]
 
     def violated(self, error: EngineError, problem: str, now: float) -> list[Effect]:
         """Take note of a message that could not be read, tell of it, and go on as if it had been."""
@@ -91,7 +96,7 @@ class Life:
         told = BidiErrorEvent(error, {"problem": problem}, received_at=now)
         if self.phase is not Phase.OPENING:
             return [told]
-        self._early.append(told)
+        self._keep_early([told])
         kind = error.event_type if isinstance(error, RemoteViolation) else None
         return self._open(now) if kind == _FIRST else []
 

@@ -25,6 +25,8 @@ class Loudness:
         shape: Its shape on the wire.
     """
 
+    __slots__ = ("_loud_since", "_shape")
+
     def __init__(self, shape: AudioShape) -> None:
         self._shape = shape
         self._loud_since = math.inf

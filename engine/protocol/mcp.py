@@ -65,6 +65,8 @@ class _Work:
 class Mcp:
     """Follows the MCP servers of one session. What is given back are the events to tell."""
 
+    __slots__ = ("_approvals", "_approved", "_calls", "_latest", "_lists", "_servers", "_told", "_work")
+
     def __init__(self) -> None:
         self._servers: dict[str, McpTools] = {}
         self._lists: dict[str, tuple[str | None, ToolsStatus]] = {}

@@ -1,7 +1,7 @@
 """The wire's events of MCP servers: what each means for `Mcp`, and when a response is asked for that follows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -17,6 +17,13 @@ _WANTS_ANSWER = frozenset({None, "completed", "incomplete"})
 MCP_ITEMS = (McpListToolsItem, McpCallItem, McpApprovalRequestItem)
 """Items of the service's own making."""
 
+_LISTINGS: Final[Mapping[type, Any]] = {
+    wire.McpListToolsInProgress: "in_progress",
+    wire.McpListToolsCompleted: "ready",
+    wire.McpListToolsFailed: "failed",
+}
+"""How far the list of a server's tools is, by what tells so."""
+
 
 class McpListener:
     """Hears what the service says of MCP servers.
@@ -26,22 +33,16 @@ class McpListener:
         settle: Asks for it, when the way is free.
     """
 
+    __slots__ = ("_gate", "_settle", "mcp")
+
     def __init__(self, gate: ResponseGate, settle: Callable[[float], Sequence[Effect]]) -> None:
         self._gate = gate
         self._settle = settle
         self.mcp = Mcp()
         """What is on offer, what runs, what waits."""
-        self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
-            wire.McpListToolsInProgress: lambda event, now: self._listing(event, "in_progress", now),
-            wire.McpListToolsCompleted: lambda event, now: self._listing(event, "ready", now),
-            wire.McpListToolsFailed: lambda event, now: self._listing(event, "failed", now),
-            wire.ResponseMcpCallArgumentsDone: self._arguments_done,
-            wire.ResponseMcpCallCompleted: self._call_ended,
-            wire.ResponseMcpCallFailed: self._call_ended,
-        }
 
-    def _listing(self, event: Any, status: Any, now: float) -> Sequence[Effect]:
-        return _with_identity(self.mcp.listing(event.item_id, status), event, now)
+    def _listing(self, event: Any, now: float) -> Sequence[Effect]:
+        return _with_identity(self.mcp.listing(event.item_id, _LISTINGS[type(event)]), event, now)
 
     def _arguments_done(self, event: wire.ResponseMcpCallArgumentsDone, _: float) -> Sequence[Effect]:
         self.mcp.arguments(event.item_id, event.arguments)
@@ -98,6 +99,16 @@ class McpListener:
             self._gate.want()
             return [*told, *self._settle(now)]
         return told
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        wire.McpListToolsInProgress: _listing,
+        wire.McpListToolsCompleted: _listing,
+        wire.McpListToolsFailed: _listing,
+        wire.ResponseMcpCallArgumentsDone: _arguments_done,
+        wire.ResponseMcpCallCompleted: _call_ended,
+        wire.ResponseMcpCallFailed: _call_ended,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
 
 def _with_identity(told: Sequence[McpEvent], event: Any, now: float) -> list[Effect]:

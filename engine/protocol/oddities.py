@@ -10,6 +10,8 @@ from engine.wire.record import misfit_keys, unknown_keys
 class Oddities:
     """Counts events of unknown types, and fields that are unknown or of another type than they should be."""
 
+    __slots__ = ("events", "fields", "misfits")
+
     def __init__(self) -> None:
         self.events = NameCounts()
         """Events of unknown type, by type."""

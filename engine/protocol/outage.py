@@ -33,6 +33,8 @@ class Outages:
         dice: Draws the waits.
     """
 
+    __slots__ = ("_connected_at", "_dice", "_outage", "_policy")
+
     def __init__(self, policy: Reconnect, dice: Dice) -> None:
         self._policy = policy
         self._dice = dice

@@ -17,6 +17,8 @@ _END_MS: Final = 0.5
 class Positions:
     """Places in the audio, from one connection to the next."""
 
+    __slots__ = ("_sent_ms", "_shifts")
+
     def __init__(self) -> None:
         self._sent_ms = 0.0
         # From each place of this connection on, how much further it is in the session's audio.

@@ -1,7 +1,7 @@
 """What a conversation does about silence: a response that falls silent is stopped, a talk that does is over."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from engine.config import EngineSettings
 from engine.errors import DeadlinePassed
@@ -25,6 +25,8 @@ class Quiet:
         composer: Makes client events.
     """
 
+    __slots__ = ("_composer", "_idle", "_idle_s", "_stall", "_stall_s", "_tool_s", "_turns")
+
     def __init__(self, settings: EngineSettings, turns: Turns, composer: Composer) -> None:
         self._stall_s = settings.response_stall_deadline_s
         self._tool_s = settings.tool_result_deadline_s
@@ -32,15 +34,7 @@ class Quiet:
         self._turns = turns
         self._composer = composer
         self._stall = Stall(self._stall_s)
-        self._idle = Idle(self._idle_s, 0.0)
-        self._handlers: Mapping[type, Callable[[Any, float], None]] = {
-            wire.SessionCreated: lambda _, now: self._idle.said(now),
-            wire.ResponseCreated: self._began,
-            wire.ResponseDone: self._ended,
-            wire.ResponseMcpCallInProgress: self._works_in_silence,
-            wire.InputAudioBufferSpeechStarted: lambda _, now: self._idle.hold(_USER, now),
-            wire.InputAudioBufferSpeechStopped: lambda _, now: self._idle.release(_USER, now),
-        }
+        self._idle = Idle(self._idle_s)
 
     @property
     def deadline(self) -> float | None:
@@ -52,9 +46,9 @@ class Quiet:
         response_id = getattr(event, "response_id", None)
         if response_id is not None:
             self._stall.seen(response_id, now)
-        handle = self._handlers.get(type(event))
+        handle = self.HANDLES.get(type(event))
         if handle is not None:
-            handle(event, now)
+            handle(self, event, now)
 
     def said(self, now: float) -> None:
         """Take note that the application says something."""
@@ -93,6 +87,15 @@ class Quiet:
             return None
         return DeadlinePassed("idle", self._idle_s) if self._idle.passed(now) else None
 
+    def _opened(self, _: wire.SessionCreated, now: float) -> None:
+        self._idle.said(now)
+
+    def _user_began(self, _: wire.InputAudioBufferSpeechStarted, now: float) -> None:
+        self._idle.hold(_USER, now)
+
+    def _user_stopped(self, _: wire.InputAudioBufferSpeechStopped, now: float) -> None:
+        self._idle.release(_USER, now)
+
     def _began(self, event: wire.ResponseCreated, now: float) -> None:
         if event.response.id is not None:
             self._stall.began(event.response.id, now)
@@ -105,6 +108,16 @@ class Quiet:
     def _works_in_silence(self, _: wire.ResponseMcpCallInProgress, now: float) -> None:
         """The service tells nothing while a tool works, and no more than that it does."""
         self._stall.seen(self._turns.gate.active_id, now + self._tool_s)
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        wire.SessionCreated: _opened,
+        wire.ResponseCreated: _began,
+        wire.ResponseDone: _ended,
+        wire.ResponseMcpCallInProgress: _works_in_silence,
+        wire.InputAudioBufferSpeechStarted: _user_began,
+        wire.InputAudioBufferSpeechStopped: _user_stopped,
+    }
+    """Methods by the class of events that they take."""
 
 
 def earliest(*each: float | None) -> float | None:

@@ -55,6 +55,8 @@ class Replay:
         next_event_id: Gives ids for what is sent; the replay's own ones when None.
     """
 
+    __slots__ = ("_bytes_per_ms", "_echoes", "_max_items", "_max_tokens", "_next_event_id", "_statistics", "_told")
+
     def __init__(
         self,
         max_tokens: int,

@@ -103,6 +103,8 @@ def _units(items: Sequence[HistoryItem]) -> list[_Unit]:
 class _Choice:
     """What is told so far, and what room is left."""
 
+    __slots__ = ("_items", "_max_items", "_max_tokens", "_retell", "_weigh", "tokens", "told")
+
     def __init__(self, retell: Retell, weigh: Weigh, max_tokens: int, max_items: int) -> None:
         self._retell = retell
         self._weigh = weigh

@@ -41,7 +41,6 @@ class _Pending:
         event: What is sent, or was.
         ticket: None when it only takes its answer away, so that it is not taken for another's.
         limit_s: How long an answer may take.
-        fields: Settings that it changes.
         sent_at: None while it waits for its turn.
         abandoned: Nobody waits for it any more.
     """
@@ -49,9 +48,13 @@ class _Pending:
     event: ClientEvent
     ticket: int | None
     limit_s: float
-    fields: frozenset[str]
     sent_at: float | None = None
     abandoned: bool = False
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Settings that it changes."""
+        return changed_fields(self.event.session) if isinstance(self.event, client.SessionUpdate) else frozenset()
 
     @property
     def outlives_its_link(self) -> bool:
@@ -75,6 +78,8 @@ class Requests:
         deadline_s: How long an answer may take.
         response_deadline_s: How long the beginning of a response may take.
     """
+
+    __slots__ = ("_deadline_s", "_given_up", "_is_down", "_pending", "_response_deadline_s", "_tickets", "on_update")
 
     def __init__(self, deadline_s: float, response_deadline_s: float) -> None:
         self._deadline_s = deadline_s
@@ -114,8 +119,7 @@ class Requests:
     def _make(self, event: ClientEvent, ticket: int | None) -> _Pending:
         is_response = isinstance(event, client.ResponseCreate)
         limit_s = self._response_deadline_s if is_response else self._deadline_s
-        fields = changed_fields(event.session) if isinstance(event, client.SessionUpdate) else frozenset[str]()
-        return _Pending(event, ticket, limit_s, fields)
+        return _Pending(event, ticket, limit_s)
 
     def due(self, now: float) -> list[ClientEvent]:
         """Give what is to be sent now, and count it as sent.

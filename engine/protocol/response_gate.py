@@ -10,7 +10,6 @@ its own, in order, and answers nothing that is owed. Calls do not hold them: whi
 go on.
 """
 
-from collections import deque
 from typing import Final, TypeVar
 
 from engine.limits import TOOL_RESULT_DEADLINE_S
@@ -37,6 +36,37 @@ class ResponseGate:
         underway: Items that the service has not seen yet, and that a response which begins now does not answer.
     """
 
+    __slots__ = (
+        "_active_id",
+        "_answered",
+        "_asked_at",
+        "_asked_for_active",
+        "_calls",
+        "_deadline_s",
+        "_earlier",
+        "_gave_up_on",
+        "_held_s",
+        "_held_since",
+        "_holding",
+        "_is_down",
+        "_line",
+        "_owed",
+        "_owed_behind",
+        "_owed_is_cut_off",
+        "_polite_since",
+        "_presumed",
+        "_refused",
+        "_repeat",
+        "_request_id",
+        "_request_is_asked",
+        "_requested",
+        "_state",
+        "_turn_ended_at",
+        "_unanswered",
+        "_underway",
+        "_user_speaks",
+    )
+
     def __init__(
         self, deadline_s: float, held_s: float = TOOL_RESULT_DEADLINE_S, underway: Underway | None = None
     ) -> None:
@@ -52,7 +82,7 @@ class ResponseGate:
         self._state = Gate.FREE
         self._owed = False
         self._owed_is_cut_off = False
-        self._line: deque[str] = deque()
+        self._line: list[str] = []
         self._owed_behind = 0
         self._request_id: str | None = None
         self._request_is_asked = False
@@ -61,7 +91,7 @@ class ResponseGate:
         self._active_id: str | None = None
         self._asked_for_active = False
         self._presumed = False
-        self._earlier: deque[str] = deque(maxlen=REMEMBERED_REQUESTS)
+        self._earlier: tuple[str, ...] = ()
         self._calls: dict[str, str] = {}
         self._answered: dict[str, None] = {}
         self._holding: str | None = None
@@ -130,7 +160,7 @@ class ResponseGate:
         """Let the first in line go out, if it may; give it. What is owed for longer goes first."""
         if not self._line or not self._may_ask() or self.ready():
             return None
-        event_id = self._line.popleft()
+        event_id = self._line.pop(0)
         self._owed_behind = max(0, self._owed_behind - 1)
         self._requested += 1
         self._outstanding(event_id, now, asked=True, repeat=True)
@@ -179,7 +209,7 @@ class ResponseGate:
 
     def _outstanding(self, event_id: str | None, now: float, *, asked: bool, repeat: bool) -> None:
         if event_id is not None and repeat and not asked:
-            self._earlier.append(event_id)
+            self._earlier = (*self._earlier, event_id)[-REMEMBERED_REQUESTS:]
         self._request_id = event_id
         self._request_is_asked = asked
         self._repeat = repeat
@@ -280,7 +310,7 @@ class ResponseGate:
     def _again(self) -> None:
         """A request has lost a race: it goes first when the way is free."""
         if self._request_is_asked and self._request_id is not None:
-            self._line.appendleft(self._request_id)
+            self._line.insert(0, self._request_id)
             self._owed_behind += self._owed
         elif self._repeat:
             self._owe()

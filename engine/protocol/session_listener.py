@@ -1,7 +1,7 @@
 """The session itself: its settings as the service tells them, its errors, and its end."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.errors import ConnectionLost, DeadlinePassed, SessionEnded
 from engine.protocol import server_errors
@@ -31,6 +31,8 @@ class SessionListener:
         configured: The session's first settings, as they are sent when it begins.
     """
 
+    __slots__ = ("_asking", "_effective", "_is_echo", "_is_noted", "_kept", "_life", "_turns", "configured")
+
     def __init__(
         self,
         effective: Effective,
@@ -47,11 +49,6 @@ class SessionListener:
         self._asking = turns.asking
         self.configured: ClientEvent | None = None
         self._is_noted = False
-        self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
-            wire.SessionCreated: self._session,
-            wire.SessionUpdated: self._session,
-            wire.ErrorReported: self._error,
-        }
 
     def _session(self, event: wire.SessionCreated | wire.SessionUpdated, now: float) -> Sequence[Effect]:
         self._effective.told(event)
@@ -128,6 +125,13 @@ class SessionListener:
         if end is None or not effects:
             return effects
         return [*self._turns.requests.close(lambda: _ended(end)), *effects]
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        wire.SessionCreated: _session,
+        wire.SessionUpdated: _session,
+        wire.ErrorReported: _error,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
 
 def _ended(end: End) -> SessionEnded:

@@ -1,7 +1,7 @@
 """The user's turns as the service hears them: when they begin and end, and what that means for the model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import ClassVar
 
 from engine.events import BidiInterruptionEvent
 from engine.protocol.effective import Effective
@@ -24,6 +24,8 @@ class SpeechListener:
         history: The mirror, which has a turn from its commit on.
     """
 
+    __slots__ = ("_effective", "_history", "_kept", "_speech", "_turns", "turn_item")
+
     def __init__(self, effective: Effective, turns: Turns, kept: KeptSpeech, history: History) -> None:
         self._history = history
         self._effective = effective
@@ -32,12 +34,6 @@ class SpeechListener:
         self._speech = Speech.SILENT
         self.turn_item: str | None = None
         """The user's last turn, until it is answered, or the next one begins."""
-        self.handlers: Mapping[type, Callable[[Any, float], Sequence[Effect]]] = {
-            wire.InputAudioBufferSpeechStarted: self._started,
-            wire.InputAudioBufferSpeechStopped: self._stopped,
-            wire.InputAudioBufferCommitted: self._committed,
-            wire.InputAudioBufferCleared: self._cleared,
-        }
 
     @property
     def user_speaks(self) -> bool:
@@ -84,3 +80,11 @@ class SpeechListener:
 
     def _move(self, signal: SpeechSignal) -> None:
         self._speech = SPEECHES.get((self._speech, signal), self._speech)
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        wire.InputAudioBufferSpeechStarted: _started,
+        wire.InputAudioBufferSpeechStopped: _stopped,
+        wire.InputAudioBufferCommitted: _committed,
+        wire.InputAudioBufferCleared: _cleared,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""

@@ -28,8 +28,10 @@ class Mark:
 class SpeechMarks:
     """Commits and clears on the wire without an answer, in order. Answers come in order too."""
 
+    __slots__ = ("_marks",)
+
     def __init__(self) -> None:
-        self._marks: deque[Mark] = deque(maxlen=KEPT_MARKS)
+        self._marks: list[Mark] = []
 
     def __bool__(self) -> bool:
         return bool(self._marks)
@@ -47,18 +49,19 @@ class SpeechMarks:
     def add(self, at_ms: float, commit: str | None) -> None:
         """Note one that is on the socket."""
         self._marks.append(Mark(at_ms, commit))
+        del self._marks[:-KEPT_MARKS]
 
     def answered(self, *, commits: bool) -> Mark | None:
         """Take the first commit, or the first clear, and forget what was before it; None when there is none."""
         found = next((mark for mark in self._marks if (mark.commit is not None) is commits), None)
-        while found is not None and self._marks.popleft() is not found:
+        while found is not None and self._marks.pop(0) is not found:
             pass
         return found
 
     def passed(self, at_ms: float) -> None:
         """Forget those up to a position that the service is past: if it had an answer, that would have come."""
         while self._marks and self._marks[0].at_ms <= at_ms:
-            self._marks.popleft()
+            del self._marks[0]
 
     def clear(self) -> None:
         """Forget them all."""

@@ -19,6 +19,10 @@ Frame = tuple[str, float, float, float]
 each message."""
 
 
+_NO_FRAMES: Final[deque[Frame]] = deque(maxlen=0)
+"""Those of a session in which nobody has spoken."""
+
+
 def sized(frames: Iterable[Frame]) -> list[tuple[str, float]]:
     """Give each message with the length of its audio in ms: 0.0 for a commit."""
     return [(text, end_ms - start_ms) for text, start_ms, end_ms, _ in frames]
@@ -63,6 +67,19 @@ class SpeechStore:
         max_ms: The most that is held; past it the oldest goes, and is counted.
     """
 
+    __slots__ = (
+        "_frames",
+        "_max_ms",
+        "_now",
+        "_room_ms",
+        "_window_ms",
+        "dropped_ms",
+        "held_ms",
+        "items",
+        "proven_at",
+        "sent_ms",
+    )
+
     def __init__(self, max_ms: float) -> None:
         self._max_ms = max_ms
         self._window_ms = math.inf
@@ -70,8 +87,7 @@ class SpeechStore:
         self._now = 0.0
         self.proven_at = math.inf
         """What was sent before has certainly arrived, so that silence about it means that nobody spoke."""
-        self.frames: deque[Frame] = deque()
-        """What is no item yet."""
+        self._frames: deque[Frame] | None = None
         self.items: dict[str, KeptItem] = {}
         """What is, by id, in order."""
         self.sent_ms = 0.0
@@ -81,12 +97,19 @@ class SpeechStore:
         self.dropped_ms = 0.0
         """How much found no room."""
 
+    @property
+    def frames(self) -> deque[Frame]:
+        """What is no item yet."""
+        return _NO_FRAMES if self._frames is None else self._frames
+
     def add(self, text: str, length_ms: float, now: float) -> None:
         """Hold a message that was sent."""
         start_ms = self.sent_ms
         self.sent_ms = end_ms = start_ms + length_ms
         self._now = now
-        self.frames.append((text, start_ms, end_ms, now))
+        if self._frames is None:
+            self._frames = deque()
+        self._frames.append((text, start_ms, end_ms, now))
         self.held_ms += max(length_ms, LEAST_MS)
         if self.held_ms > self._room_ms:
             self._trim()

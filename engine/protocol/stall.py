@@ -29,6 +29,8 @@ class Stall:
         deadline_s: The longest silence; None for ever, and nothing is followed.
     """
 
+    __slots__ = ("_deadline_s", "_last")
+
     def __init__(self, deadline_s: float | None) -> None:
         self._deadline_s = deadline_s
         self._last: dict[str, float] = {}
@@ -84,30 +86,32 @@ class Idle:
 
     Args:
         deadline_s: The longest silence; None for ever.
-        now: When it begins.
+        now: When it begins; None for when something is said for the first time.
     """
 
-    def __init__(self, deadline_s: float | None, now: float) -> None:
+    __slots__ = ("_deadline_s", "_held", "_said_at", "_told")
+
+    def __init__(self, deadline_s: float | None, now: float | None = None) -> None:
         self._deadline_s = deadline_s
         self._said_at = now
-        self._held: set[Hashable] = set()
+        self._held: dict[Hashable, None] = {}
         self._told = False
 
     def said(self, at: float) -> None:
         """Take note that somebody says something: now, or until a time ahead, as speech that is still being played."""
-        self._said_at = max(self._said_at, at)
+        self._said_at = at if self._said_at is None else max(self._said_at, at)
         self._told = False
 
     def hold(self, by: Hashable, now: float) -> None:
         """Note the beginning of something that lasts, as `("response", id)`."""
         self.said(now)
         if len(self._held) < HELD_MAX:
-            self._held.add(by)
+            self._held[by] = None
 
     def release(self, by: Hashable, now: float) -> None:
         """Note its end."""
         self.said(now)
-        self._held.discard(by)
+        self._held.pop(by, None)
 
     def release_all(self, now: float) -> None:
         """Note the end of whatever lasts, as when the connection is lost."""
@@ -116,8 +120,8 @@ class Idle:
 
     @property
     def deadline(self) -> float | None:
-        """When to ask `passed`; None while something holds it, or it was told."""
-        if self._deadline_s is None or self._held or self._told:
+        """When to ask `passed`; None while something holds it, it was told, or nothing was said yet."""
+        if self._deadline_s is None or self._said_at is None or self._held or self._told:
             return None
         return self._said_at + self._deadline_s
 

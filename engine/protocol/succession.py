@@ -81,6 +81,26 @@ class Succession:
         life: Says whether the session is over: then nothing is owed, and nothing told.
     """
 
+    __slots__ = (
+        "_composer",
+        "_config",
+        "_effective",
+        "_history",
+        "_is_down",
+        "_kept",
+        "_left_behind",
+        "_life",
+        "_loudness",
+        "_mcp",
+        "_owed",
+        "_quiet",
+        "_replay",
+        "_speech",
+        "_turns",
+        "_utterances",
+        "_words_due",
+    )
+
     def __init__(
         self,
         config: SessionConfig,

@@ -1,17 +1,18 @@
 """A transcription session: speech goes in, its words come out, turn by turn; nothing is answered."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from engine.config.listening import TranscriptionConfig
 from engine.counting import NameCounts
+from engine.dispatch import Dispatch
 from engine.errors import ConnectionLost, EngineError
 from engine.events import BidiErrorEvent
 from engine.events.listening import SpeechCommittedEvent, SpeechStartedEvent, SpeechStoppedEvent, TranscriptEvent
 from engine.protocol.composer import Composer
 from engine.protocol.effects import Effect, Transmit
 from engine.protocol.kept_speech import KeptSpeech
-from engine.protocol.life import Handle, Life
+from engine.protocol.life import Life
 from engine.protocol.server_errors import COMMIT_EMPTY, reported
 from engine.protocol.states import Phase
 from engine.protocol.transcript_turns import TranscriptTurns
@@ -33,6 +34,19 @@ class Transcriber:
         connection_id: Names the session in its first event.
     """
 
+    __slots__ = (
+        "_composer",
+        "_config",
+        "_handlers",
+        "_life",
+        "_turns",
+        "_updates",
+        "deadline",
+        "kept_speech",
+        "succession",
+        "unknown_events",
+    )
+
     def __init__(self, config: TranscriptionConfig, connection_id: str) -> None:
         self._config = config
         engine = config.engine
@@ -52,19 +66,7 @@ class Transcriber:
         """Events of unknown type, by type."""
         self.deadline: float | None = None
         """There is none."""
-        self._handlers: Mapping[type, Handle] = {
-            wire.ErrorReported: self._error,
-            wire.SessionUpdated: self._updated,
-            wire.InputAudioBufferSpeechStarted: self._speech_started,
-            wire.InputAudioBufferSpeechStopped: self._speech_stopped,
-            wire.InputAudioBufferCommitted: self._committed,
-            wire.InputAudioBufferCleared: self._cleared,
-            wire.ConversationItemInputAudioTranscriptionDelta: self._piece,
-            wire.ConversationItemInputAudioTranscriptionSegment: self._segment,
-            wire.ConversationItemInputAudioTranscriptionCompleted: self._completed,
-            wire.ConversationItemInputAudioTranscriptionFailed: self._failed,
-            wire.UnknownServerEvent: self._unknown,
-        }
+        self._handlers = Dispatch(self)
 
     @property
     def is_open(self) -> bool:
@@ -128,7 +130,7 @@ class Transcriber:
 
     def receive(self, event: Any, now: float) -> Sequence[Effect]:
         """Take a server event. Raises nothing, whatever it is and whenever it comes."""
-        return self._life.receive(event, self._handlers.get(type(event)), now)
+        return self._life.receive(event, self._handlers[type(event)], now)
 
     def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
         """Take note of a message that could not be read."""
@@ -221,6 +223,21 @@ class Transcriber:
     def _unknown(self, event: wire.UnknownServerEvent, _: float) -> Sequence[Effect]:
         self.unknown_events.add(event.type)
         return _NOTHING
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        wire.ErrorReported: _error,
+        wire.SessionUpdated: _updated,
+        wire.InputAudioBufferSpeechStarted: _speech_started,
+        wire.InputAudioBufferSpeechStopped: _speech_stopped,
+        wire.InputAudioBufferCommitted: _committed,
+        wire.InputAudioBufferCleared: _cleared,
+        wire.ConversationItemInputAudioTranscriptionDelta: _piece,
+        wire.ConversationItemInputAudioTranscriptionSegment: _segment,
+        wire.ConversationItemInputAudioTranscriptionCompleted: _completed,
+        wire.ConversationItemInputAudioTranscriptionFailed: _failed,
+        wire.UnknownServerEvent: _unknown,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
 
 def _of(event: Any, now: float) -> dict[str, Any]:

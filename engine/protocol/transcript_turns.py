@@ -16,6 +16,8 @@ _V = TypeVar("_V")
 class TranscriptTurns:
     """The turns of one connection after the other. A turn that another connection hears again is another turn there."""
 
+    __slots__ = ("_before", "_committed", "_early", "_last", "_so_far", "_speaking", "_unwritten", "forgotten")
+
     def __init__(self) -> None:
         self._so_far: dict[_Place, list[str]] = {}
         self._speaking: str | None = None

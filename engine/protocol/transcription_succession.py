@@ -30,6 +30,8 @@ class TranscriptionSuccession:
         kept: What the user said that has no words yet.
     """
 
+    __slots__ = ("_kept", "_spoke", "_turns", "_unwritten", "_updates", "_words_due", "positions")
+
     def __init__(self, updates: Updates[SessionUpdate], turns: TranscriptTurns, kept: KeptSpeech) -> None:
         self._updates = updates
         self._turns = turns

@@ -38,6 +38,8 @@ class TranslationSuccession:
         kept: What the service has said nothing of.
     """
 
+    __slots__ = ("_before_ms", "_elapsed_ms", "_kept", "_number", "_said_at", "_updates", "finishing_at", "stream_id")
+
     def __init__(self, updates: Updates[TranslationSessionUpdate], kept: KeptSpeech) -> None:
         self._updates = updates
         self._kept = kept

@@ -1,15 +1,16 @@
 """A translation session: speech goes in without turns, the same in another language comes out, until it is finished."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from engine.config.listening import TranslationConfig
 from engine.counting import NameCounts
+from engine.dispatch import Dispatch
 from engine.errors import ConnectionLost, DeadlinePassed, EngineError
 from engine.events.listening import TranslatedAudioEvent, TranslationTextEvent
 from engine.protocol.effects import AudioDone, Effect, End, Rearm, Transmit
 from engine.protocol.kept_speech import KeptSpeech
-from engine.protocol.life import Handle, Life
+from engine.protocol.life import Life
 from engine.protocol.states import Phase, PhaseSignal
 from engine.protocol.translation_succession import UNSAID_MS, TranslationSuccession
 from engine.protocol.updates import Updates
@@ -31,6 +32,19 @@ class Translator:
         connection_id: Names the session in its first event.
     """
 
+    __slots__ = (
+        "_config",
+        "_handlers",
+        "_life",
+        "_sent",
+        "_shape",
+        "_updates",
+        "held_back",
+        "kept_speech",
+        "succession",
+        "unknown_events",
+    )
+
     def __init__(self, config: TranslationConfig, connection_id: str) -> None:
         self._config = config
         self._shape = config.audio.wire_shape
@@ -46,15 +60,7 @@ class Translator:
         """Tells that nobody reads what the service sends, as the application is slow: silence means nothing then."""
         self.unknown_events = NameCounts()
         """Events of unknown type, by type."""
-        self._handlers: Mapping[type, Handle] = {
-            ErrorReported: self._error,
-            wire.TranslationSessionUpdated: self._updated,
-            wire.TranslationInputTranscriptDelta: self._heard,
-            wire.TranslationOutputTranscriptDelta: self._said,
-            wire.TranslationOutputAudioDelta: self._spoken,
-            wire.TranslationSessionClosed: self._closed,
-            UnknownServerEvent: self._unknown,
-        }
+        self._handlers = Dispatch(self)
 
     @property
     def deadline(self) -> float | None:
@@ -128,7 +134,7 @@ class Translator:
         """Take a server event. Raises nothing, whatever it is and whenever it comes."""
         if self.finishing:
             self.succession.finishing_at = now
-        effects = self._life.receive(event, self._handlers.get(type(event)), now)
+        effects = self._life.receive(event, self._handlers[type(event)], now)
         return effects if self._life.end is None else self._with_the_last_audio(effects)
 
     def violated(self, error: EngineError, problem: str, now: float) -> Sequence[Effect]:
@@ -189,6 +195,17 @@ class Translator:
     def _unknown(self, event: UnknownServerEvent, _: float) -> Sequence[Effect]:
         self.unknown_events.add(event.type)
         return _NOTHING
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        ErrorReported: _error,
+        wire.TranslationSessionUpdated: _updated,
+        wire.TranslationInputTranscriptDelta: _heard,
+        wire.TranslationOutputTranscriptDelta: _said,
+        wire.TranslationOutputAudioDelta: _spoken,
+        wire.TranslationSessionClosed: _closed,
+        UnknownServerEvent: _unknown,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
 
 def _of(event: Record, now: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The model's turns: responses from begin to end, their audio and calls, and when the next one is asked for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import ClassVar, Final, cast
 
 from engine.audio.pcm import base64_bytes
 from engine.audio.playback import Playback
@@ -10,13 +10,13 @@ from engine.contract import tool_output
 from engine.counting import NameCounts
 from engine.errors import EngineError, LocalMisuse, ServerReported, UnsupportedContent
 from engine.events import (
-    BidiAudioStreamEvent,
     BidiErrorEvent,
     BidiResponseCompleteEvent,
     BidiResponseStartEvent,
     ToolResultEvent,
     ToolUseStreamEvent,
 )
+from engine.events.speech import speech_event
 from engine.protocol.asking import Asking
 from engine.protocol.call_ids import CallIds
 from engine.protocol.calls import Call, Calls
@@ -47,6 +47,29 @@ class Turns:
         ids: Maps call ids.
         out_of_order: Counts events that come where they have no place.
     """
+
+    __slots__ = (
+        "_apart",
+        "_aside",
+        "_calls",
+        "_composer",
+        "_ended",
+        "_ids",
+        "_open_asides",
+        "_out_of_order",
+        "_sample_bytes",
+        "_shape",
+        "_silenced",
+        "asking",
+        "cuts",
+        "gate",
+        "has_spoken",
+        "interruptions",
+        "playback",
+        "requests",
+        "silenced_audio",
+        "underway",
+    )
 
     def __init__(self, config: SessionConfig, composer: Composer, ids: CallIds, out_of_order: NameCounts) -> None:
         self._composer = composer
@@ -79,16 +102,6 @@ class Turns:
         """Does the user's speech interrupt?"""
         self.silenced_audio = 0
         """Audio events of interrupted responses that were not handed on."""
-        self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
-            wire.ResponseOutputAudioDelta: self._audio,
-            wire.ResponseOutputAudioDone: self._audio_done,
-            wire.ResponseContentPartAdded: self._part_added,
-            wire.ResponseCreated: self._created,
-            wire.ResponseDone: self._done,
-            wire.ResponseOutputItemAdded: self._item_added,
-            wire.ResponseOutputItemDone: self._item_done,
-            wire.ResponseFunctionCallArgumentsDone: self._arguments_done,
-        }
 
     # --- the application's side -------------------------------------------------------------------------------
 
@@ -192,7 +205,8 @@ class Turns:
 
     # --- the service's side -----------------------------------------------------------------------------------
 
-    def _created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
+    def created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
+        """A response begins."""
         response_id = event.response.id or NO_ID
         known = response_id in self._ended or response_id in self._aside or response_id == self.gate.active_id
         if known and response_id != NO_ID:
@@ -226,7 +240,8 @@ class Turns:
         """Tell whether a response that has begun stands outside the conversation."""
         return response_id in self._aside
 
-    def _done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
+    def done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
+        """A response has ended."""
         response = event.response
         response_id = response.id or NO_ID
         if response_id in self._ended:
@@ -260,16 +275,15 @@ class Turns:
         if not self._apart or event.response_id not in self._apart:
             self._received(event)
         return (
-            BidiAudioStreamEvent(
-                audio=event.delta,
-                format=self._shape.encoding,
-                sample_rate=self._shape.rate_hz,
-                channels=1,
+            speech_event(
+                event.delta,
+                self._shape.encoding,
+                self._shape.rate_hz,
+                now,
                 response_id=event.response_id,
                 item_id=event.item_id,
                 content_index=event.content_index,
                 event_id=event.event_id,
-                received_at=now,
             ),
         )
 
@@ -288,7 +302,10 @@ class Turns:
 
     # --- calls ------------------------------------------------------------------------------------------------
 
-    def _item_added(self, event: wire.ResponseOutputItemAdded, _: float) -> Sequence[Effect]:
+    def item(self, event: wire.ResponseOutputItemAdded | wire.ResponseOutputItemDone, now: float) -> Sequence[Effect]:
+        """An item of a response begins, or is done."""
+        if isinstance(event, wire.ResponseOutputItemDone):
+            return self._item_done(event, now)
         if isinstance(event.item, FunctionCallItem):
             self._calls.begun(event.item)
         return _NOTHING
@@ -341,6 +358,14 @@ class Turns:
     def _answer(self, call_id: str, output: str) -> Transmit:
         self.gate.call_answered(call_id)
         return self._composer.add(FunctionCallOutputItem(call_id=call_id, output=output))
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        wire.ResponseOutputAudioDelta: _audio,
+        wire.ResponseOutputAudioDone: _audio_done,
+        wire.ResponseContentPartAdded: _part_added,
+        wire.ResponseFunctionCallArgumentsDone: _arguments_done,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`. The conversation hands on others."""
 
 
 def _remember(ids: dict[str, None], response_id: str) -> None:

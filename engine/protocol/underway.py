@@ -1,6 +1,5 @@
 """Items of ours on their way: sent, and not yet seen in the conversation. A new connection is told them again."""
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -17,8 +16,10 @@ UNDERWAY_MAX: Final = HISTORY_MAX_ITEMS
 class Underway:
     """Items in the order in which they were sent, which is that in which the service takes them."""
 
+    __slots__ = ("_items",)
+
     def __init__(self) -> None:
-        self._items: deque[ConversationItemCreate] = deque(maxlen=UNDERWAY_MAX)
+        self._items: list[ConversationItemCreate] = []
 
     def __len__(self) -> int:
         return len(self._items)
@@ -27,6 +28,7 @@ class Underway:
         """Note that an item is on its way, if it is one."""
         if isinstance(event, ConversationItemCreate):
             self._items.append(event)
+            del self._items[:-UNDERWAY_MAX]
 
     def seen(self, item_id: str | None, *, is_ours: bool) -> None:
         """Note that the service has added an item; what was sent before it, and is not seen yet, will not be.
@@ -39,14 +41,12 @@ class Underway:
         ids = [event.item.id for event in self._items]
         name = item_id if item_id is not None and item_id in ids else None
         if name in ids and (name is not None or is_ours):
-            for _ in range(ids.index(name) + 1):
-                self._items.popleft()
+            del self._items[: ids.index(name) + 1]
 
     def refused(self, event_id: str | None) -> None:
         """Note that the service will not add one: the oldest, where the error names none."""
         if event_id is None:
-            if self._items:
-                self._items.popleft()
+            del self._items[:1]
             return
         for event in self._items:
             if event.event_id == event_id:

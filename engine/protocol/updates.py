@@ -18,6 +18,8 @@ _Update = TypeVar("_Update", SessionUpdate, TranslationSessionUpdate)
 class Updates(Generic[_Update]):
     """What a session was told of its settings, in order. The service answers in order too."""
 
+    __slots__ = ("_taken", "_waiting")
+
     def __init__(self) -> None:
         self._waiting: deque[_Update] = deque()
         self._taken: list[_Update] = []

@@ -1,7 +1,7 @@
 """What is said, by both sides: deltas joined to the text so far, and told as the contract's transcript events."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent, Role, TextSoFar
 from engine.protocol.effects import Effect
@@ -25,20 +25,12 @@ class Utterances:
         kept: Told which speech has words.
     """
 
+    __slots__ = ("_history", "_kept", "_so_far")
+
     def __init__(self, history: History, kept: KeptSpeech) -> None:
         self._history = history
         self._kept = kept
         self._so_far: dict[tuple[str, int], list[str]] = {}
-        self.handlers: dict[type, Callable[[Any, float], Sequence[Effect]]] = {
-            wire.ResponseOutputAudioTranscriptDelta: self._spoken,
-            wire.ResponseOutputTextDelta: self._spoken,
-            wire.ResponseOutputAudioTranscriptDone: self._transcript_done,
-            wire.ResponseOutputTextDone: self._text_done,
-            wire.ConversationItemInputAudioTranscriptionDelta: self._heard_piece,
-            wire.ConversationItemInputAudioTranscriptionCompleted: self._heard,
-            wire.ConversationItemInputAudioTranscriptionSegment: self._heard_segment,
-            wire.ConversationItemInputAudioTranscriptionFailed: self._not_heard,
-        }
 
     def _spoken(
         self, event: wire.ResponseOutputTextDelta | wire.ResponseOutputAudioTranscriptDelta, now: float
@@ -102,6 +94,18 @@ class Utterances:
         if len(self._so_far) > _MOST_OPEN:
             del self._so_far[next(iter(self._so_far))]
         return TextSoFar(pieces)
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
+        wire.ResponseOutputAudioTranscriptDelta: _spoken,
+        wire.ResponseOutputTextDelta: _spoken,
+        wire.ResponseOutputAudioTranscriptDone: _transcript_done,
+        wire.ResponseOutputTextDone: _text_done,
+        wire.ConversationItemInputAudioTranscriptionDelta: _heard_piece,
+        wire.ConversationItemInputAudioTranscriptionCompleted: _heard,
+        wire.ConversationItemInputAudioTranscriptionSegment: _heard_segment,
+        wire.ConversationItemInputAudioTranscriptionFailed: _not_heard,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""
 
 
 def _told(

@@ -39,6 +39,8 @@ class Answers:
         supervisor: Sends.
     """
 
+    __slots__ = ("_conversation", "_slots", "_supervisor")
+
     def __init__(self, conversation: Conversation, supervisor: Supervisor) -> None:
         self._conversation = conversation
         self._supervisor = supervisor

@@ -1,7 +1,7 @@
 """What sessions of every kind share: audio in, events out, start and stop, the raw wire."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +13,11 @@ from engine.actors.receiver import Decode
 from engine.audio.shape import AudioShape
 from engine.config import AudioSettings, ClientSettings, EngineSettings
 from engine.content import audio_input, check_audio
+from engine.dispatch import Handles
 from engine.event_stream import EventStream
 from engine.events import BidiAudioInputEvent, BidiAudioStreamEvent
 from engine.inbox import Inbox
+from engine.limits import APPEND_MAX_BYTES
 from engine.outgoing import Outgoing
 from engine.raw import Raw
 from engine.recording import AudioKept, Recorder
@@ -53,14 +55,14 @@ class Hooks:
     """What one kind of session does that others don't.
 
     Attributes:
-        carry: Carries out effects of these classes.
-        taken: Told of events of these classes when the application takes them.
+        carriers: Carry out effects, as their classes say.
+        taken: Told of events of these classes, and of the time, when the application takes them.
         lost: Told of audio that was dropped before.
         meter: Watches the wire.
     """
 
-    carry: Mapping[type, Callable[[Any], None]] = attrs.field(factory=dict)
-    taken: Mapping[type, Callable[[Any], None]] = attrs.field(factory=dict)
+    carriers: Sequence[Handles] = ()
+    taken: Mapping[type, Callable[[Any, float], None]] = attrs.field(factory=dict)
     lost: Callable[[BidiAudioStreamEvent], None] | None = None
     meter: SessionMeter | None = None
 
@@ -79,6 +81,7 @@ class BaseSession:
         connector: How; the network when None.
         dialect: How it speaks.
         hooks: What is its own.
+        inbox: Class of the inbox.
     """
 
     def __init__(
@@ -94,14 +97,16 @@ class BaseSession:
         connector: Connector | None,
         dialect: Dialect,
         hooks: Hooks,
+        inbox: type[Inbox] = Inbox,
     ) -> None:
         self.connection_id = connection_id
         """Names the session."""
         self._core = core
         self._audio = audio
+        self._frame_bytes = audio.input_shape.frame_bytes
         self._client = client
         self._model = model
-        self.inbox = Inbox(engine.inbox_max_bytes, engine.inbox_overflow, taken=hooks.taken, lost=hooks.lost)
+        self.inbox = inbox(engine.inbox_max_bytes, engine.inbox_overflow, taken=hooks.taken, lost=hooks.lost)
         """What waits for `receive()`."""
         self._out = Outgoing(audio, engine, dialect.append_type)
         self.raw: Raw = Raw(self._send_raw)
@@ -117,7 +122,7 @@ class BaseSession:
             moves=client.call_id is None,
         )
         self._supervisor = Supervisor(
-            plan, core, inbox=self.inbox, out=self._out, raw=self.raw, carry=hooks.carry, meter=hooks.meter
+            plan, core, inbox=self.inbox, out=self._out, raw=self.raw, carriers=hooks.carriers, meter=hooks.meter
         )
         self._feeds = 0
 
@@ -158,20 +163,18 @@ class BaseSession:
             LimitExceeded: It is over `limits.APPEND_MAX_BYTES`; or too much audio waits for the socket, with
                 `input_overflow="fail"`.
         """
+        # The hot path, once for each microphone frame: a coroutine for each part would cost more than the part.
         self._supervisor.check_live()
+        shape: AudioShape | None = None
         if isinstance(audio, BidiAudioInputEvent):
-            await self._feed(*audio_input(audio, self._audio))
-        else:
+            audio, shape = audio_input(audio, self._audio)
+        elif type(audio) is not bytes or len(audio) % self._frame_bytes or len(audio) > APPEND_MAX_BYTES:
             check_audio(audio, self._audio)
-            await self._feed(audio)
-
-    async def _feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
-        pump = self._out.pump
-        if not self._out.audio.has_room():  # Seldom: a coroutine for each frame would cost more than the look.
-            await pump.room()
-        self._supervisor.check_sendable()
-        pump.feed(audio, shape)
+        if not self._out.audio.has_room():
+            await self._out.pump.room()
+        self._supervisor.check_sendable()  # Not before: who is cancelled with the session is told that alone.
+        self._out.pump.feed(audio, shape)
         self._feeds += 1
         if self._feeds % _FEEDS_A_CHECKPOINT == 0:
             await trio.lowlevel.cancel_shielded_checkpoint()

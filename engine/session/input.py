@@ -16,6 +16,8 @@ class SpokenInput:
         supervisor: Runs the session.
     """
 
+    __slots__ = ("_conversation", "_out", "_supervisor")
+
     def __init__(self, conversation: Conversation, out: Outgoing, supervisor: Supervisor) -> None:
         self._conversation = conversation
         self._out = out

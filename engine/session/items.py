@@ -35,6 +35,8 @@ class Items:
         answers: Waits for the service.
     """
 
+    __slots__ = ("_answers",)
+
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
 

@@ -1,17 +1,17 @@
 """A link: one connection with the actors that live on it, in a nursery of its own."""
 
-from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Literal, cast
 
 import trio
 
-from engine.actors.liveness import liveness
+from engine.actors.liveness import pulse
 from engine.actors.receiver import Listener, Receiver
-from engine.actors.sender import Sender
+from engine.actors.sender import OnSent, Sender
 from engine.actors.watchdog import Watchdog, deadline
-from engine.errors import ConnectionLost, EngineError
+from engine.errors import ConnectionLost, DeadlinePassed, EngineError
 from engine.inbox import Inbox
-from engine.lane import Queued
+from engine.latch import Latch
 from engine.outgoing import Outgoing
 from engine.protocol.effects import Effect
 from engine.session.plan import Plan
@@ -31,6 +31,7 @@ class Link:
     Args:
         plan: How to make it.
         number: Of the connection in its session, from 1.
+        watchdog: The session's; wakes it when a ping is due.
         inbox: Takes what the application is told.
         out: Holds what the service is to be told.
         traffic: Sees what goes by.
@@ -45,17 +46,19 @@ class Link:
         plan: Plan,
         number: int,
         *,
+        watchdog: Watchdog,
         inbox: Inbox,
         out: Outgoing,
         traffic: Traffic,
         apply: Callable[[Sequence[Effect]], None],
-        on_sent: Callable[[Queued], None],
+        on_sent: OnSent,
         on_arrived: Callable[[float], None],
         on_lost: OnLost,
     ) -> None:
         self._plan = plan
         self.number = number
         """In its session, from 1."""
+        self._watchdog = watchdog
         self._inbox = inbox
         self._out = out
         self._traffic = traffic
@@ -65,15 +68,16 @@ class Link:
         self.on_lost = on_lost
         """Told when the connection is lost, once."""
         self._nursery: trio.Nursery | None = None
-        self._done = trio.Event()
+        self.running = Latch()
+        """Its nursery is open."""
+        self._connected = Latch()
+        self._done = Latch()
         self._closing: trio.CancelScope | None = None
-        self._closed = trio.Event()
+        self._closed = Latch()
         self._transport: Transport | None = None
-        self._one_ping = trio.Lock()
+        self._one_ping: trio.Lock | None = None
         self._receiver: Receiver | None = None
         self._sender: Sender | None = None
-        self._watchdog: Watchdog | None = None
-        self._watching = trio.CancelScope()
         self._is_over = False
         self._is_ended = False
         self.url = ""
@@ -86,14 +90,17 @@ class Link:
         """It was asked to close."""
 
     @trio.lowlevel.enable_ki_protection
-    async def run(self, task_status: trio.TaskStatus[None]) -> None:
-        """Be there for the actors, until it is closed or the session is cancelled."""
+    async def run(self) -> None:
+        """Be there for the actors, and be the receiver, until it is closed or the session is cancelled."""
         try:
-            async with trio.open_nursery(strict_exception_groups=True) as nursery:
-                self._nursery = nursery
-                task_status.started()
+            async with trio.open_nursery(strict_exception_groups=True) as self._nursery:
+                self.running.set()
+                await self._connected.wait()
+                await cast("Receiver", self._receiver).run()
                 await trio.sleep_forever()
         finally:
+            if self._sender is not None:  # It can start no task any more.
+                self._sender.cut_off()
             self._done.set()
 
     # --- from the first packet on -----------------------------------------------------------------------------
@@ -107,9 +114,8 @@ class Link:
         Raises:
             EngineError: There is no connection.
         """
-        nursery = self._running()
         self.began_at = trio.current_time()
-        transport = await self._connected(nursery)
+        transport = await self._connect(self._running())
         self._receiver = Receiver(
             transport,
             listener,
@@ -120,10 +126,10 @@ class Link:
             message_max_bytes=self._plan.engine.message_max_bytes,
             on_lost=self._lost,
         )
-        nursery.start_soon(self._receiver.run, name="engine receiver")
-        nursery.start_soon(self._stay_alive, name="engine liveness")
+        self._connected.set()
+        self._ping_later()
 
-    async def _connected(self, nursery: trio.Nursery) -> Transport:
+    async def _connect(self, nursery: trio.Nursery) -> Transport:
         try:
             endpoint = await self._plan.endpoint()
             self.url = endpoint.url
@@ -150,13 +156,9 @@ class Link:
         if prelude.error is not None:
             raise prelude.error
 
-    def take_over(self, watchdog: Watchdog) -> None:
+    def take_over(self) -> None:
         """Carry the talk from now on: write the session's lanes, and let the conversation hear what comes."""
-        transport = self._made()
-        self._sender = self._new_sender(transport)
-        self._watchdog = watchdog
-        self._running().start_soon(self._sender.run, name="engine sender")
-        self._running().start_soon(self._watch, watchdog, name="engine watchdog")
+        self._write_lanes()
         self.hear(self._traffic)
 
     async def stop_sending(self, limit_s: float) -> None:
@@ -206,8 +208,7 @@ class Link:
         if self._is_torn:
             self._lost(ConnectionLost("a message could not be written in time"))
         elif not self.is_down:
-            self._sender = self._new_sender(self._made())
-            self._running().start_soon(self._sender.run, name="engine sender")
+            self._write_lanes()
 
     @property
     def _is_torn(self) -> bool:
@@ -224,12 +225,6 @@ class Link:
         if self._sender is not None:
             self._sender.cut_off()
         self.hear(Postlude(self._traffic, self.number))
-        self._watching.cancel()
-
-    def rearm(self) -> None:
-        """Look at the deadlines anew. The core has a say only once its actors run."""
-        if self._watchdog is not None:
-            self._watchdog.rearm()
 
     def statistics(self) -> TransportStatistics | None:
         """Give the connection's figures, once there is one."""
@@ -241,6 +236,8 @@ class Link:
         Raises:
             ConnectionLost: The connection ended.
         """
+        if self._one_ping is None:
+            self._one_ping = trio.Lock()
         async with self._one_ping:
             await self._made().ping()
 
@@ -268,12 +265,17 @@ class Link:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + limit_s) as self._closing:
                 if self._transport is not None:
                     await self._transport.close(limit_s)
-            with trio.CancelScope(shield=True):
-                if self._nursery is not None:
-                    self._nursery.cancel_scope.cancel()
-                    await self._done.wait()
+                await self._end_actors()
+            if not self._done.is_set():  # The time was over before: that ends the goodbye, not this.
+                with trio.CancelScope(shield=True):
+                    await self._end_actors()
         finally:
             self._closed.set()
+
+    async def _end_actors(self) -> None:
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+            await self._done.wait()
 
     # --- the actors -------------------------------------------------------------------------------------------
 
@@ -286,31 +288,53 @@ class Link:
         except ConnectionLost as lost:
             await self._cannot_send(lost)
 
-    def _new_sender(self, transport: Transport) -> Sender:
-        out = self._out
-        return Sender(transport, out.control, out.audio, on_sent=self._on_sent, on_lost=self._cannot_send)
+    def _write_lanes(self) -> None:
+        self._sender = Sender(
+            self._made(),
+            self._out.control,
+            self._out.audio,
+            start=self._start_sender,
+            on_sent=self._on_sent,
+            on_lost=self._cannot_send,
+        )
+        self._sender.begin()
+
+    def _start_sender(self, job: Callable[[], Awaitable[None]]) -> None:
+        self._running().start_soon(job, name="engine sender")
+
+    @property
+    def _ping(self) -> str:
+        """Name of the deadline at which a ping is due."""
+        return f"ping {self.number}"
+
+    def _ping_later(self) -> None:
+        interval_s = self._plan.engine.ping_interval_s
+        if interval_s is not None and not self._is_ended:
+            self._watchdog.set(self._ping, trio.current_time() + interval_s, self._ping_now)
+
+    def _ping_now(self) -> None:
+        self._running().start_soon(self._stay_alive, name="engine liveness")
 
     @trio.lowlevel.enable_ki_protection
     async def _stay_alive(self) -> None:
         engine = self._plan.engine
-        if engine.ping_interval_s is not None:
-            await liveness(
+        try:
+            lives = await pulse(
                 self,
-                interval_s=engine.ping_interval_s,
                 deadline_s=engine.ping_deadline_s,
+                look_s=engine.ping_interval_s or engine.ping_deadline_s,
                 reading=self._inbox.has_room,
-                on_dead=self._lost,
                 on_answered=self._arrived,
             )
+        except DeadlinePassed as dead:
+            self._lost(dead)
+        else:
+            if lives:
+                self._ping_later()
 
     def _arrived(self, sent_before: float) -> None:
         if self._sender is not None and not self._is_over:
             self._on_arrived(sent_before)
-
-    @trio.lowlevel.enable_ki_protection
-    async def _watch(self, watchdog: Watchdog) -> None:
-        with self._watching:
-            await watchdog.run()
 
     @trio.lowlevel.enable_ki_protection
     async def _cannot_send(self, lost: ConnectionLost) -> None:
@@ -330,6 +354,7 @@ class Link:
         """Whoever looks is told once, whichever side ended it."""
         if not self._is_ended:
             self._is_ended = True
+            self._watchdog.clear(self._ping)
             self._changed("failed" if self._transport is None else "closed", error)
 
     def _changed(self, did: Literal["opened", "closed", "failed"], error: EngineError | None = None) -> None:

@@ -1,14 +1,14 @@
 """Makes a session's connections, has those that are open, and closes them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 import trio
 
-from engine.actors.watchdog import deadline
+from engine.actors.sender import OnSent
+from engine.actors.watchdog import Watchdog, deadline
 from engine.errors import EngineError
 from engine.inbox import Inbox
-from engine.lane import Queued
 from engine.outgoing import Outgoing
 from engine.protocol.effects import Effect
 from engine.protocol.handover import Handover
@@ -50,7 +50,23 @@ class LinkMaker:
         traffic: Sees what goes by.
         apply: Carries out what the core wants done.
         on_lost: Told when one that carries the talk is lost.
+        watchdog: The session's.
     """
+
+    __slots__ = (
+        "_apply",
+        "_core",
+        "_inbox",
+        "_made",
+        "_nursery",
+        "_on_lost",
+        "_open",
+        "_out",
+        "_plan",
+        "_traffic",
+        "_watchdog",
+        "failed",
+    )
 
     def __init__(
         self,
@@ -62,7 +78,9 @@ class LinkMaker:
         traffic: Traffic,
         apply: Callable[[Sequence[Effect]], None],
         on_lost: Callable[[Link, EngineError], None],
+        watchdog: Watchdog,
     ) -> None:
+        self._watchdog = watchdog
         self._plan = plan
         self._core = core
         self._inbox = inbox
@@ -80,12 +98,17 @@ class LinkMaker:
         """Run them in this nursery, which is the session's."""
         self._nursery = nursery
 
+    def start_pump(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Start a task of the audio pump's, which outlives a connection."""
+        self._running().start_soon(job, name="engine audio pump")
+
     async def make(self) -> Link:
         """Make one that is not connected yet."""
         self._made += 1
         link = Link(
             self._plan,
             self._made,
+            watchdog=self._watchdog,
             inbox=self._inbox,
             out=self._out,
             traffic=self._traffic,
@@ -95,7 +118,8 @@ class LinkMaker:
             on_lost=self._on_lost,
         )
         self._open.append(link)
-        await self._running().start(link.run, name="engine link")
+        self._running().start_soon(link.run, name="engine link")
+        await link.running.wait()
         return link
 
     async def prepare(self, ends_at: float | None = None) -> Ready:
@@ -140,10 +164,14 @@ class LinkMaker:
 
     async def close(self, limit_s: float) -> None:
         """Say goodbye on every connection that is open: bounded, whatever is cancelled."""
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as nursery:
-                for link in list(self._open):
-                    nursery.start_soon(self._close, link, limit_s)
+        links = [*self._open]
+        if len(links) == 1:  # As a rule; it needs no tasks for itself.
+            await self._close(links[0], limit_s)
+        elif links:
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as nursery:
+                    for link in links:
+                        nursery.start_soon(self._close, link, limit_s)
 
     @trio.lowlevel.enable_ki_protection
     async def _close(self, link: Link, limit_s: float) -> None:
@@ -151,13 +179,13 @@ class LinkMaker:
         if link in self._open:
             self._open.remove(link)
 
-    def _teller(self, number: int) -> Callable[[Queued], None]:
+    def _teller(self, number: int) -> OnSent:
         traffic, core = self._traffic, self._core
 
-        def sent(message: Queued) -> None:
-            traffic.sent(message.text, number)
-            if message.kind:
-                core.speech_sent(message.kind, message.text, message.weight, trio.current_time())
+        def sent(text: str, weight: float, kind: str) -> None:
+            traffic.sent(text, number)
+            if kind:
+                core.speech_sent(kind, text, weight, trio.current_time())
 
         return sent
 

@@ -1,16 +1,19 @@
 """A session's connections, one after another: the first, its renewal before its time is over, the next after a loss."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final
 
 import attrs
 import trio
 
 from engine.actors.unread import watch_reader
+from engine.actors.watchdog import Watchdog
 from engine.config import Reconnect
-from engine.errors import BidiModelTimeoutError, ConnectionLost, EngineError, HandshakeRejected
+from engine.errors import BidiModelTimeoutError, ConnectionLost, DeadlinePassed, EngineError, HandshakeRejected
 from engine.events import BidiConnectionWarningEvent
 from engine.inbox import Inbox
+from engine.latch import Latch
 from engine.outgoing import Outgoing
 from engine.protocol import server_errors
 from engine.protocol.effects import End
@@ -26,6 +29,9 @@ from engine.telemetry import SessionMeter
 from engine.traffic import Traffic
 from engine.transport.base import TransportStatistics
 
+_OPENING: Final = "session_created"
+"""Name of the deadline by which the service must have opened the session."""
+
 
 class Links:
     """The connections of one session.
@@ -39,6 +45,23 @@ class Links:
         traffic: Sees what goes by.
         meter: Told of each connection.
     """
+
+    __slots__ = (
+        "_core",
+        "_host",
+        "_inbox",
+        "_is_due",
+        "_maker",
+        "_mover",
+        "_out",
+        "_outages",
+        "_plan",
+        "_traffic",
+        "_watchdog",
+        "_work",
+        "lost",
+        "refused",
+    )
 
     def __init__(
         self,
@@ -57,8 +80,16 @@ class Links:
         self._inbox = inbox
         self._out = out
         self._traffic = traffic
+        self._watchdog = Watchdog(None, host.apply)
         self._maker = LinkMaker(
-            plan, core, inbox=inbox, out=out, traffic=traffic, apply=host.apply, on_lost=self._link_lost
+            plan,
+            core,
+            inbox=inbox,
+            out=out,
+            traffic=traffic,
+            apply=host.apply,
+            on_lost=self._link_lost,
+            watchdog=self._watchdog,
         )
         self._mover = Mover(
             plan,
@@ -67,16 +98,13 @@ class Links:
             out=out,
             traffic=traffic,
             maker=self._maker,
+            watchdog=self._watchdog,
             on_lifetime=self._lifetime_over,
             meter=meter,
         )
         self._outages = Outages(plan.engine.reconnect or Reconnect(), plan.dice)
         self._is_due = False
-        self._work = trio.CancelScope()
-        self.wait_steady = self._mover.wait_steady
-        """Waits until there is a connection that the talk does not move away from, or the session is over."""
-        self.rearm = self._mover.rearm
-        """Looks at the deadlines anew."""
+        self._work: trio.CancelScope | None = None
         self.refused: HandshakeRejected | None = None
         """How a server refused the first connection last, where it is asked again."""
         self.lost: EngineError | None = None
@@ -96,6 +124,14 @@ class Links:
     def _moves(self) -> bool:
         return self._plan.moves and self._core.succession is not None
 
+    async def wait_steady(self) -> None:
+        """Wait until there is a connection that the talk does not move away from, or the session is over."""
+        await self._mover.wait_steady()
+
+    def rearm(self) -> None:
+        """Look at the deadlines anew."""
+        self._watchdog.rearm()
+
     def statistics(self) -> TransportStatistics | None:
         """Give the connection's figures, once there is one."""
         current = self._mover.current
@@ -108,7 +144,8 @@ class Links:
     def nudge(self) -> None:
         """Look anew: the session is over."""
         self._mover.over()
-        self._work.cancel()
+        if self._work is not None:
+            self._work.cancel()
 
     # --- the first one ----------------------------------------------------------------------------------------
 
@@ -129,8 +166,8 @@ class Links:
         link = await self._first(ends_at)
         self._out.begin(begin)
         self._mover.carry(link)
-        watch_reader(self._mover.arm, self._inbox, self._plan.engine.reader_deadline_s, self._plan.connection_id)
-        nursery.start_soon(self._out.pump.run, name="engine audio pump")
+        watch_reader(self._watchdog.set, self._inbox, self._plan.engine.reader_deadline_s, self._plan.connection_id)
+        self._out.pump.begin(self._maker.start_pump)
 
     async def _first(self, ends_at: float) -> Link:
         while True:
@@ -160,20 +197,55 @@ class Links:
     def opened(self) -> None:
         """The service has opened the session."""
         self._outages.connected(trio.current_time())
+        self._watchdog.call_off()
+
+    async def watch_until(self, settled: Latch, limit_s: float | None) -> None:
+        """Watch the deadlines until the session has opened, or will not.
+
+        Args:
+            settled: Set then.
+            limit_s: How long that may take; for ever when None.
+        """
+        if limit_s is not None:
+            error = DeadlinePassed(_OPENING, limit_s)
+            error.__cause__ = self.refused
+            self._watchdog.set(_OPENING, trio.current_time() + limit_s, partial(self._host.finish, End("error", error)))
+        while not settled.is_set():
+            await self._watchdog.run()
+        self._watchdog.clear(_OPENING)
 
     # --- from then on -----------------------------------------------------------------------------------------
 
     async def live(self) -> None:
-        """Keep the session connected until it is over."""
+        """Keep the session connected until it is over, and its deadlines."""
         while not self._host.ended:
             if self._mover.lost is not None:
-                await self._recover(self._mover.lost)
-            elif self._is_due:
-                await self._renew()
+                await self._beside_the_watch(self._recover, self._mover.lost)
+            elif self._must_move_on():
+                await self._beside_the_watch(self._renew)
             else:
-                await self._mover.wait_until(math.inf)
+                await self._watchdog.run()  # Until the mover calls it off.
+                if (
+                    self._must_move_on()
+                ):  # What is lost at that very moment need not be renewed: let that be known first.
+                    await trio.lowlevel.checkpoint()
             if self._mover.is_up:
                 self._outages.connected(trio.current_time())
+
+    def _must_move_on(self) -> bool:
+        return self._is_due
+
+    async def _beside_the_watch(self, work: Callable[..., Awaitable[None]], *args: EngineError) -> None:
+        """Do what takes long, while a task of its own watches the deadlines."""
+        async with trio.open_nursery(strict_exception_groups=True) as nursery:
+            nursery.start_soon(self._watch, name="engine watchdog")
+            await work(*args)
+            nursery.cancel_scope.cancel()
+
+    @trio.lowlevel.enable_ki_protection
+    async def _watch(self) -> None:
+        while True:
+            await self._watchdog.run()
 
     async def drain(self, limit_s: float) -> None:
         """Send what waits, while there is somebody to read it."""

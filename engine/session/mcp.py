@@ -11,6 +11,7 @@ from engine.protocol.mcp import Mcp, McpTools
 from engine.session.answers import Answers
 from engine.session.items import new_id
 from engine.session.supervisor import Supervisor
+from engine.sleepers import Sleepers
 from engine.wire.client import ConversationItemCreate
 from engine.wire.items import McpApprovalResponseItem
 
@@ -27,12 +28,14 @@ class McpServers:
         supervisor: Runs the session.
     """
 
+    __slots__ = ("_answering", "_answers", "_mcp", "_supervisor", "_waiting")
+
     def __init__(self, mcp: Mcp, answers: Answers, supervisor: Supervisor) -> None:
         self._mcp = mcp
         self._answers = answers
         self._supervisor = supervisor
-        self._answering: set[str] = set()
-        self._waiting = trio.lowlevel.ParkingLot()
+        self._answering: frozenset[str] = frozenset()
+        self._waiting = Sleepers()
         supervisor.when_over(self._over)
 
     @property
@@ -61,10 +64,14 @@ class McpServers:
         """
         await trio.lowlevel.checkpoint()
         with deadline("mcp.listed", deadline_s):
-            while (known := self._mcp.servers.get(server_label)) is None or known.status == "in_progress":
+            while not self._is_listed(server_label):
                 self._supervisor.check_live()
-                await self._waiting.park()
-        return known
+                await self._waiting.sleep()
+        return self._mcp.servers[server_label]
+
+    def _is_listed(self, server_label: str) -> bool:
+        known = self._mcp.servers.get(server_label)
+        return known is not None and known.status != "in_progress"
 
     async def approve(self, request_id: str, *, approve: bool = True, reason: str | None = None) -> None:
         """Answer a request for approval; returns when the service has taken the answer.
@@ -87,16 +94,16 @@ class McpServers:
         if request_id not in self._mcp.approvals or request_id in self._answering:
             raise LocalMisuse(f"no request for approval {request_id!r} waits | each takes one answer")
         item = McpApprovalResponseItem(id=new_id(), approval_request_id=request_id, approve=approve, reason=reason)
-        self._answering.add(request_id)
+        self._answering |= {request_id}
         try:
             await self._answers.ask(lambda: ConversationItemCreate(item=item))
         finally:
-            self._answering.discard(request_id)
+            self._answering -= {request_id}
 
     def _over(self) -> None:
-        self._waiting.unpark_all()
+        self._waiting.wake_all()
 
     def changed(self, event: McpToolsEvent) -> None:
         """What is on offer has changed."""
-        self._waiting.unpark_all()
+        self._waiting.wake_all()
         self._supervisor.deliver(event)

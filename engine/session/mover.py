@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 import trio
@@ -12,6 +12,7 @@ from engine.actors.watchdog import Watchdog
 from engine.errors import BidiModelTimeoutError, EngineError
 from engine.events import BidiConnectionRestartEvent, BidiConnectionWarningEvent, BidiErrorEvent, RestartReason
 from engine.lane import Queued
+from engine.latch import Latch
 from engine.outgoing import APPEND, COMMIT, Outgoing
 from engine.protocol.effects import Effect, End
 from engine.protocol.succession import Takeover
@@ -24,6 +25,9 @@ from engine.traffic import LinkChange, Traffic
 from engine.wire.codec import encode
 
 logger = logging.getLogger(__name__)
+
+LIFETIME: Final = "lifetime"
+"""Name of the deadline at which a connection's time is over."""
 
 
 class Host(Protocol):
@@ -59,9 +63,31 @@ class Mover:
         out: Holds what the service is to be told.
         traffic: Sees what goes by.
         maker: Closes what carries the talk no more.
+        watchdog: The session's.
         on_lifetime: Told when a connection's time is over.
         meter: Told of each connection.
     """
+
+    __slots__ = (
+        "_core",
+        "_dropped_before",
+        "_host",
+        "_is_moving",
+        "_maker",
+        "_meter",
+        "_on_lifetime",
+        "_out",
+        "_plan",
+        "_traffic",
+        "_up",
+        "_wake",
+        "_watchdog",
+        "attempts",
+        "current",
+        "figures",
+        "lost",
+        "lost_at",
+    )
 
     def __init__(
         self,
@@ -72,6 +98,7 @@ class Mover:
         out: Outgoing,
         traffic: Traffic,
         maker: LinkMaker,
+        watchdog: Watchdog,
         on_lifetime: Callable[[], None],
         meter: SessionMeter | None,
     ) -> None:
@@ -83,11 +110,10 @@ class Mover:
         self._maker = maker
         self._on_lifetime = on_lifetime
         self._meter = meter
-        self._watchdog = Watchdog()
-        self._armed: dict[str, tuple[float, Callable[[], None]]] = {}
+        self._watchdog = watchdog
         self._dropped_before = 0.0
-        self._wake = trio.Event()
-        self._up = trio.Event()
+        self._wake = Latch()
+        self._up = Latch()
         self._is_moving = False
         self.current: Link | None = None
         """The connection that carries the talk, or did."""
@@ -122,15 +148,16 @@ class Mover:
     def wake(self) -> None:
         """Let whoever waits look anew."""
         self._wake.set()
+        self._watchdog.call_off()
 
     def over(self) -> None:
         """Nobody need wait for a connection any more: the session is over."""
-        self._wake.set()
+        self.wake()
         self._up.set()
 
     async def wait_until(self, at: float) -> None:
         """Wait, but not past the loss of the connection."""
-        self._wake = trio.Event()
+        self._wake.clear()
         with trio.CancelScope(deadline=at):
             await self._wake.wait()
 
@@ -142,32 +169,13 @@ class Mover:
     def moving(self) -> Iterator[None]:
         """Hold back, for this block, what nobody could tell another connection again."""
         self._is_moving = True
-        self._close_up()
+        self._up.clear()
         try:
             yield
         finally:
             self._is_moving = False
             if self.is_up:
                 self._up.set()
-
-    def _close_up(self) -> None:
-        if self._up.is_set():  # Else there may be somebody who waits for it.
-            self._up = trio.Event()
-
-    def rearm(self) -> None:
-        """Look at the deadlines anew."""
-        if self.current is not None:
-            self.current.rearm()
-
-    def arm(self, name: str, when: float, do: Callable[[], None]) -> None:
-        """Set a deadline of the session's, which outlives a connection."""
-
-        def passed() -> None:
-            if self._armed.pop(name, None) is not None:  # The watchdog before may have seen it just now, too.
-                do()
-
-        self._armed[name] = (when, passed)
-        self._watchdog.set(name, when, passed)
 
     # --- from one to the next ---------------------------------------------------------------------------------
 
@@ -183,19 +191,18 @@ class Mover:
         self.current = link
         if not self._is_moving:
             self._up.set()
-        self._watchdog = Watchdog(
-            self._core, self._host.apply, link.began_at + self._plan.lifetime_s, self._on_lifetime
-        )
-        for name, (when, do) in self._armed.items():
-            self._watchdog.set(name, when, do)
-        link.take_over(self._watchdog)
+        self._watchdog.core = self._core
+        self._watchdog.set(LIFETIME, link.began_at + self._plan.lifetime_s, self._on_lifetime)
+        link.take_over()
 
     def lose(self, link: Link, error: EngineError) -> None:
         """The connection that carries the talk is gone: hold what is said, until there is another. Once."""
         if self.lost is not None:
             return
         self.lost, self.lost_at, self.attempts = error, trio.current_time(), 1
-        self._close_up()
+        self._up.clear()
+        self._watchdog.core = None  # What is due is so on the next connection.
+        self._watchdog.clear(LIFETIME)
         self._dropped_before = self._out.audio.statistics().dropped
         self._out.hold(True)
         link.fence_off()

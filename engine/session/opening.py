@@ -1,8 +1,9 @@
-"""`open_session` and its like: a session for the length of a block."""
+"""`open_session` and its like on Trio: a session for the length of a block, in the caller's task tree."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TypeVar
 
 from engine.blocks import block_nursery
@@ -42,7 +43,7 @@ def open_session(
         EngineError: As `Session.start` tells, on entering.
         ConfigError: The recording can't be written.
     """
-    return _opened(Session(config or SessionConfig(), connector), record)
+    return opened(Session(config or SessionConfig(), connector), record)
 
 
 def open_transcription(
@@ -62,7 +63,7 @@ def open_transcription(
         EngineError: As `Session.start` tells, on entering.
         ConfigError: The recording can't be written.
     """
-    return _opened(TranscriptionSession(config or TranscriptionConfig(), connector), record)
+    return opened(TranscriptionSession(config or TranscriptionConfig(), connector), record)
 
 
 def open_translation(
@@ -79,17 +80,44 @@ def open_translation(
         EngineError: As `Session.start` tells, on entering.
         ConfigError: The recording can't be written.
     """
-    return _opened(TranslationSession(config, connector), record)
+    return opened(TranslationSession(config, connector), record)
+
+
+def opened(session: S, record: RecordTo | None) -> AbstractAsyncContextManager[S]:
+    """Hold a session open for the length of a block."""
+    return _Held(session) if record is None else _recorded(session, record)
+
+
+class _Held(AbstractAsyncContextManager[S]):
+    """Holds a session open. A class, for a generator would stay in memory as long as the session lives."""
+
+    __slots__ = ("_block", "_session")
+
+    def __init__(self, session: S) -> None:
+        self._session = session
+        self._block = block_nursery()
+
+    async def __aenter__(self) -> S:
+        nursery = await self._block.__aenter__()
+        try:
+            await self._session.start(lambda supervise: nursery.start_soon(supervise, name="engine session"))
+        except BaseException as error:
+            await self._block.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self._session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        try:
+            await self._session.stop()
+        except BaseException as own:
+            await self._block.__aexit__(type(own), own, own.__traceback__)
+            raise
+        return await self._block.__aexit__(kind, error, traceback)
 
 
 @asynccontextmanager
-async def _opened(session: S, record: RecordTo | None) -> AsyncIterator[S]:
-    async with AsyncExitStack() as stack:
-        if record is not None:
-            await stack.enter_async_context(session.record(record))
-        nursery = await stack.enter_async_context(block_nursery())
-        await session.start(lambda supervise: nursery.start_soon(supervise, name="engine session"))
-        try:
-            yield session
-        finally:
-            await session.stop()
+async def _recorded(session: S, record: RecordTo) -> AsyncIterator[S]:
+    async with session.record(record), _Held(session):
+        yield session

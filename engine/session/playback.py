@@ -17,6 +17,8 @@ class SessionPlayback:
         clock: The session's playback clock.
     """
 
+    __slots__ = ("_clock",)
+
     def __init__(self, clock: Playback) -> None:
         self._clock = clock
 

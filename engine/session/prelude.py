@@ -25,6 +25,8 @@ class Prelude:
         link: Number of the connection.
     """
 
+    __slots__ = ("_handover", "_link", "_replay", "_traffic", "created", "error", "settled", "texts")
+
     def __init__(self, handover: Handover, replay: Replay, traffic: Traffic, link: int) -> None:
         self._handover = handover
         self._replay = replay
@@ -76,6 +78,8 @@ class Postlude:
         traffic: Sees what goes by.
         link: Number of the connection.
     """
+
+    __slots__ = ("_link", "_traffic")
 
     def __init__(self, traffic: Traffic, link: int) -> None:
         self._traffic = traffic

@@ -35,6 +35,8 @@ class Renewal:
         succession: Says where nothing would be torn.
     """
 
+    __slots__ = ("_due_at", "_maker", "_mover", "_plan", "_succession")
+
     def __init__(self, plan: Plan, maker: LinkMaker, mover: Mover, succession: Successor) -> None:
         self._plan = plan
         self._maker = maker

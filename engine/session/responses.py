@@ -40,6 +40,19 @@ class ResponseStream(AsyncIterator[BidiOutputEvent]):
         cancel: Stops a response by its id.
     """
 
+    __slots__ = (
+        "_cancel",
+        "_ended",
+        "_error",
+        "_events",
+        "_inbox",
+        "_response",
+        "_speaker",
+        "id",
+        "metadata",
+        "out_of_band",
+    )
+
     def __init__(self, response: Response, audio: AudioSettings, cancel: Cancel, *, out_of_band: bool) -> None:
         self.id = response.id or ""
         """The response's id, as `response_id` of its events."""
@@ -133,6 +146,8 @@ class Responses:
         audio: Formats.
         model: The session's.
     """
+
+    __slots__ = ("_answers", "_audio", "_beginning", "_model", "_streams", "_supervisor")
 
     def __init__(self, answers: Answers, supervisor: Supervisor, audio: AudioSettings, model: str) -> None:
         self._answers = answers

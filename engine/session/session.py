@@ -1,9 +1,6 @@
 """A session: what an application holds in its hands while a person and a model talk."""
 
-from collections.abc import Callable
 from typing import Any, Unpack
-
-import trio
 
 from engine.config import SessionConfig
 from engine.config.changes import Changes
@@ -16,21 +13,18 @@ from engine.events import (
     BidiAudioStreamEvent,
     BidiImageInputEvent,
     BidiInterruptionEvent,
-    BidiResponseCompleteEvent,
     BidiTextInputEvent,
-    McpToolsEvent,
     SessionInput,
     ToolResultEvent,
-    ToolUseStreamEvent,
 )
+from engine.inbox import Inbox
 from engine.metering.cost import Cost, session_cost
 from engine.metering.prices import Prices
 from engine.protocol.conversation import Conversation
-from engine.protocol.effects import Apart, AudioDone, PurgeAudio, ResponseEnded
 from engine.protocol.history import History
-from engine.protocol.requests import Answered
 from engine.session.answers import Answers
 from engine.session.base import Dialect, Hooks, new_id
+from engine.session.carrier import Carrier
 from engine.session.input import SpokenInput
 from engine.session.items import Items
 from engine.session.mcp import McpServers
@@ -52,26 +46,19 @@ class Session(SpeakingSession):
     Args:
         config: What the session is.
         connector: How to connect; the network when None.
+        inbox: Class of the inbox, where another than Trio's own tasks read it.
     """
 
-    def __init__(self, config: SessionConfig, connector: Connector | None = None) -> None:
+    def __init__(
+        self, config: SessionConfig, connector: Connector | None = None, *, inbox: type[Inbox] = Inbox
+    ) -> None:
         self.config = config
         connection_id = new_id()
         self._conversation = Conversation(config, connection_id)
         self._speaker = Speaker(config.audio, self._conversation.playback)
         self._meter = SessionMeter(config.model, connection_id)
         self._conversation.playback.first_heard = self._meter.log.heard
-        carry: dict[type, Callable[..., None]] = {
-            PurgeAudio: self._purge,
-            AudioDone: self._speaker.done,
-            BidiAudioStreamEvent: self._speaker.play,
-            Answered: self._answered,
-            Apart: self._told_apart,
-            ResponseEnded: self._response_ended,
-            McpToolsEvent: self._mcp_changed,
-            ToolUseStreamEvent: self._tool_called,
-            BidiResponseCompleteEvent: self._response_done,
-        }
+        self._carrier = Carrier(self._speaker)
         super().__init__(
             self._conversation,
             connection_id=connection_id,
@@ -83,11 +70,12 @@ class Session(SpeakingSession):
             connector=connector,
             dialect=Dialect(),
             hooks=Hooks(
-                carry=carry,
+                carriers=(self._carrier, self._speaker),
                 taken={BidiAudioStreamEvent: self._speaker.taken, BidiInterruptionEvent: self._interruption_taken},
                 lost=self._speaker.lost,
                 meter=self._meter,
             ),
+            inbox=inbox,
         )
         self._begin_to_speak()
         self.input = SpokenInput(self._conversation, self._out, self._supervisor)
@@ -102,6 +90,9 @@ class Session(SpeakingSession):
         """Responses that are asked for by themselves."""
         self.mcp = McpServers(self._conversation.mcp, self._requests, self._supervisor)
         """Tools that the service calls by itself."""
+        carrier = self._carrier
+        carrier.inbox, carrier.answers, carrier.tools = self.inbox, self._requests, self._tools
+        carrier.responses, carrier.mcp = self.responses, self.mcp
         self._supervisor.when_over(self._tell_how_to_go_on)
 
     @property
@@ -187,35 +178,8 @@ class Session(SpeakingSession):
         """
         await self._supervisor.submit(self._conversation.interrupt)
 
-    # What carries effects out is looked up when one comes: it is made after the supervisor.
-
-    def _answered(self, effect: Answered) -> None:
-        self._requests.settle(effect)
-
-    def _told_apart(self, effect: Apart) -> None:
-        self.responses.told(effect)
-
-    def _response_ended(self, effect: ResponseEnded) -> None:
-        self.responses.ended(effect)
-
-    def _mcp_changed(self, event: McpToolsEvent) -> None:
-        self.mcp.changed(event)
-
-    def _purge(self, effect: PurgeAudio) -> None:
-        self.inbox.purge_audio(effect.kept)
-        self._speaker.purge(effect)
-        if effect.by_user:
-            self._tools.interrupted()
-
-    def _tool_called(self, event: ToolUseStreamEvent) -> None:
-        self._tools.call(event)
-
-    def _response_done(self, event: BidiResponseCompleteEvent) -> None:
-        self._speaker.response_done(event.response_id)
-        self._tools.response_done(event)
-
-    def _interruption_taken(self, event: BidiInterruptionEvent) -> None:
-        self._meter.log.interruption_delivered(event.received_at, trio.current_time())
+    def _interruption_taken(self, event: BidiInterruptionEvent, now: float) -> None:
+        self._meter.log.interruption_delivered(event.received_at, now)
 
     def _tell_how_to_go_on(self) -> None:
         error = self._supervisor.error

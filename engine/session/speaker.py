@@ -1,10 +1,10 @@
 """Where the model's audio goes: to the inbox, in the application's shape, and to whoever asked for it in real time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import attrs
 import pybase64
-import trio
 
 from engine.actors.audio_out import AudioOut
 from engine.audio.output import OPEN_ITEMS_MAX, OutputConverter
@@ -14,6 +14,7 @@ from engine.audio.shape import AudioShape
 from engine.config import AudioSettings
 from engine.errors import RemoteViolation
 from engine.events import BidiAudioStreamEvent, BidiErrorEvent
+from engine.events.listening import TranslatedAudioEvent
 from engine.protocol.effects import AudioDone, PurgeAudio
 
 
@@ -27,6 +28,19 @@ class Speaker:
     Attributes:
         put: Puts an event into the inbox.
     """
+
+    __slots__ = (
+        "_audio",
+        "_clock",
+        "_converter",
+        "_counts",
+        "_ended",
+        "_last",
+        "_outs",
+        "_wire",
+        "_wire_frame_bytes",
+        "put",
+    )
 
     def __init__(self, audio: AudioSettings, clock: Playback) -> None:
         self._clock = clock
@@ -134,9 +148,9 @@ class Speaker:
 
     # --- what the application takes ---------------------------------------------------------------------------
 
-    def taken(self, event: BidiAudioStreamEvent) -> None:
+    def taken(self, event: BidiAudioStreamEvent, now: float) -> None:
         """Note that the application has taken audio."""
-        self._clock.delivered(event.item_id or "", self._samples(event), trio.current_time())
+        self._clock.delivered(event.item_id or "", self._samples(event), now)
 
     def lost(self, event: BidiAudioStreamEvent) -> None:
         """Note that audio was dropped before the application took it."""
@@ -149,3 +163,10 @@ class Speaker:
         given = self._audio.output_shape
         samples = base64_bytes(event.audio) // given.frame_bytes
         return samples if given.rate_hz == self._wire.rate_hz else round(samples * self._wire.rate_hz / given.rate_hz)
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        AudioDone: done,
+        BidiAudioStreamEvent: play,
+        TranslatedAudioEvent: play,
+    }
+    """Methods by the class of effects that they carry out; see `engine.dispatch`."""

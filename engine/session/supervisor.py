@@ -7,11 +7,12 @@ about is its core's business (`engine.protocol`).
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import ClassVar, cast
 
 import trio
 
 from engine.actors.watchdog import deadline
+from engine.dispatch import Dispatch, Handles
 from engine.errors import (
     DeadlinePassed,
     EngineError,
@@ -22,6 +23,7 @@ from engine.errors import (
 )
 from engine.events import BidiConnectionCloseEvent, BidiOutputEvent, CloseReason
 from engine.inbox import Inbox
+from engine.latch import Latch
 from engine.outgoing import OF_SPEECH, Outgoing
 from engine.protocol.effects import Effect, End, LinkOver, Opened, Rearm, Transmit
 from engine.raw import Raw
@@ -53,9 +55,34 @@ class Supervisor:
         inbox: Takes what the application is told.
         out: Takes what the service is told.
         raw: Who listens to the wire.
-        carry: Carries out effects that only this kind of session knows, by their class.
+        carriers: Carry out effects that only this kind of session knows.
         meter: Watches what goes by.
     """
+
+    __slots__ = (
+        "_begin",
+        "_carry",
+        "_closed_at",
+        "_closing",
+        "_connecting",
+        "_core",
+        "_end",
+        "_ended",
+        "_error",
+        "_inbox",
+        "_links",
+        "_meter",
+        "_nursery",
+        "_opened",
+        "_out",
+        "_over",
+        "_plan",
+        "_raw",
+        "_settled",
+        "_started_at",
+        "state",
+        "traffic",
+    )
 
     def __init__(
         self,
@@ -65,7 +92,7 @@ class Supervisor:
         inbox: Inbox,
         out: Outgoing,
         raw: Raw,
-        carry: Mapping[type, Callable[[Any], None]],
+        carriers: Sequence[Handles] = (),
         meter: SessionMeter | None = None,
     ) -> None:
         self._meter = meter
@@ -79,26 +106,19 @@ class Supervisor:
         self._links = Links(plan, core, self, inbox=inbox, out=out, traffic=self.traffic, meter=meter)
         self._nursery: trio.Nursery | None = None
         self._begin: Sequence[str] = ()
-        self._connecting = trio.CancelScope()
+        self._connecting: deadline | None = None
         self._started_at = 0.0
         self._closed_at: float | None = None
         self._end: End | None = None
         self._error: BaseException | None = None
         self._opened = False
         self._closing = False
-        self._settled = trio.Event()
-        self._ended = trio.Event()
+        self._settled = Latch()
+        self._ended = Latch()
         self._over: list[Callable[[], None]] = []
         self.state = "new"
         """`new`, `connecting`, `live`, `renewing`, `reconnecting`, `closing` or `closed`."""
-        self._carry: dict[type, Callable[..., None]] = {
-            Transmit: self._transmit,
-            Rearm: self._rearm,
-            Opened: self._open,
-            LinkOver: self._link_over,
-            End: self.finish,
-            **carry,
-        }
+        self._carry = Dispatch(*carriers, self)
 
     # --- for the session --------------------------------------------------------------------------------------
 
@@ -211,7 +231,7 @@ class Supervisor:
     def apply(self, effects: Sequence[Effect]) -> None:
         """Carry out what the core wants done; never waits."""
         for effect in effects:
-            carry = self._carry.get(type(effect))
+            carry = self._carry[type(effect)]
             if carry is not None:
                 carry(effect)
             else:
@@ -288,10 +308,10 @@ class Supervisor:
             self._inbox.close(last=BidiConnectionCloseEvent(self._plan.connection_id, end.reason))
         else:
             self._inbox.close(self._error)
-        self._links.nudge()
         self._settled.set()
-        if not self._opened:
-            self._connecting.cancel()
+        self._links.nudge()
+        if not self._opened and self._connecting is not None:
+            self._connecting.call_off()
         over, self._over = self._over, []
         for do in over:
             self._tell_over(do)
@@ -350,7 +370,7 @@ class Supervisor:
         """Live, over one connection after another."""
         limit_s, close_by = self._plan.engine.close_deadline_s, math.inf
         try:
-            with self._connecting:
+            if self._end is None:
                 await self._connect(nursery)
             if self._end is None:
                 await self._links.live()
@@ -365,15 +385,15 @@ class Supervisor:
         begin, self._begin = self._begin, ()
         engine = self._plan.engine
         try:
-            with deadline("connect", engine.connect_deadline_s):
+            with deadline("connect", engine.connect_deadline_s) as self._connecting:
                 await self._links.open(nursery, begin, trio.current_time() + engine.connect_deadline_s)
-                limit_s = engine.session_created_deadline_s
-                with deadline("session_created", math.inf if limit_s is None else limit_s):
-                    await self._settled.wait()
+                await self._links.watch_until(self._settled, engine.session_created_deadline_s)
         except EngineError as error:
             if isinstance(error, DeadlinePassed) and self._links.refused is not None:
                 error.__cause__ = self._links.refused
             self.finish(End("error", error))
+        finally:
+            self._connecting = None
 
     # --- effects ----------------------------------------------------------------------------------------------
 
@@ -400,9 +420,18 @@ class Supervisor:
             return
         self._opened = True
         self.state = "live"
-        self._links.opened()
         self._settled.set()
+        self._links.opened()
         logger.info("session %s open after %.3f s", self._plan.connection_id, trio.current_time() - self._started_at)
+
+    HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        Transmit: _transmit,
+        Rearm: _rearm,
+        Opened: _open,
+        LinkOver: _link_over,
+        End: finish,
+    }
+    """Methods by the class of effects that they carry out; see `engine.dispatch`."""
 
 
 @trio.lowlevel.enable_ki_protection

@@ -72,6 +72,8 @@ class SessionTools:
         answers: Sends its requests.
     """
 
+    __slots__ = ("_added", "_answers", "_conversation", "_declared", "_side", "_supervisor", "_tools", "session")
+
     def __init__(
         self, session: "Session", conversation: Conversation, supervisor: Supervisor, answers: Answers
     ) -> None:
@@ -99,10 +101,19 @@ class SessionTools:
             raise LocalMisuse("other tools run in this session | add yours to that set, and run it again")
         if self._side is None:
             self._tools, self._side = tools, tools.runner(self)
+            self._catch_up(self._side)
         names = {tool.name for tool in self._declared}
         more = [spec for spec in tools.specs if spec["name"] not in names]
         if more:
             self._declare([*self._declared, *more])
+
+    def _catch_up(self, side: ToolSide) -> None:
+        """Take the calls that came before, and that the application has not seen: it may have sent a text first."""
+        for event in self.session.inbox.waiting():
+            if isinstance(event, ToolUseStreamEvent) and not self._is_by_hand(event):
+                side.call(event)
+            elif isinstance(event, BidiResponseCompleteEvent):
+                side.response_done(event.response_id)
 
     def changed(self, settings: Mapping[str, Any]) -> None:
         """Take note of settings that the application has changed: tools among them stand in place of all others."""
@@ -158,6 +169,14 @@ class SessionTools:
     def spawn(self, task: Callable[[], Awaitable[None]], name: str) -> None:
         """Start a task in the session's nursery."""
         self._supervisor.spawn(task, name)
+
+    async def invoke(self, function: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        """Await a function of the application's: it runs here."""
+        return await function(*args, **kwargs)
+
+    def notify(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function of the application's that nobody waits for."""
+        function(*args)
 
     async def send(self, result: ToolResultEvent) -> None:
         """Answer a call."""

@@ -6,6 +6,7 @@ from typing import Any
 from engine.config.listening import TranscriptionConfig, changed_transcription
 from engine.endpoints import endpoint_of
 from engine.errors import LocalMisuse
+from engine.inbox import Inbox
 from engine.protocol.effects import Effect
 from engine.protocol.transcriber import Transcriber
 from engine.session.base import BaseSession, Dialect, Hooks, new_id
@@ -26,9 +27,12 @@ class TranscriptionSession(BaseSession):
     Args:
         config: What the session is.
         connector: How to connect; the network when None.
+        inbox: Class of the inbox, where another than Trio's own tasks read it.
     """
 
-    def __init__(self, config: TranscriptionConfig, connector: Connector | None = None) -> None:
+    def __init__(
+        self, config: TranscriptionConfig, connector: Connector | None = None, *, inbox: type[Inbox] = Inbox
+    ) -> None:
         self.config = config
         connection_id = new_id()
         self._transcriber = Transcriber(config, connection_id)
@@ -43,6 +47,7 @@ class TranscriptionSession(BaseSession):
             connector=connector,
             dialect=Dialect(),
             hooks=Hooks(),
+            inbox=inbox,
         )
 
     async def commit(self) -> None:

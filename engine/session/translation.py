@@ -1,15 +1,15 @@
 """A translation session: speech in, the same in another language out. Made by `open_translation`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.audio.playback import Playback
-from engine.audio.shape import AudioShape
 from engine.config.listening import TranslationConfig, changed_translation
 from engine.endpoints import endpoint_of
 from engine.errors import LocalMisuse
-from engine.events.listening import TranslatedAudioEvent
-from engine.protocol.effects import AudioDone, Effect
+from engine.events import BidiAudioInputEvent
+from engine.inbox import Inbox
+from engine.protocol.effects import Effect
 from engine.protocol.translator import Translator
 from engine.session.base import Dialect, Hooks, new_id
 from engine.session.speaker import Speaker
@@ -39,17 +39,16 @@ class TranslationSession(SpeakingSession):
     Args:
         config: What the session is.
         connector: How to connect; the network when None.
+        inbox: Class of the inbox, where another than Trio's own tasks read it.
     """
 
-    def __init__(self, config: TranslationConfig, connector: Connector | None = None) -> None:
+    def __init__(
+        self, config: TranslationConfig, connector: Connector | None = None, *, inbox: type[Inbox] = Inbox
+    ) -> None:
         self.config = config
         connection_id = new_id()
         self._translator = Translator(config, connection_id)
         self._speaker = Speaker(config.audio, Playback(config.audio.wire_shape.rate_hz))
-        carry: dict[type, Callable[..., None]] = {
-            TranslatedAudioEvent: self._speaker.play,
-            AudioDone: self._speaker.done,
-        }
         super().__init__(
             self._translator,
             connection_id=connection_id,
@@ -60,7 +59,8 @@ class TranslationSession(SpeakingSession):
             endpoint=lambda: endpoint_of(config.client, config.model, path="/realtime/translations"),
             connector=connector,
             dialect=_DIALECT,
-            hooks=Hooks(carry=carry),
+            hooks=Hooks(carriers=(self._speaker,)),
+            inbox=inbox,
         )
         self._begin_to_speak()
         self._translator.held_back = lambda: not self.inbox.has_room()
@@ -93,7 +93,13 @@ class TranslationSession(SpeakingSession):
         self.config = config
         return effects
 
-    async def _feed(self, audio: bytes, shape: AudioShape | None = None) -> None:
+    async def send_audio(self, audio: bytes | BidiAudioInputEvent) -> None:
+        """Send the speech to be translated; see `BaseSession.send_audio`.
+
+        Raises:
+            LocalMisuse: `finish` was called.
+        """
+        self._supervisor.check_live()
         if self._translator.finishing:
             raise LocalMisuse("audio was sent after finish() | the service takes none; open another session for it")
-        await super()._feed(audio, shape)
+        await super().send_audio(audio)

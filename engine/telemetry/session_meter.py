@@ -16,6 +16,8 @@ class SessionMeter:
         connection_id: Names the session.
     """
 
+    __slots__ = ("_connection_id", "_is_linked", "_links", "_model", "_telemetry", "log", "observe", "sent")
+
     def __init__(self, model: str, connection_id: str) -> None:
         self._model = model
         self._connection_id = connection_id

@@ -3,8 +3,8 @@
 import trio
 
 from engine.simulator.server import Simulator
-from engine.transport import trio_ws
 from engine.transport.base import Connector, Endpoint, Transport
+from engine.transport.network import wrap
 
 
 def in_memory(simulator: Simulator, *, lockstep: bool = False) -> Connector:
@@ -18,7 +18,7 @@ def in_memory(simulator: Simulator, *, lockstep: bool = False) -> Connector:
     async def connect(nursery: trio.Nursery, endpoint: Endpoint) -> Transport:
         stream = simulator.connect_stream(lockstep=lockstep)
         try:
-            return await trio_ws.wrap(nursery, stream, endpoint)
+            return await wrap(nursery, stream, endpoint)
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise

@@ -44,7 +44,7 @@ class ToolContext:
 
     Attributes:
         session: The session. A plain function runs in a worker thread: it reaches the session's methods through
-            `trio.from_thread.run`.
+            `trio.from_thread.run`, or on asyncio through `asyncio.run_coroutine_threadsafe` and the loop it knows.
         call_id: Names the call.
         name: The tool.
         response_id: The response that made the call.

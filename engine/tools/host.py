@@ -22,6 +22,23 @@ class ToolHost(Protocol):
         """
         ...
 
+    async def invoke(self, function: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        """Await an asynchronous function of the application's where the application runs, and give its result.
+
+        Raises:
+            LocalMisuse: The application's event loop is no more.
+            BaseException: What it raised.
+        """
+        ...
+
+    def notify(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a plain function of the application's where the application runs; nobody waits for it.
+
+        Raises:
+            BaseException: What it raised, where it was called at once.
+        """
+        ...
+
     async def send(self, result: ToolResultEvent) -> None:
         """Answer a call; the session asks for a response after the last answer of a response.
 

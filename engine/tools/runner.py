@@ -73,7 +73,7 @@ class ToolRunner:
         self._most = tools.limit + tools.waiting_limit
         self._listeners = [listen for listen in (tools.on_report, on_report) if listen is not None]
         self._places = trio.CapacityLimiter(tools.limit)
-        self._workers = Workers()
+        self._workers = Workers(host.invoke)
         self._batches = Batches()
         self._tally = Tally()
         self._jobs: dict[str, _Job] = {}
@@ -259,6 +259,6 @@ class ToolRunner:
         )
         for listen in self._listeners:
             try:
-                listen(report)
+                self._host.notify(listen, report)
             except Exception as error:  # noqa: BLE001 - a listener is no part of the conversation
                 logger.warning("a listener to tool reports raised %s", type(error).__name__)

@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,13 +17,18 @@ logger = logging.getLogger(__name__)
 
 
 class Workers:
-    """Calls functions: async ones here, plain ones in worker threads that no one else uses.
+    """Calls functions: async ones where the application runs, plain ones in worker threads that no one else uses.
 
     A plain function can't be stopped. When its call is over, its thread is left behind and its result is lost; it
     counts against the threads until it returns.
+
+    Args:
+        invoke: Awaits an async function where the application runs, with its arguments.
+        threads: How many plain ones run at once.
     """
 
-    def __init__(self, threads: int = bounds.TOOL_THREADS) -> None:
+    def __init__(self, invoke: Callable[..., Awaitable[Any]], threads: int = bounds.TOOL_THREADS) -> None:
+        self._invoke = invoke
         self._limiter = trio.CapacityLimiter(threads)
         self._awaited = 0
 
@@ -36,7 +41,7 @@ class Workers:
     async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function and give its result."""
         if is_async(function):
-            return await function(*args, **kwargs)
+            return await self._invoke(function, *args, **kwargs)
         self._awaited += 1
         try:
             (value,) = await trio.to_thread.run_sync(
@@ -44,7 +49,7 @@ class Workers:
             )
         finally:
             self._awaited -= 1
-        return await value if inspect.isawaitable(value) else value
+        return await self._invoke(lambda: value) if inspect.isawaitable(value) else value
 
 
 def _boxed(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any]:

@@ -55,7 +55,11 @@ class TransportStatistics:
 
 
 class Transport(Protocol):
-    """A live connection. Every failure is a `ConnectionLost`, the library's own exception chained to it."""
+    """A live connection. Every failure is a `ConnectionLost`, the library's own exception chained to it.
+
+    The peer's pings are answered while somebody receives, or waits for the answer to a ping of ours. A transport may
+    answer them at other times, too.
+    """
 
     async def send(self, text: str) -> None:
         """Send one text frame."""
@@ -83,6 +87,28 @@ class Transport(Protocol):
 
     def statistics(self) -> TransportStatistics:
         """Give a snapshot."""
+        ...
+
+
+class PromptTransport(Transport, Protocol):
+    """A connection that can also write without waiting. Who sends may look for these, and uses `send` without."""
+
+    def send_nowait(self, text: str) -> bool:
+        """Send one text frame now; may be called by any task.
+
+        Where the socket takes only a part of it, the transport writes the rest as soon as it can, and before anything
+        else.
+
+        Returns:
+            False when nothing was taken, as while another message is being written, or of a long one: then `send` it.
+
+        Raises:
+            ConnectionLost: It can't be sent.
+        """
+        ...
+
+    async def send_many(self, texts: Sequence[str]) -> None:
+        """Send text frames, in this order and in one write where the socket takes them; else as `send`."""
         ...
 
 

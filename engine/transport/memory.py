@@ -47,7 +47,7 @@ class MemoryTransport:
         while True:
             try:
                 batch.append(self._incoming.receive_nowait())
-            except (trio.WouldBlock, trio.EndOfChannel):
+            except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
                 self._received += sum(map(len, batch))
                 return batch
 

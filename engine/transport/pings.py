@@ -12,7 +12,7 @@ class Pings:
     """The pings of one connection."""
 
     def __init__(self) -> None:
-        self._waiting: set[trio.CancelScope] = set()
+        self._waiting: tuple[trio.CancelScope, ...] = ()
         self._is_over = False
         self._began = 0.0
         self._sent = self._answered = 0
@@ -25,11 +25,11 @@ class Pings:
         with trio.CancelScope() as scope:
             if self._is_over:
                 scope.cancel()
-            self._waiting.add(scope)
+            self._waiting += (scope,)
             try:
                 yield
             finally:
-                self._waiting.discard(scope)
+                self._waiting = tuple(other for other in self._waiting if other is not scope)
 
     def over(self) -> None:
         """Note that the connection has ended: nobody will answer any more."""

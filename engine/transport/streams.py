@@ -4,6 +4,8 @@ import functools
 import os
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -38,15 +40,23 @@ async def secure(
     """
     secured = trio.SSLStream(stream, context or default_context(), server_hostname=host, https_compatible=True)
     try:
-        await secured.do_handshake()
-    except BaseException as error:
+        with tls_told(host, port, what):
+            await secured.do_handshake()
+    except BaseException:
         await trio.aclose_forcefully(stream)
-        if isinstance(error, (trio.BrokenResourceError, ssl.SSLError, ssl.CertificateError)):
-            why = error.__cause__ or error
-            kind = CertificateRefused if isinstance(why, ssl.SSLCertVerificationError) else ConnectionLost
-            raise kind(f"TLS with {what}{host}:{port} failed: {words(why)}", reason=words(why)) from error
         raise
     return secured
+
+
+@contextmanager
+def tls_told(host: str, port: int, what: str = "") -> Iterator[None]:
+    """Run a block that makes a TLS handshake, and tell what goes wrong in it as `secure` does."""
+    try:
+        yield
+    except (trio.BrokenResourceError, ssl.SSLError, ssl.CertificateError) as error:
+        why = error.__cause__ or error
+        kind = CertificateRefused if isinstance(why, ssl.SSLCertVerificationError) else ConnectionLost
+        raise kind(f"TLS with {what}{host}:{port} failed: {words(why)}", reason=words(why)) from error
 
 
 @functools.cache

@@ -15,20 +15,20 @@ from engine import limits
 from engine.errors import ConnectionLost, HandshakeRejected, LimitExceeded
 from engine.transport.base import Endpoint, Transport, TransportStatistics
 from engine.transport.pings import Pings
-from engine.transport.proxy import open_tunnel
 from engine.transport.retry_after import retry_after_s
-from engine.transport.streams import open_tcp, secure
+from engine.transport.route import DEFAULT_PORTS, open_route
 from engine.transport.watched import WatchedStream
-
-_DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 _QUEUED_MESSAGES = 16
 """Messages that trio-websocket may hold beside the inbox: enough that its reader rarely waits for ours."""
 
+_BATCH_MAX = 4 * _QUEUED_MESSAGES
+"""Messages that are given in one go: its reader, which waits for room, goes on in between."""
+
 
 async def connect(nursery: trio.Nursery, endpoint: Endpoint) -> Transport:
     """Connect over the network. See `engine.transport.base.Connector`."""
-    stream = await _open_stream(endpoint)
+    stream = await open_route(endpoint)
     try:
         return await wrap(nursery, stream, endpoint)
     except BaseException:
@@ -87,12 +87,17 @@ class TrioWebSocket:
             raise self._lost() from self._why(error)
 
     async def receive(self) -> Sequence[str | bytes]:
-        """Give the next message."""
+        """Give the next messages: all that its reader has put by."""
         try:
-            return (await self._socket.get_message(),)
+            batch = [await self._socket.get_message()]
         except trio_websocket.ConnectionClosed as error:
             self._stream.pings.over()  # trio-websocket's reader waits on, for the peer to hang up.
             raise self._lost() from self._why(error)
+        # What follows is told by the next call.
+        with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
+            while len(batch) < _BATCH_MAX:
+                batch.append(self._socket._recv_channel.receive_nowait())
+        return batch
 
     async def ping(self) -> None:
         """Send a ping and wait for its answer; see `Transport.ping`."""
@@ -202,17 +207,6 @@ class _Reader:
                 self.on_end()
 
 
-async def _open_stream(endpoint: Endpoint) -> trio.abc.Stream:
-    parts = urlsplit(endpoint.url)
-    host = cast("str", parts.hostname)
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    if endpoint.proxy is None:
-        stream = await open_tcp(host, port)
-    else:
-        stream = await open_tunnel(endpoint.proxy, host, port, endpoint.ssl_context)
-    return stream if parts.scheme != "wss" else await secure(stream, host, port, endpoint.ssl_context)
-
-
 def _handshake_error(error: BaseException | None) -> ConnectionLost:
     if isinstance(error, trio_websocket.ConnectionRejected):
         body = bytes(error.body or b"")[: limits.HANDSHAKE_BODY_MAX_BYTES].decode(errors="replace")
@@ -226,7 +220,7 @@ def _handshake_error(error: BaseException | None) -> ConnectionLost:
 def _host_header(parts: SplitResult) -> str:
     host = cast("str", parts.hostname)
     shown = f"[{host}]" if ":" in host else host
-    return shown if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f"{shown}:{parts.port}"
+    return shown if parts.port in {None, DEFAULT_PORTS[parts.scheme]} else f"{shown}:{parts.port}"
 
 
 def _resource(parts: SplitResult) -> str:

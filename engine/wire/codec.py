@@ -17,6 +17,7 @@ from engine.wire.converters import WRONG, Hook, Mismatch, lenient_factory, make_
 from engine.wire.depth import DEPTH_MAX, is_deeper
 from engine.wire.record import Record
 from engine.wire.server import SERVER_CLASSES, ServerEvent, ServerEventBase, UnknownServerEvent
+from engine.wire.speech import read_speech
 from engine.wire.translation import (
     TRANSLATION_CLIENT_CLASSES,
     TRANSLATION_SERVER_CLASSES,
@@ -82,7 +83,8 @@ def decode_server(text: str | bytes) -> ServerEvent:
     Raises:
         RemoteViolation: The message can't be read; nothing else was affected.
     """
-    return cast("ServerEvent", _decode_server(text, _SERVER_HOOKS))
+    speech = read_speech(text) if isinstance(text, str) else None
+    return speech or cast("ServerEvent", _decode_server(text, _SERVER_HOOKS))
 
 
 def decode_translation_server(text: str | bytes) -> TranslationServerEvent:

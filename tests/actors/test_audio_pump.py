@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 
 import pybase64
 import pytest
@@ -32,13 +33,11 @@ def make(overflow="wait", frame_ms=40, bound=1000, audio=None, **options):
 def sent(lane):
     """Take what waits: each message's audio."""
     audio = []
-    while lane._receive.statistics().current_buffer_used:
-        queued = lane._receive.receive_nowait()
+    for queued in lane.take_all():
         message = json.loads(queued.text)
         assert message.pop("type") == "input_audio_buffer.append"
         audio.append(pybase64.b64decode(message.pop("audio")))
         assert message == {}
-        lane.sent(queued)
     return audio
 
 
@@ -68,7 +67,7 @@ async def test_a_long_piece_is_cut_and_no_byte_is_lost():
 async def test_a_rest_is_sent_one_frame_after_its_first_sample(autojump_clock):
     pump, lane = make()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.testing.wait_all_tasks_blocked()
         pump.feed(MS * 10)
         await trio.sleep(0.02)
@@ -96,7 +95,7 @@ async def test_a_rest_that_is_completed_in_time_wakes_nobody(autojump_clock):
     pump, lane = make(bound=1e9)
     steps = Steps()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run, name="pump")
+        pump.begin(partial(nursery.start_soon, name="pump"))
         await trio.testing.wait_all_tasks_blocked()
         trio.lowlevel.add_instrument(steps)
         for _ in range(500):
@@ -106,9 +105,68 @@ async def test_a_rest_that_is_completed_in_time_wakes_nobody(autojump_clock):
         assert len(sent(lane)) == 250
         pump.feed(MS * 20)
         await trio.sleep(0.05)
-        assert Steps.count > 0
+        assert Steps.count == 1
         trio.lowlevel.remove_instrument(steps)
         nursery.cancel_scope.cancel()
+
+
+async def test_it_has_a_task_only_for_what_is_due(autojump_clock):
+    pump, lane = make(bound=1e9)
+    started = []
+    async with trio.open_nursery() as nursery:
+
+        def start(task):
+            started.append(trio.current_time())
+            nursery.start_soon(task)
+
+        pump.begin(start)
+        began = trio.current_time()
+        for n in range(51):
+            await feed(pump, MS * 20)
+            assert not nursery.child_tasks
+            await trio.sleep_until(began + (n + 1) * 0.02)
+        await trio.sleep(2)
+        assert started == [pytest.approx(began + 50 * 0.02 + 0.04)]
+        pump.end()
+        await feed(pump, MS * 20)
+        await trio.sleep(2)
+        assert len(started) == 1
+    assert sum(map(len, sent(lane))) == 51 * len(MS * 20)
+
+
+async def test_a_rest_that_is_completed_in_the_last_moment_is_not_cut(autojump_clock):
+    pump, lane, starts = *make(), []
+    pump.begin(starts.append)
+    pump.feed(MS * 20)
+    await trio.sleep(0.05)
+    (start,) = starts
+    pump.feed(MS * 50)
+    await start()
+    assert sent(lane) == [MS * 40]
+    await trio.sleep(0.05)
+    await starts[1]()
+    assert sent(lane) == [MS * 30]
+
+
+async def test_a_nursery_that_was_closed_under_it_ends_it(autojump_clock):
+    def closed(_):
+        raise RuntimeError("Nursery is closed to new arrivals")
+
+    pump, lane = make()
+    pump.begin(closed)
+    pump.feed(MS * 20)
+    await trio.sleep(1)
+    pump.feed(MS * 30)
+    assert sent(lane) == [MS * 40]
+
+
+async def test_a_rest_that_was_fed_before_it_begins_is_sent_as_well(autojump_clock):
+    pump, lane = make()
+    await feed(pump, MS * 20)
+    async with trio.open_nursery() as nursery:
+        pump.begin(nursery.start_soon)
+        await trio.sleep(0.041)
+    assert sent(lane) == [MS * 20]
 
 
 async def test_flush_sends_the_rest_but_not_to_a_closed_lane():
@@ -126,7 +184,7 @@ async def test_flush_sends_the_rest_but_not_to_a_closed_lane():
 async def test_a_rest_that_is_due_after_the_end_is_no_crash(autojump_clock):
     pump, lane = make()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.testing.wait_all_tasks_blocked()
         pump.feed(MS)
         lane.close()
@@ -262,7 +320,7 @@ async def test_a_pause_brings_out_what_the_filter_holds_back_and_a_gap_does_not(
     audio = tone(440, 400, rate_hz=16_000)
     half, got = len(audio) // 2, b""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.testing.wait_all_tasks_blocked()
         pump.feed(audio[:half])
         await trio.sleep(PAUSE_S * 0.9)
@@ -290,7 +348,7 @@ async def test_converted_audio_that_comes_in_time_wakes_nobody(autojump_clock):
     pump, _ = make(bound=1e9, audio=AudioSettings(input_rate=16_000), fill_silence=True, frame_ms=100)
     steps = Steps()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run, name="pump")
+        pump.begin(partial(nursery.start_soon, name="pump"))
         await trio.testing.wait_all_tasks_blocked()
         trio.lowlevel.add_instrument(steps)
         for _ in range(100):
@@ -308,7 +366,7 @@ async def test_converted_audio_that_comes_in_time_wakes_nobody(autojump_clock):
 async def test_silence_fills_a_stream_that_has_no_audio_to_the_frame(name, code, autojump_clock):
     pump, lane = make(bound=1e9, audio=AudioSettings(format=name), fill_silence=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.sleep(120.001)
         messages = sent(lane)
         assert len(messages) == 120 * 25
@@ -328,7 +386,7 @@ def test_what_was_sent_is_never_a_frame_behind_the_clock_while_no_audio_comes(ra
         pump, lane = make(bound=1e9, audio=AudioSettings(input_rate=rate_hz), fill_silence=True)
         real, sent_bytes = b"", 0
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pump.run)
+            pump.begin(nursery.start_soon)
             await trio.testing.wait_all_tasks_blocked()
             began = trio.current_time()
             for pause_s, length_ms in script:
@@ -350,7 +408,7 @@ def test_what_was_sent_is_never_a_frame_behind_the_clock_while_no_audio_comes(ra
 async def test_speech_goes_in_at_once_and_silence_comes_back_after_a_frames_time(autojump_clock):
     pump, lane = make(fill_silence=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.sleep(1.001)
         assert sent(lane) == [bytes(1920)] * 25
         for _ in range(10):
@@ -365,7 +423,7 @@ async def test_speech_goes_in_at_once_and_silence_comes_back_after_a_frames_time
 async def test_audio_faster_than_the_clock_counts_ahead(autojump_clock):
     pump, _ = make(bound=1e9, fill_silence=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.testing.wait_all_tasks_blocked()
         pump.feed(MS * 2000)
         await trio.sleep(2.03)
@@ -379,7 +437,7 @@ async def test_audio_faster_than_the_clock_counts_ahead(autojump_clock):
 async def test_silence_takes_no_speechs_room_and_is_made_up_for_later(overflow, autojump_clock):
     pump, lane = make(overflow, bound=200, fill_silence=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.testing.wait_all_tasks_blocked()
         pump.feed(MS * 160)
         await trio.sleep(10)
@@ -394,7 +452,7 @@ async def test_silence_takes_no_speechs_room_and_is_made_up_for_later(overflow, 
 async def test_no_silence_is_owed_of_an_outage_and_it_goes_on_behind_what_was_said_in_it(autojump_clock):
     pump, lane = make(bound=1e9, fill_silence=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.sleep(1.001)
         assert len(sent(lane)) == 25
         pump.hold(True)
@@ -411,7 +469,7 @@ async def test_no_silence_is_owed_of_an_outage_and_it_goes_on_behind_what_was_sa
 async def test_silence_that_ended_in_an_outage_does_not_come_back(autojump_clock):
     pump, lane = make(bound=1e9, fill_silence=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.sleep(1.001)
         pump.hold(True)
         pump.end_silence()
@@ -425,7 +483,7 @@ async def test_silence_that_ended_in_an_outage_does_not_come_back(autojump_clock
 async def test_silence_ends_with_the_lane(autojump_clock):
     pump, lane = make(fill_silence=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pump.run)
+        pump.begin(nursery.start_soon)
         await trio.sleep(0.1)
         lane.close()
         await trio.sleep(100)

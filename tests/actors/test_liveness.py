@@ -9,11 +9,24 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.actors.liveness import liveness
+from engine.actors.liveness import pulse
+from engine.errors import DeadlinePassed
 from engine.transport.base import TransportStatistics
 from engine.transport.memory import memory_pair
 
 INTERVAL_S, DEADLINE_S = 20.0, 10.0
+
+
+async def liveness(transport, *, interval_s, deadline_s, reading, on_dead):
+    """Ping at each interval, as a link does."""
+    lives = True
+    while lives:
+        await trio.sleep(interval_s)
+        try:
+            lives = await pulse(transport, deadline_s=deadline_s, look_s=interval_s, reading=reading)
+        except DeadlinePassed as error:
+            on_dead(error)
+            return
 
 
 class Watched:

@@ -31,7 +31,8 @@ class Asked:
 async def watch(nursery, lifetime_s=100.0):
     asked, applied, ended = Asked(), [], []
     start = trio.current_time()
-    watchdog = Watchdog(asked, applied.extend, start + lifetime_s, lambda: ended.append(trio.current_time()))
+    watchdog = Watchdog(asked, applied.extend)
+    watchdog.set("lifetime", start + lifetime_s, lambda: ended.append(trio.current_time()))
     nursery.start_soon(watchdog.run)
     await trio.testing.wait_all_tasks_blocked()
     return watchdog, asked, applied, ended
@@ -86,13 +87,52 @@ async def test_both_at_once(autojump_clock):
 
 async def test_rearming_before_it_runs_and_after_its_end_is_harmless(autojump_clock):
     asked, ended = Asked(), []
-    watchdog = Watchdog(asked, lambda _: None, 5.0, lambda: ended.append(trio.current_time()))
+    watchdog = Watchdog(asked, lambda _: None)
+    watchdog.set("lifetime", 5.0, lambda: ended.append(trio.current_time()))
     watchdog.rearm()
     with trio.move_on_after(8):
         await watchdog.run()
     watchdog.rearm()
     watchdog.set("late", 9, lambda: ended.append("never"))
     assert ended == [5]
+
+
+async def test_called_off_it_ends_and_may_run_again_where_it_was(autojump_clock):
+    asked, ended = Asked(), []
+    watchdog = Watchdog(asked)
+    watchdog.set("lifetime", 10, lambda: ended.append(trio.current_time()))
+    for _ in range(3):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watchdog.run)
+            await trio.sleep(1)
+            watchdog.call_off()
+            watchdog.call_off()
+    assert (trio.current_time(), asked.ticks, ended) == (3, [], [])
+    with trio.move_on_after(20):
+        await watchdog.run()
+    assert ended == [10]
+
+
+async def test_called_off_by_what_is_done_at_a_deadline_it_ends(autojump_clock):
+    watchdog = Watchdog()
+    watchdog.set("lifetime", 10, watchdog.call_off)
+    await watchdog.run()
+    assert trio.current_time() == 10
+
+
+async def test_the_core_is_left_alone_while_nothing_can_be_done_for_it(autojump_clock):
+    async with trio.open_nursery() as nursery:
+        watchdog, asked, applied, ended = await watch(nursery, 20)
+        asked.deadline = 5
+        watchdog.core = None
+        watchdog.rearm()
+        await trio.sleep(30)
+        assert (asked.ticks, applied, len(ended)) == ([], [], 1)
+        watchdog.core = asked
+        watchdog.rearm()
+        await trio.sleep(1)
+        assert applied == ["lost"]
+        nursery.cancel_scope.cancel()
 
 
 # --- deadlines with names -------------------------------------------------------------------------------------------
@@ -201,3 +241,15 @@ async def test_a_named_deadline(autojump_clock):
     with pytest.raises(DeadlinePassed, match="'connect' of 5 s") as caught, deadline("connect", 5):
         await trio.sleep_forever()
     assert (caught.value.deadline, caught.value.limit_s) == ("connect", 5)
+
+
+async def test_a_named_deadline_that_is_called_off_is_left_at_once_and_not_told(autojump_clock):
+    with deadline("connect", 5) as connecting:
+        connecting.call_off()
+        await trio.sleep_forever()
+    assert trio.current_time() == 0
+
+
+async def test_a_named_deadline_lets_errors_through_as_they_are(autojump_clock):
+    with pytest.raises(ZeroDivisionError), deadline("connect", 5):
+        raise ZeroDivisionError

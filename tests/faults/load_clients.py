@@ -8,7 +8,7 @@ from rooms import ONE_LINK
 
 import engine
 from benchmarks.fault_server import LoadServer
-from engine.transport import trio_ws
+from engine.transport.network import wrap
 
 
 def settings(base_url="ws://127.0.0.1:1/v1", **engine_settings):
@@ -38,7 +38,7 @@ async def over_memory(load, **engine_settings):
         nursery.start_soon(server.serve_stream, there)
 
         async def connect(tasks, endpoint):
-            return await trio_ws.wrap(tasks, here, endpoint)
+            return await wrap(tasks, here, endpoint)
 
         async with engine.open_session(settings(**engine_settings), connector=connect) as session:
             yield session, server.reports[0]

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from engine.actors.liveness import liveness
-from engine.errors import ConnectionLost
-from engine.transport import trio_ws
+from engine.actors.liveness import pulse
+from engine.errors import ConnectionLost, DeadlinePassed
 from engine.transport.base import Endpoint
+from engine.transport.network import network
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERVAL_S, DEADLINE_S = 0.2, 0.3
@@ -26,8 +26,13 @@ WITHIN_S = 5.0
 """What is allowed on a machine that has other things to do as well."""
 
 
+@pytest.fixture(params=["trio-websocket", "websockets"])
+def carrier(request):
+    return request.param
+
+
 @asynccontextmanager
-async def served_elsewhere():
+async def served_elsewhere(carrier):
     """Run the load server as a process; give a transport to it, and the process."""
     command = [sys.executable, "-m", "benchmarks.fault_server", "{}"]
     async with trio.open_nursery() as nursery:
@@ -35,7 +40,7 @@ async def served_elsewhere():
         try:
             with trio.fail_after(30):
                 url = (await process.stdout.receive_some(100)).decode().strip()
-                transport = await trio_ws.connect(nursery, Endpoint(url=url))
+                transport = await network(carrier)(nursery, Endpoint(url=url))
             yield transport, process
             await transport.close(0.1)
         finally:
@@ -49,14 +54,14 @@ class Heard:
     def __init__(self):
         self.dead, self.ended = [], trio.Event()
 
-    async def watch(self, transport):
-        await liveness(
-            transport,
-            interval_s=INTERVAL_S,
-            deadline_s=DEADLINE_S,
-            reading=lambda: True,
-            on_dead=self.dead.append,
-        )
+    async def watch(self, transport, deadline_s=DEADLINE_S):
+        lives = True
+        while lives and not self.dead:
+            await trio.sleep(INTERVAL_S)
+            try:
+                lives = await pulse(transport, deadline_s=deadline_s, look_s=INTERVAL_S, reading=lambda: True)
+            except DeadlinePassed as error:
+                self.dead.append(error)
         self.ended.set()
 
 
@@ -66,8 +71,8 @@ async def read(transport):
             await transport.receive()
 
 
-async def test_a_server_that_is_stopped_is_found_dead():
-    async with served_elsewhere() as (transport, process), trio.open_nursery() as nursery:
+async def test_a_server_that_is_stopped_is_found_dead(carrier):
+    async with served_elsewhere(carrier) as (transport, process), trio.open_nursery() as nursery:
         heard = Heard()
         nursery.start_soon(read, transport)
         nursery.start_soon(heard.watch, transport)
@@ -85,8 +90,8 @@ async def test_a_server_that_is_stopped_is_found_dead():
         nursery.cancel_scope.cancel()
 
 
-async def test_it_is_found_dead_though_not_even_the_ping_can_be_written():
-    async with served_elsewhere() as (transport, process), trio.open_nursery() as nursery:
+async def test_it_is_found_dead_though_not_even_the_ping_can_be_written(carrier):
+    async with served_elsewhere(carrier) as (transport, process), trio.open_nursery() as nursery:
         os.kill(process.pid, signal.SIGSTOP)
         nursery.start_soon(transport.send, "x" * 2**26)  # more than the kernel holds
         before = -1
@@ -102,11 +107,11 @@ async def test_it_is_found_dead_though_not_even_the_ping_can_be_written():
         nursery.cancel_scope.cancel()
 
 
-async def test_a_server_that_stumbles_and_goes_on_is_not_taken_for_dead():
-    async with served_elsewhere() as (transport, process), trio.open_nursery() as nursery:
-        heard, patient = Heard(), {"interval_s": INTERVAL_S, "deadline_s": 10, "reading": lambda: True}
+async def test_a_server_that_stumbles_and_goes_on_is_not_taken_for_dead(carrier):
+    async with served_elsewhere(carrier) as (transport, process), trio.open_nursery() as nursery:
+        heard = Heard()
         nursery.start_soon(read, transport)
-        nursery.start_soon(partial(liveness, transport, on_dead=heard.dead.append, **patient))
+        nursery.start_soon(heard.watch, transport, 10)
         os.kill(process.pid, signal.SIGSTOP)
         await trio.sleep(3 * INTERVAL_S)
         waiting = transport.statistics()

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import attrs
 import trio
 
-from engine.transport import trio_ws
+from engine.transport.network import wrap
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
@@ -112,7 +112,7 @@ class Host:
                 sock = trio.socket.socket()
             try:
                 await sock.connect((parts.hostname, parts.port))
-                return await trio_ws.wrap(nursery, trio.SocketStream(sock), endpoint)
+                return await wrap(nursery, trio.SocketStream(sock), endpoint)
             except BaseException:
                 sock.close()
                 raise

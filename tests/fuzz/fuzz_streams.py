@@ -17,10 +17,11 @@ from engine.errors import ConnectionLost
 from engine.session import open_session
 from engine.simulator import INSTANT, SimulatorSettings, serve
 from engine.testing import in_memory
-from engine.transport import trio_ws
 from engine.transport.base import Endpoint
+from engine.transport.network import wrap
 
 ENDPOINT = Endpoint(url="ws://127.0.0.1/v1/realtime?model=m", message_hard_max_bytes=2**16)
+CARRIERS = ("trio-websocket", "websockets")
 BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 GREETING = (
@@ -57,21 +58,24 @@ def frame(data, opcode=1, *, fin=True, mask=None):
 def check_transport(data):
     """Let a server say this, and nothing after it; once it hangs up then, once it stays, once it comes in pieces.
 
+    Each transport hears it.
+
     Raises:
         AssertionError: Something else than a lost connection came of it, or it took too long.
     """
-    for hangs_up, piece in ((True, None), (False, None), (True, 3)):
-        trio.run(_hear, data, hangs_up, piece, clock=trio.testing.MockClock(autojump_threshold=0))
+    for carrier in CARRIERS:
+        for hangs_up, piece in ((True, None), (False, None), (True, 3)):
+            trio.run(_hear, data, hangs_up, piece, carrier, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-async def _hear(data, hangs_up, piece):
+async def _hear(data, hangs_up, piece, carrier):
     before = trio.lowlevel.current_statistics().tasks_living
     ours, theirs = trio.testing.memory_stream_pair()
     with trio.fail_after(SILENCE_S + 2 * CLOSE_S):
         async with trio.open_nursery() as server:
             server.start_soon(_say, theirs, data, hangs_up, piece)
             async with trio.open_nursery() as nursery:
-                await _listen(nursery, ours)
+                await _listen(nursery, ours, carrier)
             server.cancel_scope.cancel()
     assert trio.lowlevel.current_statistics().tasks_living == before, "a task is left"
 
@@ -94,11 +98,11 @@ async def _say(stream, data, hangs_up, piece):
             pass
 
 
-async def _listen(nursery, stream):
+async def _listen(nursery, stream, carrier):
     """Connect, read to the end, close. A silence is waited out for a while, as the session's deadlines would do."""
     try:
         with trio.move_on_after(SILENCE_S):
-            transport = await trio_ws.wrap(nursery, stream, ENDPOINT)
+            transport = await wrap(nursery, stream, ENDPOINT, transport=carrier)
             try:
                 while True:
                     for message in await transport.receive():

@@ -154,11 +154,12 @@ def test_a_session_that_raises_another_error_is_caught(monkeypatch):
         check_session('{"type":"session.updated","session":{}}')
 
 
-def test_a_transport_that_lets_another_error_through_is_caught(monkeypatch):
+@pytest.mark.parametrize("transport", ["trio_ws.TrioWebSocket", "sansio_ws.SansioWebSocket"])
+def test_a_transport_that_lets_another_error_through_is_caught(transport, monkeypatch):
     def crash(*_):
         raise LookupError("mine")
 
-    monkeypatch.setattr("engine.transport.trio_ws.TrioWebSocket.receive", crash)
+    monkeypatch.setattr(f"engine.transport.{transport}.receive", crash)
     with pytest.RaisesGroup(LookupError, flatten_subgroups=True, allow_unwrapped=True):
         check_transport(GREETING + frame(b"{}"))
 

@@ -1,8 +1,10 @@
+import json
+
 from harness_cases import run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.capacity import STEP, holds, most
+from benchmarks.capacity import STEP, holds, main, most
 
 
 @given(st.integers(0, 3000))
@@ -28,3 +30,17 @@ def test_a_number_is_carried_only_with_nothing_lost_and_nobody_late():
     for changed in ({"in_time": False}, {"p99_ms": 20.0}, {"lost": 1}, {"mic_lost_ms": 20.0}, {"broken": ["x"]}):
         assert not holds(probe(**changed))
     assert not holds(run("engine", scenario="live", outcome="hang", words="not done"))
+
+
+def test_the_farm_and_the_search_run_and_are_written(tmp_path, capsys):
+    small = ["--sessions", "20", "--one-in", "2", "--turn-s", "0.3", "--limit", "25", "--seconds", "0.3"]
+    assert main([*small, "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "capacity.md").read_text()
+    assert capsys.readouterr().out == page + "\n"
+    kept = json.loads((tmp_path / "capacity.json").read_text())
+    plain, frozen = kept["farm"]
+    assert [run["figures"]["frozen"] for run in (plain, frozen)] == [False, True]
+    for run in (plain, frozen):
+        assert run["figures"]["lost"] == run["figures"]["mic_lost_ms"] == 0
+        assert run["figures"]["frames_sent"] == 20 * 15
+    assert kept["search"].keys() == {"engine", "engine-100ms"}

@@ -1,4 +1,4 @@
-"""Where a session's supervisor lives."""
+"""Where a session's supervisor lives on Trio."""
 
 import pytest
 import trio

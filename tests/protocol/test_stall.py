@@ -164,6 +164,13 @@ def test_what_lasted_on_a_connection_that_was_lost_holds_no_more():
     assert idle.deadline == 80
 
 
+def test_nothing_is_idle_before_anything_was_said():
+    idle = Idle(60.0)
+    assert (idle.deadline, idle.passed(10**9)) == (None, False)
+    idle.said(10**9)
+    assert idle.deadline == 10**9 + 60
+
+
 def test_an_idle_that_is_off_never_passes():
     idle = Idle(None, now=0)
     assert (idle.deadline, idle.passed(10**9)) == (None, False)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from transcripts import Talk, place, server
 
 from engine.config import EngineSettings
+from engine.dispatch import Dispatch
 from engine.events import BidiErrorEvent, BidiTranscriptStreamEvent
 from engine.protocol.history import History
 from engine.protocol.kept_speech import KeptSpeech
@@ -156,7 +157,7 @@ def test_a_server_that_never_says_that_a_text_is_whole_fills_no_memory():
 
     def so_far(item_id: str) -> str:
         event = server("response.output_text.delta", **place("resp_1", item_id), delta="word ")
-        (told,) = utterances.handlers[type(event)](event, 0.0)
+        (told,) = Dispatch(utterances)[type(event)](event, 0.0)
         return str(told.current_transcript)
 
     for number in range(300):
@@ -172,7 +173,7 @@ def test_the_text_so_far_is_always_the_deltas_joined(deltas):
     told = []
     for delta in deltas:
         event = server("response.output_text.delta", **place("resp_1"), delta=delta)
-        told += utterances.handlers[type(event)](event, 0.0)
+        told += Dispatch(utterances)[type(event)](event, 0.0)
 
     assert [event.current_transcript for event in told] == [
         reduce(str.__add__, deltas[: number + 1], "") for number in range(len(deltas))

@@ -312,7 +312,8 @@ async def test_a_bug_is_logged_with_each_line_that_it_came_through(autojump_cloc
     async with open_session(config(), connector=Broken("receive", ZeroDivisionError(CANARY))) as session:
         assert await crash(session) is ZeroDivisionError
     [crashed] = [record.message for record in caplog.records if "crashed" in record.message]
-    assert re.search(r"ZeroDivisionError at \S+receiver\.py:\d+ > \S+masked\.py:\d+ > \S+rooms\.py:\d+", crashed)
+    ways = ("link", "receiver", "masked", "rooms")
+    assert re.search("ZeroDivisionError at " + " > ".join(rf"\S+{way}\.py:\d+" for way in ways), crashed)
     assert CANARY not in caplog.text
 
 
@@ -1011,7 +1012,7 @@ async def test_cancelled_at_every_checkpoint_it_leaves_nothing(tcp, who, autojum
             async with open_session(settings, connector=connector) as session:
                 await converse(session)
 
-        assert await cancel_everywhere(simulator, who, run) > 20
+        assert await cancel_everywhere(simulator, who, run) > 15
 
 
 async def test_nothing_shows_the_key(autojump_clock, caplog):

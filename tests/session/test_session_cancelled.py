@@ -64,7 +64,7 @@ async def test_with_tools_and_sound_and_a_recording(tcp, who, tmp_path, autojump
         async def run():
             await whole_session(settings, connector, tmp_path / "call.jsonl")
 
-        assert await cancel_everywhere(simulator, who, run, stride=11 if who == "engine" else 3) > 30
+        assert await cancel_everywhere(simulator, who, run, stride=11 if who == "engine" else 2) > 20
 
 
 async def talk_over_three_connections(simulator):
@@ -103,7 +103,7 @@ async def test_while_it_renews_and_reconnects(who, stride, autojump_clock):
         async def run():
             await talk_over_three_connections(simulator)
 
-        assert await cancel_everywhere(simulator, who, run, stride=stride) > (50 if who == "user" else 500)
+        assert await cancel_everywhere(simulator, who, run, stride=stride) > (40 if who == "user" else 400)
 
 
 @pytest.mark.parametrize("who", ["user", "engine"])

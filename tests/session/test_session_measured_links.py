@@ -55,7 +55,7 @@ def statuses(turn):
 async def test_a_turn_counts_once_at_whichever_message_the_connection_breaks(talk, autojump_clock):
     settings = {"turn_detection": None} if talk is push_to_talk else {}
     whole, before = await measured(talk, **settings)
-    for at in range(0, whole, 3):
+    for at in range(1, whole, 3):  # The first message goes out before the session is open.
         _, figures = await measured(talk, Break(at=at, lost=at % 2 == 0), **settings)
         (turn,) = figures.turns
 

@@ -76,11 +76,15 @@ def _replaced(place: Place) -> Iterator[None]:
     before = vars(place.cls)[place.method]
     function = before.fget if isinstance(before, property) else before
     after = place.change(function)
+    table = vars(place.cls).get("HANDLES", {})
+    handled = [kind for kind, handle in table.items() if handle is before]
     setattr(place.cls, place.method, property(after) if isinstance(before, property) else after)
+    table.update(dict.fromkeys(handled, after))
     try:
         yield
     finally:
         setattr(place.cls, place.method, before)
+        table.update(dict.fromkeys(handled, before))
 
 
 def caught(mutation: Mutation) -> list[str]:
@@ -158,14 +162,13 @@ def _drop_first_audio(self: Link, *_: Any) -> None:
 
 
 def _throw_away(lane: Lane) -> None:
-    message = lane._take_nowait()
-    if message is not None:
-        lane._took(message)
+    lane.sent(lane.take(0))
 
 
-def _remember(self: Lane, message: Any) -> None:
-    if message.text.startswith('{"type":"input_audio_buffer.append"'):
-        _last[id(self)] = message
+def _remember(self: Lane, taken: Any) -> None:
+    for message in taken:
+        if message.text.startswith('{"type":"input_audio_buffer.append"'):
+            _last[id(self)] = message
 
 
 _last: dict[int, Any] = {}

@@ -26,6 +26,12 @@ class NurseryHost:
     def spawn(self, task, name):
         self.nursery.start_soon(task, name=name)
 
+    async def invoke(self, function, *args, **kwargs):
+        return await function(*args, **kwargs)
+
+    def notify(self, function, *args):
+        function(*args)
+
     async def send(self, result):
         await trio.lowlevel.checkpoint()
         if self.is_over:

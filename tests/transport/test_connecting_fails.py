@@ -12,14 +12,16 @@ import pytest
 import trio
 import trustme
 import wsproto
+from carriers import carrier, each
 from connect_proxy import connect_proxy
 from rooms import KEY, open_sockets
 from wsproto.events import AcceptConnection, CloseConnection, TextMessage
 
 from engine.errors import CertificateRefused, ConnectionLost, HandshakeRejected, ProxyRefused
 from engine.protocol.passing import is_passing
-from engine.transport import trio_ws
 from engine.transport.base import Endpoint
+
+carried = each()
 
 CA = trustme.CA()
 DAY = timedelta(days=1)
@@ -62,7 +64,7 @@ async def failure(url, **options):
     before = open_sockets()
     async with trio.open_nursery() as nursery:
         with trio.fail_after(5), pytest.raises(ConnectionLost) as caught:
-            await trio_ws.connect(nursery, target)
+            await carrier.connect(nursery, target)
     with trio.fail_after(5):
         while open_sockets() > before:  # noqa: ASYNC110 - the kernel has no event for it
             await trio.sleep(0.001)
@@ -345,7 +347,7 @@ async def lost(end):
 
     async with listening(handle) as port, trio.open_nursery() as nursery:
         with trio.fail_after(5):
-            transport = await trio_ws.connect(nursery, Endpoint(url=f"ws://127.0.0.1:{port}/v1"))
+            transport = await carrier.connect(nursery, Endpoint(url=f"ws://127.0.0.1:{port}/v1"))
             with pytest.raises(ConnectionLost) as caught:
                 await transport.receive()
             await transport.close(1)

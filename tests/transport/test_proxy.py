@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import trio
 import trustme
+from carriers import carrier, each
 from connect_proxy import connect_proxy
 from rooms import KEY, cancelled_at, config, open_sockets, until
 
@@ -18,9 +19,10 @@ from engine.session import open_session
 from engine.simulator import serve
 from engine.simulator.settings import INSTANT, SimulatorSettings
 from engine.transport import proxy as proxy_module
-from engine.transport import trio_ws
 from engine.transport.base import Endpoint
 from engine.transport.proxy import open_tunnel
+
+carried = each()
 
 PASSWORD = "pass-canary-71c2"
 CA = trustme.CA()
@@ -69,7 +71,7 @@ async def session_over(proxy, url, **options):
     target = Endpoint(url=url, headers=[("Authorization", f"Bearer {KEY}")], proxy=proxy, **options)
     async with trio.open_nursery() as nursery:
         with trio.fail_after(5):
-            transport = await trio_ws.connect(nursery, target)
+            transport = await carrier.connect(nursery, target)
             [message] = await transport.receive()
             await transport.close(2)
     await all_closed(before)
@@ -88,7 +90,7 @@ async def refused_by(proxy, url="ws://service.example/v1", **options):
     before = open_sockets()
     async with trio.open_nursery() as nursery:
         with trio.fail_after(5), pytest.raises(ConnectionLost) as caught:
-            await trio_ws.connect(nursery, Endpoint(url=url, proxy=proxy, **options))
+            await carrier.connect(nursery, Endpoint(url=url, proxy=proxy, **options))
     await all_closed(before)
     return caught.value
 
@@ -297,7 +299,7 @@ async def test_a_proxy_that_never_answers_is_left_at_the_callers_deadline():
     async with connect_proxy(mute=True) as proxy:
         with trio.fail_after(5):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(trio_ws.connect, nursery, Endpoint(url="ws://service.example/v1", proxy=proxy.url))
+                nursery.start_soon(carrier.connect, nursery, Endpoint(url="ws://service.example/v1", proxy=proxy.url))
                 while not proxy.requests:  # noqa: ASYNC110 - the proxy has no event for it
                     await trio.sleep(0.001)
                 nursery.cancel_scope.cancel()

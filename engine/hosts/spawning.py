@@ -1,4 +1,4 @@
-"""Where a session's supervisor lives: in the nursery that the caller gives, or as a system task of the Trio run."""
+"""Where a session's supervisor lives on Trio: in the nursery that the caller gives, or as a system task of the run."""
 
 from collections.abc import Awaitable, Callable
 
