@@ -12,7 +12,8 @@ from benchmarks.harness import compare, machine, plan, plots, progress, table
 from benchmarks.harness.contenders import ENGINE, FLOOR, PEERS_FILE, SEED, Contender, chosen
 from benchmarks.harness.records import Results, Run
 from benchmarks.harness.runner import Stage, run_once
-from benchmarks.harness.scenarios import SCENARIOS, Scenario
+from benchmarks.harness.scenario import Scenario
+from benchmarks.harness.scenarios import SCENARIOS
 from benchmarks.harness.server import LoadServerHandle
 from benchmarks.harness.venvs import DEFAULT_FOLDER, NotInstalled, is_there, python_for, server_python
 

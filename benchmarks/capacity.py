@@ -18,8 +18,10 @@ from benchmarks.harness import machine
 from benchmarks.harness.contenders import ENGINE, PEERS_FILE, Contender, chosen
 from benchmarks.harness.records import Run
 from benchmarks.harness.runner import Stage, run_once
-from benchmarks.harness.scenarios import LIVE, Figures, Scenario, Variant, settle_live
+from benchmarks.harness.scenario import Figures, Scenario, Variant
+from benchmarks.harness.scenarios import LIVE
 from benchmarks.harness.server import LoadServerHandle
+from benchmarks.harness.settle import settle_live
 from benchmarks.harness.table import number, table
 from benchmarks.harness.venvs import DEFAULT_FOLDER, server_python
 

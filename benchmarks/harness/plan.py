@@ -6,7 +6,7 @@ import attrs
 
 from benchmarks.harness.contenders import Contender
 from benchmarks.harness.records import Results, Run, measured
-from benchmarks.harness.scenarios import Scenario, Variant
+from benchmarks.harness.scenario import Scenario, Variant
 
 
 @attrs.frozen

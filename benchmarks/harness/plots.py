@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from benchmarks.harness.contenders import ENGINE, SEED
 from benchmarks.harness.records import Results
-from benchmarks.harness.scenarios import SCENARIOS, Metric, Scenario
+from benchmarks.harness.scenario import Metric, Scenario
+from benchmarks.harness.scenarios import SCENARIOS
 from benchmarks.harness.summary import Spread, Where, spread
 
 OURS_COLOUR: Final = "#0b6e4f"

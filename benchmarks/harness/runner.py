@@ -14,7 +14,7 @@ import attrs
 
 from benchmarks.harness.contenders import ENGINE, FOLDER, Contender
 from benchmarks.harness.records import Outcome, Run
-from benchmarks.harness.scenarios import Scenario, Variant
+from benchmarks.harness.scenario import Scenario, Variant
 from benchmarks.harness.server import LoadServerHandle
 from benchmarks.harness.venvs import NotInstalled, python_for
 

@@ -1,109 +1,9 @@
 """What is measured: the scenarios of the drivers with their loads, figures and time bounds."""
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import attrs
-
-Figures = dict[str, Any]
-
-
-@attrs.frozen
-class Metric:
-    """One figure of a run.
-
-    Attributes:
-        key: Its name in the driver's figures.
-        title: In tables.
-        unit: Of what is shown.
-        scale: The figure times this is shown in that unit.
-        digits: After the point.
-        ratio: Whether its ratio to the seed is shown.
-        more_is_better: As of events a second.
-    """
-
-    key: str
-    title: str
-    unit: str = ""
-    scale: float = 1.0
-    digits: int = 1
-    ratio: bool = False
-    more_is_better: bool = False
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Variant:
-    """One load of a scenario.
-
-    Attributes:
-        name: In tables and results; "" where there is one only.
-        load: What the driver reads.
-        bound_s: Then the run is ended and is a row that says so.
-        quick: Whether `--quick` runs it.
-        tls: Over wss.
-        needs: Key of an earlier variant that must have kept real time, else this one is not tried.
-        quick_load: What `--quick` changes in the load.
-    """
-
-    name: str = ""
-    load: Mapping[str, Any]
-    bound_s: float
-    quick: bool = True
-    tls: bool = False
-    needs: str | None = None
-    quick_load: Mapping[str, Any] = attrs.field(factory=dict)
-
-
-def _as_it_is(figures: Figures, _: Figures) -> Figures:
-    return figures
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Scenario:
-    """One scenario.
-
-    Attributes:
-        name: On the command line.
-        title: In tables.
-        told: What is done, in a sentence.
-        driver: Its module in `drivers/scenarios`; None for the footprint, which needs no server.
-        variants: Its loads, lightest first.
-        metrics: What its tables show; the first is plotted.
-        settle: Makes the figures of a run from what the driver and the server report.
-    """
-
-    name: str
-    title: str
-    told: str
-    driver: str | None
-    variants: Sequence[Variant]
-    metrics: Sequence[Metric]
-    settle: Callable[[Figures, Figures], Figures] = _as_it_is
-
-
-def settle_live(figures: Figures, report: Figures) -> Figures:
-    """Count the microphone audio that did not arrive, but for what is held back for a whole message."""
-    missing = figures["frames_sent"] * 960 - report["counts"].get("audio_bytes", 0)
-    held = figures["sessions"] * 48 * 100
-    return figures | {"mic_lost_ms": max(0, missing - held) / 48, "mic_missing_ms": missing / 48}
-
-
-def _barge_in(figures: Figures, report: Figures) -> Figures:
-    """Subtract the moment at which the server told from that at which the application heard."""
-    told, spoke = figures["told_ns"], report["marks"].get("interrupted", [])
-    late = sorted((at - began) / 1e6 for at, began in zip(told, spoke, strict=False) if at is not None)
-    never = sum(at is None for at in told)
-    median = late[len(late) // 2] if late else None
-    return figures | {"told_ms": median, "told_max_ms": late[-1] if late else None, "never_told": never}
-
-
-def _stall(figures: Figures, report: Figures) -> Figures:
-    counts = report["counts"]
-    return figures | {"pongs": counts.get("pongs", 0) if counts.get("pings") else None}
-
-
-def _tools(figures: Figures, report: Figures) -> Figures:
-    return figures | {"refused_creates": report["counts"].get("refused", 0)}
+from benchmarks.harness.scenario import Metric, Scenario, Variant
+from benchmarks.harness.settle import settle_barge_in, settle_live, settle_stall, settle_tools
 
 
 def _sessions(number: int, **more: Any) -> Variant:
@@ -114,7 +14,7 @@ def _sessions(number: int, **more: Any) -> Variant:
         name=title,
         load=load,
         bound_s=60 + number / 10,
-        quick=number in {10, 100},
+        quick=number == 100,
         needs=earlier,
         quick_load={"seconds": 2},
         **more,
@@ -218,7 +118,7 @@ BARGE_IN: Final = Scenario(
         Metric("stale", "stale audio after it", "deltas", digits=0),
         Metric("never_told", "never told", "", digits=0),
     ],
-    settle=_barge_in,
+    settle=settle_barge_in,
 )
 
 CHURN: Final = Scenario(
@@ -248,7 +148,7 @@ TOOLS: Final = Scenario(
         Metric("refused_creates", "requests refused", "", digits=0),
         Metric("unanswered", "rounds without that answer", "", digits=0),
     ],
-    settle=_tools,
+    settle=settle_tools,
 )
 
 STOP: Final = Scenario(
@@ -282,7 +182,7 @@ STALL: Final = Scenario(
         Metric("pongs", "pings answered", "", digits=0, more_is_better=True),
         Metric("ended", "ends with", ""),
     ],
-    settle=_stall,
+    settle=settle_stall,
 )
 
 EXPIRY: Final = Scenario(

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from benchmarks.harness import wanted
 from benchmarks.harness.contenders import SEED
 from benchmarks.harness.records import Results, Run, measured
-from benchmarks.harness.scenarios import SCENARIOS, Metric, Scenario
+from benchmarks.harness.scenario import Metric, Scenario
+from benchmarks.harness.scenarios import SCENARIOS
 from benchmarks.harness.summary import Spread, Where, ratio, spread
 
 Titles = Mapping[str, str]

@@ -15,6 +15,7 @@ from engine.errors import RemoteViolation, UnsupportedContent
 from engine.wire.client import CLIENT_CLASSES, ClientEvent, ClientEventBase
 from engine.wire.converters import WRONG, Hook, Mismatch, lenient_factory, make_converter
 from engine.wire.depth import DEPTH_MAX, is_deeper
+from engine.wire.quick_records import quick_factory
 from engine.wire.record import Record
 from engine.wire.server import SERVER_CLASSES, ServerEvent, ServerEventBase, UnknownServerEvent
 from engine.wire.speech import read_speech
@@ -30,7 +31,7 @@ R = TypeVar("R", bound=Record)
 _TYPE_SHOWN_CHARS = 64
 """What an error shows of a `type` that is not ours; our longest has 53 characters."""
 
-_converter = make_converter(detailed=False)
+_converter = make_converter(detailed=False, records=quick_factory)
 _explainer = make_converter(detailed=True)
 _lenient = make_converter(detailed=False, records=lenient_factory)
 
@@ -70,7 +71,7 @@ def load_object(text: str | bytes) -> tuple[dict[str, Any], str]:
     kind = value.get("type")
     if not isinstance(kind, str):
         raise RemoteViolation("missing_type", "the message has no 'type' text")
-    if is_deeper(value):
+    if is_deeper(value, text=text):
         raise RemoteViolation("too_deep", f"it is nested in more than {DEPTH_MAX} levels", event_type=_shown(kind))
     return value, kind
 

@@ -1,5 +1,6 @@
 """The base of every JSON object on the wire: typed fields, and whatever else the sender put beside them."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -28,10 +29,23 @@ class Record:
     extra: Mapping[str, Any] = attrs.field(default=NOTHING_EXTRA, hash=False)
 
 
+@functools.cache
 def known_keys(cls: type[Record]) -> frozenset[str]:
     """Name the JSON keys that `cls` has typed fields for."""
     names = {field.name for field in attrs.fields(cls)} - {"extra"}
     return frozenset(names | {"type"} if cls.tag is not None else names)
+
+
+def holds_extra(record: Record) -> bool:
+    """Tell whether a record, or one in it, holds something extra: most hold nothing, and to ask costs less."""
+    if record.extra:
+        return True
+    for name in _names(type(record)):
+        value = getattr(record, name)
+        for child in value if isinstance(value, tuple) else (value,):
+            if isinstance(child, Record) and holds_extra(child):
+                return True
+    return False
 
 
 def unknown_keys(record: Record) -> Iterator[str]:

@@ -57,6 +57,7 @@ WORDS = {
     "input_overflow": ("wait", "drop_oldest", "fail"),
     "inbox_overflow": ("drop_oldest_audio", "wait", "fail"),
     "on_timeout": ("renew", "raise"),
+    "transport": ("auto", "websockets", "trio-websocket"),
 }
 NUMBERS = [
     *(pytest.param(EngineSettings, "engine.", name, bounds, id=name) for name, bounds in ENGINE.items()),

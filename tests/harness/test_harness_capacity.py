@@ -39,8 +39,8 @@ def test_the_farm_and_the_search_run_and_are_written(tmp_path, capsys):
     assert capsys.readouterr().out == page + "\n"
     kept = json.loads((tmp_path / "capacity.json").read_text())
     plain, frozen = kept["farm"]
-    assert [run["figures"]["frozen"] for run in (plain, frozen)] == [False, True]
-    for run in (plain, frozen):
-        assert run["figures"]["lost"] == run["figures"]["mic_lost_ms"] == 0
-        assert run["figures"]["frames_sent"] == 20 * 15
+    assert [farm["figures"]["frozen"] for farm in (plain, frozen)] == [False, True]
+    for farm in (plain, frozen):
+        assert farm["figures"]["lost"] == farm["figures"]["mic_lost_ms"] == 0
+        assert farm["figures"]["frames_sent"] == 20 * 15
     assert kept["search"].keys() == {"engine", "engine-100ms"}

@@ -17,7 +17,7 @@ def step_of(scenario):
         (
             "live",
             run("engine", scenario="live", cpu_share=0.2),
-            "live 10 sessions #1 engine: CPU, share of a core 20.0 %",
+            "live 100 sessions #1 engine: CPU, share of a core 20.0 %",
         ),
         (
             "expiry",

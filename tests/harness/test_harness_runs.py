@@ -15,6 +15,7 @@ from benchmarks.__main__ import main
 from benchmarks.harness.contenders import ENGINE, OURS, Contender
 from benchmarks.harness.records import Results
 from benchmarks.harness.runner import Stage, run_once
+from benchmarks.harness.scenario import Variant
 from benchmarks.harness.scenarios import (
     BARGE_IN,
     BURST,
@@ -29,7 +30,6 @@ from benchmarks.harness.scenarios import (
     STOP,
     TOOLS,
     TURN,
-    Variant,
 )
 from benchmarks.harness.server import LoadServerHandle
 from tests.peers import environments

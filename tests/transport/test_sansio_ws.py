@@ -17,6 +17,7 @@ from websocket_by_hand import OK, accept_key, by_hand, close_frame, frame, read_
 from engine.errors import ConnectionLost
 from engine.transport import sansio_ws
 from engine.transport.base import Endpoint
+from engine.transport.inbound import FRAMES_MAX
 from engine.transport.lines import SocketLine, line_over
 from engine.transport.tls_line import Records
 
@@ -62,6 +63,42 @@ async def test_one_read_of_many_frames_is_one_batch():
     async with over_sockets() as (transport, server):
         await server.send_all(b"".join(frame(b"%d" % number) for number in range(100)))
         assert list(await transport.receive()) == [str(number) for number in range(100)]
+
+
+async def test_a_flood_lets_others_have_their_turn():
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(10)
+    async with trio.open_nursery() as nursery:
+
+        def shake():
+            request = b""
+            while not request.endswith(b"\r\n\r\n"):
+                request += theirs.recv(4096)
+            theirs.sendall(OK % accept_key(request) + b"\r\n" + frame(b"") * 60_000)
+            theirs.sendall(frame(b"x" * 30_000) * 10)
+
+        nursery.start_soon(trio.to_thread.run_sync, shake)
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        transport = await sansio_ws.wrap(nursery, stream, Endpoint(url=URL))
+        turns = 0
+
+        async def live():
+            nonlocal turns
+            while True:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(live)
+        got, longest = 0, 0
+        while got < 60_010:
+            batch = await transport.receive()
+            longest = max(longest, len(batch))
+            got += len(batch)
+        assert turns > 60_000 // FRAMES_MAX
+        assert longest <= FRAMES_MAX + 10
+        await transport.close(0)
+        nursery.cancel_scope.cancel()
+    theirs.close()
 
 
 async def test_frames_that_come_with_the_servers_answer_are_read():
@@ -287,6 +324,33 @@ async def test_pongs_go_between_messages_and_break_none():
         assert list(await transport.receive()) == ["text"]
         assert len(await read_exactly(server, 14 + 100_000)) == 100_014
         assert (await read_exactly(server, 2))[0] == 0x8A
+
+
+async def test_a_write_to_a_peer_that_is_gone_is_a_lost_connection():
+    async with over_sockets() as (transport, server):
+        await server.aclose()
+        with pytest.raises(ConnectionLost, match="close code 1006") as caught:
+            transport.send_nowait("x")
+        assert isinstance(caught.value.__cause__, trio.BrokenResourceError)
+        with pytest.raises(ConnectionLost, match="close code 1006"):
+            await transport.send("x")
+        with pytest.raises(ConnectionLost, match="close code 1006"):
+            await transport.receive()
+    async with over_sockets() as (transport, server):
+        await server.aclose()
+        with pytest.raises(ConnectionLost, match="close code 1006"):
+            await transport.send("x" * 100_000)
+
+
+async def test_what_was_read_before_a_write_failed_is_still_given():
+    async with over_sockets() as (transport, server):
+        await server.send_all(frame(b"why") + close_frame(1008, "policy"))
+        await server.aclose()
+        with pytest.raises(ConnectionLost):
+            transport.send_nowait("x")
+        assert list(await transport.receive()) == ["why"]
+        with pytest.raises(ConnectionLost, match="close code 1008: policy"):
+            await transport.receive()
 
 
 # --- the way there --------------------------------------------------------------------------------------------------
