@@ -44,6 +44,7 @@ async def main() -> None:
             if isinstance(event, BidiResponseCompleteEvent):
                 break
         nursery.cancel_scope.cancel()
+        await trio.sleep(0.01)  # The last message may still be on its way.
 
         now = session.statistics()
         sent = simulator.sessions[0].received.counts["input_audio_buffer.append"]

@@ -158,6 +158,10 @@ class TurnBook:
             if self.listener is not None:
                 self.listener.interrupted()
 
+    def _put_same_times(self, turn: TurnRecord) -> None:
+        """Renew a turn in which nothing is new that is summed."""
+        self._turns[turn.number] = turn
+
     def _met(self, name: str, ms: float) -> None:
         changed: dict[str, Any] = {name: getattr(self._totals, name).met(ms)}
         self._totals = attrs.evolve(self._totals, **changed)
@@ -215,7 +219,8 @@ class TurnBook:
         turn = self.turn_of_response(response_id)
         if turn is not None:
             renewed = tuple(response if one is before else one for one in turn.responses)
-            self.put_turn(attrs.evolve(turn, responses=renewed))
+            put = self._put_same_times if _same_times(response, before) else self.put_turn
+            put(attrs.evolve(turn, responses=renewed))
 
     def add_item(self, response_id: str, item_id: str) -> None:
         """Add an item to a response that is held."""
@@ -251,3 +256,8 @@ class TurnBook:
             self._orphans[response.response_id] = None
             if len(self._orphans) > self._max_turns:
                 del self._orphans[next(iter(self._orphans))]
+
+
+def _same_times(response: ResponseRecord, before: ResponseRecord) -> bool:
+    """Tell whether a turn's latencies are what they were: a response of many calls is renewed by each of them."""
+    return (response.first_text_at, response.first_audio_at) == (before.first_text_at, before.first_audio_at)

@@ -64,9 +64,13 @@ class ToolCalls:
         response = self._book.response(response_id)
         if response is None:
             return
-        tool = _find(response, call_id) or ToolRecord(call_id=call_id, kind=kind)
-        called_at = at if tool.called_at is None else tool.called_at
-        self._book.put_tool(response, attrs.evolve(tool, name=tool.name or name, called_at=called_at))
+        known = _find(response, call_id)
+        if known is None:
+            self._book.put_tool(response, ToolRecord(call_id=call_id, kind=kind, name=name, called_at=at))
+            return
+        name, at = known.name or name, at if known.called_at is None else known.called_at
+        if (name, at) != (known.name, known.called_at):  # Four events tell of each call.
+            self._book.put_tool(response, attrs.evolve(known, name=name, called_at=at))
 
     def _mcp_called(self, event: wire.ResponseMcpCallInProgress, now: float) -> None:
         response = self._book.response_of_call(event.item_id)

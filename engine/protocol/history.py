@@ -126,7 +126,8 @@ class History:
         self._deleted.pop(item_id, None)
         known = self._items.get(item_id)
         if known is not None:
-            self._keep(item_id, attrs.evolve(known, item=item, words=_merged(_words(item), known.words)))
+            if item != known.item:  # Each is told twice or more, and many are whole from the beginning.
+                self._keep(item_id, attrs.evolve(known, item=item, words=_merged(_words(item), known.words)))
             return
         self._order.insert(self._place(previous_item_id), item_id)
         self._keep(item_id, HistoryItem(item=item, words=_words(item)))
@@ -134,11 +135,12 @@ class History:
     def _place(self, previous_item_id: str | None) -> int:
         if previous_item_id == PLACED_FIRST:
             return 0
-        # Nearly always the newest one, so look from the end.
-        for place in range(len(self._order), 0, -1):
-            if self._order[place - 1] == previous_item_id:
-                return place
-        return len(self._order)
+        if previous_item_id not in self._items:
+            return len(self._order)
+        place = len(self._order)
+        while self._order[place - 1] != previous_item_id:  # Nearly always the newest one.
+            place -= 1
+        return place
 
     def _keep(self, item_id: str, held: HistoryItem) -> None:
         self._items[item_id] = held

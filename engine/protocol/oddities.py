@@ -4,7 +4,7 @@ from typing import Final
 
 from engine.counting import NameCounts
 from engine.wire import server as wire
-from engine.wire.record import holds_extra, misfit_keys, unknown_keys
+from engine.wire.record import is_odd, misfit_keys, unknown_keys
 
 
 class Oddities:
@@ -25,7 +25,7 @@ class Oddities:
         if isinstance(event, wire.UnknownServerEvent):
             self.events.add(event.type)
             return
-        if not holds_extra(event):
+        if not is_odd(event):
             return
         for path in unknown_keys(event):
             self.fields.add(f"{event.tag}:{path}")

@@ -1,5 +1,6 @@
 """JSON objects to records and back, by cattrs hooks built once a class: strict about types, not about names."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -105,12 +106,14 @@ def _unstructure_factory(cls: type[R], converter: cattrs.Converter) -> Callable[
 
 
 def _item_hook(converter: cattrs.Converter) -> Hook:
+    hook_of = functools.cache(converter.get_structure_hook)
+
     def structure(value: Any, _: Any) -> Any:
         if value.__class__ is not dict:
             raise Mismatch("an object", value)
         kind = value.get("type")
         cls = ITEM_CLASSES.get(kind, UnknownItem) if isinstance(kind, str) else UnknownItem
-        return converter.structure(value, cls)
+        return hook_of(cls)(value, cls)
 
     return structure
 

@@ -36,16 +36,21 @@ def known_keys(cls: type[Record]) -> frozenset[str]:
     return frozenset(names | {"type"} if cls.tag is not None else names)
 
 
-def holds_extra(record: Record) -> bool:
-    """Tell whether a record, or one in it, holds something extra: most hold nothing, and to ask costs less."""
-    if record.extra:
+def is_odd(record: Record) -> bool:
+    """Tell whether `unknown_keys` or `misfit_keys` has anything to name: as a rule not, and to ask costs less."""
+    if record.extra and not _only_nulls(record):
         return True
     for name in _names(type(record)):
         value = getattr(record, name)
         for child in value if isinstance(value, tuple) else (value,):
-            if isinstance(child, Record) and holds_extra(child):
+            if isinstance(child, Record) and is_odd(child):
                 return True
     return False
+
+
+def _only_nulls(record: Record) -> bool:
+    known = known_keys(type(record))
+    return all(value is None and key in known for key, value in record.extra.items())
 
 
 def unknown_keys(record: Record) -> Iterator[str]:
