@@ -2,9 +2,10 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -12,6 +13,28 @@ logger = logging.getLogger(__name__)
 
 Main = Callable[[trio.Event], Awaitable[None]]
 """What the run is for. It gets an event that says when to end; when it returns, the run is over."""
+
+
+class SteadyClock(trio.abc.Clock):
+    """Real time, the same in each run that has it, where Trio's own clocks each begin at another figure.
+
+    What lived in a run that is over may be asked again, in the next one or in none: its times must go on.
+    """
+
+    def start_clock(self) -> None:
+        """Begin nothing: it goes."""
+
+    def current_time(self) -> float:
+        """Give the time, in seconds; from any thread."""
+        return time.perf_counter()
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """Give how long it is until then, in seconds."""
+        return deadline - time.perf_counter()
+
+
+CLOCK: Final = SteadyClock()
+"""The clock of all these threads."""
 
 
 class TrioThread:
@@ -32,8 +55,6 @@ class TrioThread:
         self._token: trio.lowlevel.TrioToken | None = None
         # A daemon, as the interpreter waits for other threads before it tells anybody that it ends.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.clock: trio.abc.Clock | None = None
-        """The run's; None before it has begun."""
 
     def start(self) -> None:
         """Start the thread. Does not wait for the run: what is posted meanwhile is done when it has begun.
@@ -83,6 +104,7 @@ class TrioThread:
                 self._token.run_sync_soon(self.work)
         except trio.RunFinishedError:
             self._jobs.clear()
+            self._called = False  # The next one, too, is to find out.
 
     def work(self) -> None:
         """Do what waits, in the run: for a task that has been woken by something else."""
@@ -104,14 +126,14 @@ class TrioThread:
         logger.error("a job in thread %s raised %s", self._thread.name, type(bug).__name__)
 
     async def _live(self) -> None:
-        self._token, self.clock = trio.lowlevel.current_trio_token(), trio.lowlevel.current_clock()
+        self._token = trio.lowlevel.current_trio_token()
         self.work()
         await self._main(self._over)
 
     def _run(self) -> None:
         error: BaseException | None = None
         try:
-            trio.run(self._live)
+            trio.run(self._live, clock=CLOCK)
         except BaseException as raised:  # noqa: BLE001 - told to those who wait for the run
             error = raised
         self._tell_ended(error)

@@ -3,18 +3,26 @@
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 
 from engine.errors import ConnectionLost, EngineError, LimitExceeded, RemoteViolation
-from engine.protocol.effects import Effect
+from engine.events import BidiTranscriptStreamEvent, ToolUseStreamEvent, TranscriptEvent, TranslationTextEvent
+from engine.protocol.effects import Effect, PurgeAudio
 from engine.transport.base import Transport
 
 logger = logging.getLogger(__name__)
 
 Decode = Callable[[str | bytes], Any]
 """Reads a message as a typed event; raises `RemoteViolation`."""
+
+
+_PROMPT: Final = frozenset(
+    {BidiTranscriptStreamEvent, ToolUseStreamEvent, TranscriptEvent, TranslationTextEvent, PurgeAudio}
+)
+"""Effects for which somebody waits: first words, a call, and the user who cuts in. The application takes the first of
+them before the rest of a batch is read: behind it may lie 16 calls, or an answer's every word."""
 
 
 class Listener(Protocol):
@@ -75,8 +83,14 @@ class Receiver:
             while True:
                 batch = await self._transport.receive()
                 now = trio.current_time()
+                behind = len(batch)
                 for message in batch:
-                    self._apply(self._effects(message, now))
+                    behind -= 1
+                    effects = self._effects(message, now)
+                    self._apply(effects)
+                    if effects and behind > 0 and type(effects[0]) in _PROMPT:
+                        behind = 0  # Once a batch is enough: more would cost those who read in their own time.
+                        await _let_others_run()
                 while not self._room():
                     await self._wait_for_room()
         except ConnectionLost as lost:
@@ -107,6 +121,12 @@ class Receiver:
             words = "dropped a message of the server: %s, type %s, %d characters; %d of this kind so far"
             logger.warning(words, problem, kind, len(message), count)
         return self.listener.violated(error, problem, now, message)
+
+
+async def _let_others_run() -> None:
+    """Let all that can run do so once; as Trio goes through them in either order, one checkpoint may come first."""
+    await trio.lowlevel.checkpoint()
+    await trio.lowlevel.checkpoint()
 
 
 def _bytes(message: str | bytes) -> int:

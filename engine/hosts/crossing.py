@@ -52,10 +52,11 @@ class Call:
         """Cancel it, in the thread; before it has begun, too."""
         self._scope.cancel()
 
-    def lose(self) -> None:
+    def lose(self, why: BaseException | None) -> None:
         """The thread ended under it."""
         if not self.ended and self.error is None:
             self.error = SessionEnded("error")
+            self.error.__cause__ = why
 
     def result(self) -> Any:
         """Give what came of it."""
@@ -103,56 +104,68 @@ async def cross_or_undo(function: Callable[[], Awaitable[T]], undo: Callable[[T]
 
 async def _crossed(function: Callable[[], Awaitable[Any]], undo: Callable[[Any], object] | None) -> Any:
     host, done = EventLoop.current(), asyncio.Event()
-    thread = lease()
+    thread, call = lease(), Call(function, partial(host.post, done.set))
     try:
-        call = Call(function, partial(host.post, done.set))
-        lost = partial(_lost, call, host, done)
-        thread.when_gone(lost)
-        thread.post(call.begin)
         try:
-            await done.wait()
-        except asyncio.CancelledError:
-            thread.post(call.cancel)
-            await whatever_comes(done)
-            if undo is not None and call.ended:
-                undo(call.value)
-            raise
+            await _ended(call, thread, host, done)
         finally:
-            thread.never_mind(lost)
-        return call.result()
+            if thread.release():
+                await gone(thread, host)
+    except asyncio.CancelledError:
+        if undo is not None and call.ended:
+            undo(call.value)
+        raise
+    return call.result()
+
+
+async def _ended(call: Call, thread: EngineThread, host: EventLoop, done: asyncio.Event) -> None:
+    lost = partial(_lost, call, thread, host, done)
+    thread.when_gone(lost)
+    thread.post(call.begin)
+    try:
+        await done.wait()
+    except asyncio.CancelledError:
+        thread.post(call.cancel)
+        await whatever_comes(done)
+        raise
     finally:
-        if thread.release():
-            await gone(thread, host)
+        thread.never_mind(lost)
 
 
-def _lost(call: Call, host: EventLoop, done: asyncio.Event) -> None:
-    call.lose()
+def _lost(call: Call, thread: EngineThread, host: EventLoop, done: asyncio.Event) -> None:
+    call.lose(thread.error)
     host.post(done.set)
 
 
-async def whatever_comes(done: asyncio.Event, limit_s: float | None = None) -> None:
-    """Wait for something that will come, however often this task is cancelled."""
+async def whatever_comes(done: asyncio.Event, limit_s: float | None = None) -> asyncio.CancelledError | None:
+    """Wait for something that will come, however often this task is cancelled.
+
+    Returns:
+        What cancelled it first, if anything did: whoever was not cancelled before raises that.
+    """
+    cancelled: asyncio.CancelledError | None = None
     until = None if limit_s is None else asyncio.get_running_loop().time() + limit_s
     with anyio.CancelScope(shield=True):
         while not done.is_set():
             try:
                 async with asyncio.timeout_at(until):
                     await done.wait()
-            except asyncio.CancelledError:
-                continue
+            except asyncio.CancelledError as error:
+                cancelled = cancelled or error
             except TimeoutError:
-                return
+                break
+    return cancelled
 
 
 async def gone(thread: EngineThread, host: EventLoop) -> None:
     """Wait until a thread that ends has ended; bounded."""
     done = asyncio.Event()
     thread.when_gone(partial(host.post, done.set))
-    try:
-        await whatever_comes(done, GONE_DEADLINE_S)
-    finally:
-        if done.is_set():
-            thread.join(GONE_DEADLINE_S)
+    cancelled = await whatever_comes(done, GONE_DEADLINE_S)
+    if done.is_set():
+        thread.join(GONE_DEADLINE_S)
+    if cancelled is not None:
+        raise cancelled
 
 
 def hop(thread: EngineThread | None, function: Callable[[], T]) -> T:
@@ -166,7 +179,7 @@ def hop(thread: EngineThread | None, function: Callable[[], T]) -> T:
         DeadlinePassed: The thread did not come to it within `HOP_DEADLINE_S`.
         BaseException: What it raised.
     """
-    if thread is None or thread.over or thread.is_current:
+    if thread is None or thread.is_current or not thread.keep():  # Kept, lest it ends before it comes to this.
         return function()
     future: Future[T] = Future()
     thread.post(_fulfil, future, function)
@@ -176,6 +189,8 @@ def hop(thread: EngineThread | None, function: Callable[[], T]) -> T:
         future.cancel()
         message = f"the engine's thread gave no answer within {HOP_DEADLINE_S:.0f} s | does something hold the GIL?"
         raise DeadlinePassed("hop", HOP_DEADLINE_S, message=message) from late
+    finally:
+        thread.release()
 
 
 def _fulfil(future: "Future[T]", function: Callable[[], T]) -> None:

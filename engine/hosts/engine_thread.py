@@ -52,6 +52,8 @@ class EngineThread:
         """The sessions that live here. Changed in the thread only."""
         self.over = False
         """Nobody leases it any more, or its run is over."""
+        self.error: BaseException | None = None
+        """What ended its run, if an error did."""
         self._gone = False
         self._evicted = False
         self._when_gone: set[Callable[[], object]] = set()
@@ -69,9 +71,16 @@ class EngineThread:
         return self._thread.is_current
 
     @property
-    def clock(self) -> trio.abc.Clock | None:
-        """The run's, which may be read from any thread; None before the run has begun."""
-        return self._thread.clock
+    def is_ending(self) -> bool:
+        """Tell whether nobody leases it any more, and it still lives."""
+        return self.over and self._thread.is_alive
+
+    def keep(self) -> bool:
+        """Take one more lease, to be given back with `release`; False when it takes none any more."""
+        with _registry.lock:
+            if not self.over:
+                self._leases += 1
+            return not self.over
 
     def release(self) -> bool:
         """Give a lease back. True when it was the last: the thread ends now."""
@@ -122,7 +131,7 @@ class EngineThread:
     def _end(self, error: BaseException | None) -> None:
         with _registry.lock:
             _registry.forget(self)
-            self._gone = True
+            self._gone, self.error = True, error
             waiting, self._when_gone = self._when_gone, set()
         if error is not None:
             logger.error("the engine's thread crashed: %s", type(error).__name__)
@@ -146,6 +155,7 @@ class EngineThread:
 
     def disown(self) -> None:
         """This process is a copy of the one that has the thread."""
+        self.over = True
         error = LocalMisuse(
             f"process {os.getpid()} was forked from the one that holds the session | open a session of its own here, "
             "or start the process by 'spawn'"

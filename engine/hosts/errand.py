@@ -47,9 +47,9 @@ class Errand:
         try:
             await self._ended.wait()
         except trio.Cancelled:
-            self._loop.post(self._cancel)
-            with trio.move_on_after(CANCEL_DEADLINE_S, shield=True):
-                await self._ended.wait()
+            if self._loop.post(self._cancel):
+                with trio.move_on_after(CANCEL_DEADLINE_S, shield=True):
+                    await self._ended.wait()
             raise
         return self._result()
 
@@ -57,6 +57,9 @@ class Errand:
         task = self._task
         if task is None or task.cancelled():
             raise LocalMisuse("the application's event loop cancelled the function")
+        error = task.exception()
+        if error is not None and not isinstance(error, Exception):  # As SystemExit: the loop has raised it already.
+            raise LocalMisuse(f"the function ended the application's event loop by {type(error).__name__}")
         return task.result()
 
     # --- in the loop ------------------------------------------------------------------------------------------

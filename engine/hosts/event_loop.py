@@ -53,11 +53,11 @@ class EventLoop:
         if not self._called:
             # One call for all that comes until it is answered: each wakes the loop, which costs more than the job.
             self._called = True
-            try:
+            with contextlib.suppress(RuntimeError):  # It is closed.
                 self.loop.call_soon_threadsafe(self._work)
-            except RuntimeError:
-                self._jobs.clear()
-                return False
+        if self.loop.is_closed():  # Even where it was called before: nobody answers any more.
+            self._jobs.clear()
+            return False
         return True
 
     def _work(self) -> None:
@@ -78,6 +78,8 @@ class EventLoop:
 
     def enter(self, key: object, end: Guest) -> None:
         """Have this done if the loop ends before `leave`. Call it in the loop."""
+        for other in [loop for loop in tuple(_known) if loop.is_closed()]:  # Closed with a `leave` that waited.
+            _known.pop(other, None)
         _known[self.loop] = self
         self._guests[key] = end
         if self._watch is None:

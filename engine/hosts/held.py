@@ -29,10 +29,11 @@ class Held(AbstractAsyncContextManager[T]):
         self._error: BaseException | None = None
 
     async def __aenter__(self) -> T:
-        self._thread = lease()
+        thread = self._thread = lease()
         try:
             return cast("T", await cross(self._enter))
         except BaseException:
+            thread.post(self._scope.cancel)  # It may just have been entered when the caller was cancelled.
             await self._give_back()
             raise
 

@@ -5,6 +5,7 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -35,6 +36,7 @@ class Home:
         self._session = session
         self._thread: EngineThread | None = None
         self._loop: EventLoop | None = None
+        self._lived_in: EngineThread | None = None
         self._leaving = False
         self._disowned: LocalMisuse | None = None
 
@@ -57,7 +59,7 @@ class Home:
             BaseException: What it raised.
         """
         self._check_own()
-        return hop(self._thread, function)
+        return hop(self._lived_in, function)  # When it is over, too: what was noted before is done before.
 
     async def cross(self, function: Callable[[], Awaitable[T]]) -> T:
         """Call an asynchronous function where the session lives; see `engine.hosts.crossing.cross`.
@@ -109,15 +111,25 @@ class Home:
             return  # It goes on where it is.
         if inside.get() is not self:
             await cross(self._session.stop)
+            lived_in = self._lived_in
+            if lived_in is not None and lived_in.is_ending:  # A session that ended by itself had nobody wait for it.
+                await gone(lived_in, EventLoop.current())
         elif self._thread is not None:
-            # A tool of the session's own: it is cancelled by what it waits for.
-            self._thread.post(self._begin_to_stop)
-            await asyncio.Event().wait()
+            # A tool of the session's own, or what it began: what it waits for may cancel it, and it holds up nothing.
+            thread, done = self._thread, asyncio.Event()
+            over = partial(EventLoop.current().post, done.set)
+            thread.when_gone(over)
+            try:
+                thread.post(self._begin_to_stop, over)
+                await done.wait()
+            finally:
+                thread.never_mind(over)
 
     # --- in the thread ----------------------------------------------------------------------------------------
 
     def _enter(self, thread: EngineThread, loop: EventLoop) -> None:
-        self._thread, self._loop = thread, loop
+        self._thread = self._lived_in = thread
+        self._loop = loop
         thread.tenants.add(self)
         self._inbox.live_in(thread)
 
@@ -131,6 +143,11 @@ class Home:
     async def _live(self, supervise: Callable[[], Awaitable[None]]) -> None:
         try:
             await supervise()
+        except trio.Cancelled:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as SystemExit of a plain tool: the others live on
+            name = type(error).__name__  # Not what it says: that may quote what somebody said.
+            logger.error("session %s was ended by %s", self._session.connection_id, name)  # noqa: TRY400
         finally:
             self._exit()
 
@@ -142,8 +159,14 @@ class Home:
                 self._loop.forget()
             thread.release()
 
-    def _begin_to_stop(self) -> None:
-        trio.lowlevel.spawn_system_task(self._session.stop, name="engine stop")
+    def _begin_to_stop(self, over: Callable[[], object] = lambda: None) -> None:
+        trio.lowlevel.spawn_system_task(self._stop, over, name="engine stop")
+
+    async def _stop(self, over: Callable[[], object]) -> None:
+        try:
+            await self._session.stop()
+        finally:
+            over()
 
     def look(self) -> None:
         """See whether the loop still is."""
@@ -166,7 +189,8 @@ class Home:
 
     def disown(self, error: LocalMisuse) -> None:
         """The session is not in this process."""
-        self._thread, self._disowned = None, error
+        self._thread = self._lived_in = None
+        self._disowned = error
         self._inbox.disown(error)
 
     # --- in the loop ------------------------------------------------------------------------------------------

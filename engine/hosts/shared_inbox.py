@@ -6,7 +6,7 @@ What crosses is one wake-up, where somebody waits.
 """
 
 import asyncio
-from collections.abc import Callable, Container
+from collections.abc import Container
 from threading import Lock
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from engine.events import BidiOutputEvent
 from engine.hosts.engine_thread import EngineThread
 from engine.hosts.event_loop import EventLoop
 from engine.inbox import Inbox, InboxStatistics
+from engine.trio_thread import CLOCK
 
 _EVENTS_A_CHECKPOINT: Final = 64
 """A reader that always finds events lets the loop's other tasks run this often."""
@@ -25,7 +26,7 @@ _NOTHING: Container[str] = frozenset()
 class SharedInbox(Inbox):
     """Events from the receiver to another thread. Arguments are those of `Inbox`."""
 
-    __slots__ = ("_asked", "_lock", "_now", "_shut", "_thread", "_waiting")
+    __slots__ = ("_asked", "_lock", "_shut", "_thread", "_waiting")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,14 +34,11 @@ class SharedInbox(Inbox):
         self._thread: EngineThread | None = None
         self._shut = False
         self._asked = 0
-        self._now: Callable[[], float] = lambda: 0.0
         self._waiting: list[tuple[EventLoop, asyncio.Future[None]]] = []
 
     def live_in(self, thread: EngineThread) -> None:
-        """The session begins in a thread, whose clock counts from now on."""
+        """The session begins in a thread."""
         self._thread = thread
-        if thread.clock is not None:
-            self._now = thread.clock.current_time
 
     def disown(self, error: LocalMisuse) -> None:
         """Give nothing more but this error: the session is not in this process."""
@@ -128,7 +126,7 @@ class SharedInbox(Inbox):
         if self._asked % _EVENTS_A_CHECKPOINT == 0:
             await asyncio.sleep(0)
         while True:
-            now = self._now()
+            now = CLOCK.current_time()
             with self._lock:
                 if self._events:
                     was_full = self._waits and self._bytes > self._max_bytes
@@ -146,8 +144,11 @@ class SharedInbox(Inbox):
             await self._arrival(waiting)
         taken = self._taken.get(type(event))
         if taken is not None and self._thread is not None:
-            # With its time, so that it need not be heard of at once: before whatever is asked for from now on.
-            self._thread.note(taken, event, now)
+            if self._thread.over:  # It hears of nothing any more, and nobody else has the session in hands.
+                taken(event, now)
+            else:
+                # With its time, so that it need not be heard of at once: before whatever is asked for from now on.
+                self._thread.note(taken, event, now)
         return event
 
     async def _arrival(self, waiting: "tuple[EventLoop, asyncio.Future[None]]") -> None:

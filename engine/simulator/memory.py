@@ -74,14 +74,14 @@ class MemoryStream(trio.abc.Stream):
             trio.ClosedResourceError: This end is closed.
         """
         with self._sending:
-            await trio.lowlevel.checkpoint()
+            # As on a socket: who is cancelled before it wrote has written nothing, who wrote all is not told of it.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            self._check_sending()
             rest = memoryview(data)
-            while True:
-                self._check_sending()
-                rest = rest[self._out.put(rest) :]
-                if not rest:
-                    return
+            while rest := rest[self._out.put(rest) :]:
                 await self._out.changed.park()
+                self._check_sending()
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until there is room.

@@ -50,6 +50,23 @@ class Inbound:
         is_open: True until that, or our own close frame.
     """
 
+    __slots__ = (
+        "_held",
+        "_later",
+        "_library",
+        "_max_bytes",
+        "_owed",
+        "_parts",
+        "_parts_are_text",
+        "error",
+        "is_open",
+        "is_over",
+        "messages",
+        "pongs",
+        "replies",
+        "told",
+    )
+
     def __init__(self, message_max_bytes: int) -> None:
         self._max_bytes = message_max_bytes
         self._library: Protocol | None = None
@@ -150,7 +167,7 @@ class Inbound:
         try:
             self.messages.append(str(data, "utf-8"))
         except UnicodeDecodeError as error:
-            self._fail(error, CloseCode.INVALID_DATA)
+            self._fail(_without_its_message(error), CloseCode.INVALID_DATA)
             return False
         return True
 
@@ -216,6 +233,12 @@ class Inbound:
                 self._took_text(whole)
             else:
                 self.messages.append(bytes(whole))
+
+
+def _without_its_message(error: UnicodeDecodeError) -> UnicodeDecodeError:
+    """Give the same error about the bad bytes alone: it would show the message to whoever writes it to a log."""
+    bad = error.object[error.start : error.end]
+    return UnicodeDecodeError(error.encoding, bad, 0, len(bad), f"{error.reason} at {error.start}")
 
 
 def _is_possible(first: int, size: int) -> bool:

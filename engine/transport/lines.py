@@ -11,6 +11,9 @@ from engine import limits
 READ_MAX_BYTES: Final = 256 * 2**10
 """One read of a socket, after a read that was full: of a server that pours out audio."""
 
+BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+"""What a line raises when the connection broke, or was closed here."""
+
 
 class Line(Protocol):
     """A way for bytes, there and back.

@@ -11,6 +11,16 @@ from engine.transport.base import TransportStatistics
 class Pings:
     """The pings of one connection."""
 
+    __slots__ = (
+        "_answered",
+        "_began",
+        "_is_over",
+        "_last_s",
+        "_min_s",
+        "_sent",
+        "_waiting",
+    )
+
     def __init__(self) -> None:
         self._waiting: tuple[trio.CancelScope, ...] = ()
         self._is_over = False

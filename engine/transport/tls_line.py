@@ -3,6 +3,7 @@
 `trio.SSLStream` gives one record at a time, at the price of a task switch and more each.
 """
 
+import contextlib
 import ssl
 from collections.abc import Awaitable
 from typing import Final
@@ -72,8 +73,7 @@ class TlsLine:
                 await self._send()
                 await self._put_next()
             except (ssl.SSLError, ssl.CertificateError) as error:
-                with trio.CancelScope(deadline=trio.current_time()):
-                    await self._send()  # The alert that tells the server, if there is room for it.
+                await self._alert()
                 raise trio.BrokenResourceError from error
             else:
                 await self._send()
@@ -81,8 +81,7 @@ class TlsLine:
 
     def read_nowait(self) -> bytes | None:
         """Give what has come."""
-        if self._broken is not None:
-            raise trio.BrokenResourceError(str(self._broken)) from self._broken
+        self._check()
         if not self._is_over and not self._records.has_come:
             records = self._line.read_nowait()
             if records is None:
@@ -90,6 +89,8 @@ class TlsLine:
             self._is_over = not records
             self._records.feed(records)
         data = self._decrypted()
+        if not data:
+            self._check()  # Who waits for more may wait for ever.
         return data if data or self._is_over else None
 
     def readable(self) -> Awaitable[None]:
@@ -109,6 +110,10 @@ class TlsLine:
     async def flush(self) -> None:
         """Finish what was begun."""
         await self._line.flush()
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise trio.BrokenResourceError(str(self._broken)) from self._broken
 
     def _decrypted(self) -> bytes:
         """Give all that can be read of what has come."""
@@ -136,6 +141,11 @@ class TlsLine:
                 return
             self._records.feed(data)
         self._incoming.write(record)
+
+    async def _alert(self) -> None:
+        """Tell the server what is wrong, if there is room for that and it still listens."""
+        with trio.CancelScope(deadline=trio.current_time()), contextlib.suppress(trio.BrokenResourceError):
+            await self._send()
 
     async def _send(self) -> None:
         data = self._outgoing.read()

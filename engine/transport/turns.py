@@ -10,6 +10,11 @@ class Turns:
         is_taken: True while somebody does.
     """
 
+    __slots__ = (
+        "_waiting",
+        "is_taken",
+    )
+
     def __init__(self) -> None:
         self._waiting: trio.lowlevel.ParkingLot | None = None
         self.is_taken = False

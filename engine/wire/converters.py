@@ -1,6 +1,5 @@
 """JSON objects to records and back, by cattrs hooks built once a class: strict about types, not about names."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -9,7 +8,7 @@ import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from engine.wire.items import ITEM_CLASSES, Item, UnknownItem
+from engine.wire.items import ITEM_CLASSES, Item, ItemBase, UnknownItem
 from engine.wire.record import Record, known_keys
 from engine.wire.session import TextOrObject, TokenCount
 
@@ -106,14 +105,17 @@ def _unstructure_factory(cls: type[R], converter: cattrs.Converter) -> Callable[
 
 
 def _item_hook(converter: cattrs.Converter) -> Hook:
-    hook_of = functools.cache(converter.get_structure_hook)
+    hooks: dict[type[ItemBase], Hook] = {}
 
     def structure(value: Any, _: Any) -> Any:
         if value.__class__ is not dict:
             raise Mismatch("an object", value)
         kind = value.get("type")
         cls = ITEM_CLASSES.get(kind, UnknownItem) if isinstance(kind, str) else UnknownItem
-        return hook_of(cls)(value, cls)
+        hook = hooks.get(cls)
+        if hook is None:
+            hook = hooks[cls] = converter.get_structure_hook(cls)
+        return hook(value, cls)
 
     return structure
 

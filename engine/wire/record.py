@@ -1,6 +1,5 @@
 """The base of every JSON object on the wire: typed fields, and whatever else the sender put beside them."""
 
-import functools
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -29,11 +28,16 @@ class Record:
     extra: Mapping[str, Any] = attrs.field(default=NOTHING_EXTRA, hash=False)
 
 
-@functools.cache
+_known_of: dict[type[Record], frozenset[str]] = {}
+
+
 def known_keys(cls: type[Record]) -> frozenset[str]:
     """Name the JSON keys that `cls` has typed fields for."""
-    names = {field.name for field in attrs.fields(cls)} - {"extra"}
-    return frozenset(names | {"type"} if cls.tag is not None else names)
+    known = _known_of.get(cls)
+    if known is None:
+        names = {field.name for field in attrs.fields(cls)} - {"extra"}
+        known = _known_of[cls] = frozenset(names | {"type"} if cls.tag is not None else names)
+    return known
 
 
 def is_odd(record: Record) -> bool:
@@ -42,9 +46,11 @@ def is_odd(record: Record) -> bool:
         return True
     for name in _names(type(record)):
         value = getattr(record, name)
-        for child in value if isinstance(value, tuple) else (value,):
-            if isinstance(child, Record) and is_odd(child):
+        if isinstance(value, Record):
+            if is_odd(value):
                 return True
+        elif isinstance(value, tuple) and any(isinstance(child, Record) and is_odd(child) for child in value):
+            return True
     return False
 
 

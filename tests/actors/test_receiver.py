@@ -10,6 +10,7 @@ from rooms import said, text_delta
 
 from engine.actors.receiver import Receiver
 from engine.errors import ConnectionLost, LimitExceeded, RemoteViolation
+from engine.events import BidiAudioStreamEvent, BidiTranscriptStreamEvent, ToolUseStreamEvent
 from engine.transport.memory import memory_pair
 from engine.wire.codec import decode_server
 
@@ -133,6 +134,60 @@ async def test_a_batch_is_applied_in_order_with_one_time(autojump_clock):
     applied = []
     await run([text_delta(str(n)) for n in range(100)], applied=applied)
     assert [event.delta for event in applied] == [str(n) for n in range(100)]
+
+
+class Words:
+    """Tells of each message as the conversation tells of words, audio, or a call."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def receive(self, event, now, message):
+        if self.kind is BidiAudioStreamEvent:
+            return [BidiAudioStreamEvent("AAAA", "pcm", 24_000, 1)]
+        if self.kind is ToolUseStreamEvent:
+            return [ToolUseStreamEvent(delta={}, current_tool_use={})]
+        return [BidiTranscriptStreamEvent({"text": event.delta}, "assistant", event.delta, is_final=False)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "there_first"), [(BidiTranscriptStreamEvent, 1), (ToolUseStreamEvent, 1), (BidiAudioStreamEvent, 50)]
+)
+@pytest.mark.parametrize("attempt", range(8))  # Trio goes through what is ready in either order.
+async def test_first_words_and_the_first_call_are_taken_before_the_rest_of_their_batch_is_read(
+    kind, there_first, attempt
+):
+    here, there = memory_pair(max_frames=51)
+    told, seen = [], []
+    came = trio.Event()
+
+    def apply(effects):
+        told.extend(effects)
+        came.set()
+
+    async def application():
+        await came.wait()
+        seen.append(len(told))
+
+    for n in range(50):
+        await there.send(text_delta(str(n)))
+    there.hang_up(1000, "over")
+    receiver = Receiver(
+        here,
+        Words(kind),
+        apply,
+        decode=decode_server,
+        room=lambda: True,
+        wait_for_room=None,
+        message_max_bytes=2000,
+        on_lost=lambda _: None,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(application)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(receiver.run)
+    assert seen == [there_first]
+    assert len(told) == 50
 
 
 async def test_it_says_how_the_connection_ended():

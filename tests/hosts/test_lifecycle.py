@@ -508,6 +508,7 @@ async def use():
             assert "forked" in str(error), error
         else:
             raise AssertionError("the child took the session for its own")
+    assert ended.statistics().state == "closed", "it lives nowhere, and can be looked at anywhere"
     await subject.stop()
     own = model()
     await own.start()
@@ -517,7 +518,12 @@ def child():
     asyncio.run(use())
 
 async def parent():
+    global ended
     await begin()
+    other = model()
+    await other.start()
+    ended = other.session
+    await other.stop()
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     while process.is_alive():

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from .carriers import CARRIERS
 from .figures import Figures
 from .run import USERS, alone, run, run_world
 from .scenario import Scenario, draw
@@ -20,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(50_000, 20, 50)  # Worlds come and go as a whole.
     if options.only is not None:
         seed = f"{options.seed}:{options.only}"
-        return _one(seed, small=options.shrink) if ":" in options.only else _world(seed, options.users)
+        if ":" in options.only:
+            return _one(draw(seed, carrier=options.carrier), small=options.shrink)
+        return _world(seed, options.users, options.carrier)
     began = time.process_time()
 
     def told(figures: Figures) -> None:
@@ -29,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             line = f"{figures.hours:8.1f} h  {figures.turns} turns  {len(figures.wrong)} broken  {spent:.0f} s CPU"
             print(line, file=sys.stderr, flush=True)
 
-    figures = run(str(options.seed), options.hours, count=options.users, told=told)
+    figures = run(str(options.seed), options.hours, count=options.users, carrier=options.carrier, told=told)
     print("\n".join(figures.lines(time.process_time() - began)))
     return _tell_wrong(str(options.seed), figures)
 
@@ -39,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, default=100.0, help="session-hours to run")
     parser.add_argument("--seed", default="1", help="of everything")
     parser.add_argument("--users", type=int, default=USERS, help="that talk at once")
+    parser.add_argument("--carrier", choices=CARRIERS, help="of all connections; without it each user's is drawn")
     parser.add_argument("--only", help="one world, or one of its users alone as WORLD:USER")
     parser.add_argument("--shrink", action="store_true", help="with --only: find the smallest scenario that fails")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -56,15 +60,14 @@ def _tell_wrong(seed: str, figures: Figures) -> int:
     return bool(figures.wrong)
 
 
-def _world(seed: str, count: int) -> int:
+def _world(seed: str, count: int, carrier: str | None) -> int:
     figures = Figures()
-    run_world(seed, figures, count)
+    run_world(seed, figures, count, carrier)
     print("\n".join(f"{user}: {what}" for user, what in figures.wrong) or "no invariant was broken")
     return bool(figures.wrong)
 
 
-def _one(seed: str, *, small: bool) -> int:
-    scenario = draw(seed)
+def _one(scenario: Scenario, *, small: bool) -> int:
     found = alone(scenario)
     print("\n".join(found) or "no invariant was broken")
     if found and small:

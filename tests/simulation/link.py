@@ -30,7 +30,7 @@ class Weather:
     Attributes:
         delay_ms: What a byte takes at least.
         jitter_ms: And at most on top, drawn for each write and each way, so that the two ways cross in any order.
-        fragments: Share of the reads that give few bytes, down to one.
+        fragments: Share of the reads that give few bytes, down to one, and of the writes that take so few and don't wait.
         buffer_bytes: See `BUFFER_BYTES`; a small one makes every sender wait for its reader.
         eager: Each write is there at once, while its writer still runs; else the reader finds all that was written at
             a moment together, as where a network lies between.
@@ -134,13 +134,7 @@ class Way:
             await (
                 trio.lowlevel.checkpoint()
             )  # Else it costs a third of a run; who sends has a lock that lets others run.
-        while True:
-            if self.writer_closed:
-                raise trio.ClosedResourceError("this end is closed")
-            if self.broken or self.reader_closed:
-                raise trio.BrokenResourceError("connection reset")
-            if self._held < self._max_bytes:
-                break
+        while not self._has_room():
             await self._lot.park()
         data = bytes(data)
         if self.passing is None:
@@ -151,22 +145,58 @@ class Way:
                 return  # The one before was the last.
             self.put(frame if self.passing is None else self.passing(frame))
 
+    def send_nowait(self, data: bytes | memoryview) -> int:
+        """Take what there is room for, and now and then less, as a socket does; give how much that was."""
+        assert self.passing is None, "this way is not looked at"
+        if not self._has_room():
+            return 0
+        size = self._fragment(min(len(data), self._max_bytes - self._held))
+        self.put(bytes(data[:size]))
+        return size
+
+    async def writable(self) -> None:
+        await trio.lowlevel.checkpoint()
+        while not self._has_room():
+            await self._lot.park()
+
+    def _has_room(self) -> bool:
+        if self.writer_closed:
+            raise trio.ClosedResourceError("this end is closed")
+        if self.broken or self.reader_closed:
+            raise trio.BrokenResourceError("connection reset")
+        return self._held < self._max_bytes
+
     async def receive(self, max_bytes: int | None) -> bytes:
         if self._is_there() or self._eager:
             await trio.lowlevel.checkpoint()
-        while True:
-            if self.reader_closed:
-                raise trio.ClosedResourceError("this end is closed")
-            if self.broken:
-                raise trio.BrokenResourceError("connection reset")
-            if self._is_there():
-                return self._take(max_bytes)
-            if self.writer_closed and not self._data and not self.swallows:
-                if self.breaks:
-                    raise trio.BrokenResourceError("connection reset")
-                await trio.lowlevel.checkpoint()
-                return b""
+        while (data := self.receive_nowait(max_bytes)) is None:
             await self._lot.park()
+        if not data:
+            await trio.lowlevel.checkpoint()
+        return data
+
+    def receive_nowait(self, max_bytes: int | None) -> bytes | None:
+        """Give what is there; None when there is nothing yet, nothing at the end."""
+        if self.reader_closed:
+            raise trio.ClosedResourceError("this end is closed")
+        if self.broken:
+            raise trio.BrokenResourceError("connection reset")
+        if self._is_there():
+            return self._take(max_bytes)
+        if self._is_at_its_end():
+            if self.breaks:
+                raise trio.BrokenResourceError("connection reset")
+            return b""
+        return None
+
+    async def readable(self) -> None:
+        """Wait until `receive_nowait` gives something, or raises."""
+        await trio.lowlevel.checkpoint()
+        while not (self._is_there() or self.reader_closed or self.broken or self._is_at_its_end()):
+            await self._lot.park()
+
+    def _is_at_its_end(self) -> bool:
+        return self.writer_closed and not self._data and not self.swallows
 
     def _is_there(self) -> bool:
         return bool(self._data) and max(self._data[0][0], self._stalled_until) <= self._clock.current_time()
@@ -175,9 +205,7 @@ class Way:
         due, data = self._data.popleft()
         if self._data and not self._eager:
             data = self._with_all_there(data)
-        size = len(data) if max_bytes is None else min(len(data), max_bytes)
-        if self._fragments and self._chance.random() < self._fragments:
-            size = min(size, self._chance.choice((1, 1, 2, 3, 7, 100)))
+        size = self._fragment(len(data) if max_bytes is None else min(len(data), max_bytes))
         if size < len(data):
             self._data.appendleft((due, data[size:]))
             data = data[:size]
@@ -186,33 +214,38 @@ class Way:
             self._lot.unpark_all()
         return data
 
+    def _fragment(self, size: int) -> int:
+        if self._fragments and self._chance.random() < self._fragments:
+            return min(size, self._chance.choice((1, 1, 2, 3, 7, 100)))
+        return size
+
 
 class End(trio.abc.Stream):
     """One end of a link."""
 
     def __init__(self, incoming: Way, outgoing: Way) -> None:
-        self._in = incoming
-        self._out = outgoing
+        self.incoming = incoming
+        self.outgoing = outgoing
         self.closed = False
         self.closed_s = NEVER
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._out.send(data)
+        await self.outgoing.send(data)
 
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.checkpoint()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        return await self._in.receive(max_bytes)
+        return await self.incoming.receive(max_bytes)
 
     async def aclose(self) -> None:
         if not self.closed:
             self.closed = True
             self.closed_s = trio.current_time()
-            self._in.reader_closed = True
-            self._out.end(breaks=self._out.swallows)  # The other side of a half-open link finds out some time.
-            self._out.swallows = False
-            self._in.wake()
+            self.incoming.reader_closed = True
+            self.outgoing.end(breaks=self.outgoing.swallows)  # The other side of a half-open link finds out some time.
+            self.outgoing.swallows = False
+            self.incoming.wake()
         await trio.lowlevel.checkpoint()
 
 

@@ -22,6 +22,7 @@ from engine.protocol.underway import Underway
 from engine.session.link import Link
 from engine.session.link_maker import LinkMaker
 from engine.session.supervisor import Supervisor
+from engine.transport.sansio_ws import SansioWebSocket
 from engine.transport.trio_ws import TrioWebSocket
 from engine.wire.client import ConversationItemCreate
 from engine.wire.items import FunctionCallItem, FunctionCallOutputItem
@@ -274,7 +275,7 @@ def _sends_all_audio_though_cancelled(function: Callable[..., Any]) -> Callable[
 
 
 def _slow_close(function: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
-    async def close(self: TrioWebSocket, deadline_s: float) -> None:
+    async def close(self: SansioWebSocket | TrioWebSocket, deadline_s: float) -> None:
         await trio.sleep(4 * deadline_s)
         await function(self, deadline_s)
 
@@ -327,7 +328,11 @@ MUTATIONS: Final = (
     one("forgets where it was cut", History, "truncated", gives(None), 2, 3),
     one("forgets what was deleted", History, "deleted", gives(None), 3, 9),
     one("plays on when the user cuts in", Inbox, "purge_audio", gives(0), 34, 11, 38),
-    one("closes too slowly", TrioWebSocket, "close", _slow_close, 0, 1),
+    Mutation(
+        "closes too slowly",
+        tuple(Place(cls, "close", _slow_close) for cls in (SansioWebSocket, TrioWebSocket)),
+        (0, 1),
+    ),
 )
 """All of them."""
 

@@ -17,14 +17,15 @@ SLEEPY: Final = 0.2
 """Share of the worlds whose machine sleeps now and then."""
 
 
-def users_of(world: str, count: int = USERS) -> list[Scenario]:
+def users_of(world: str, count: int = USERS, carrier: str | None = None) -> list[Scenario]:
     """Draw the users of a world.
 
     Args:
         world: Its seed.
         count: How many they are.
+        carrier: What carries their connections; drawn for each when None.
     """
-    return [draw(f"{world}:{number}") for number in range(count)]
+    return [draw(f"{world}:{number}", carrier=carrier) for number in range(count)]
 
 
 def jumps_of(world: str) -> tuple[Jump, ...]:
@@ -53,23 +54,31 @@ def alone(scenario: Scenario) -> list[str]:
     return [what for _, what in figures.wrong]
 
 
-def run_world(world: str, figures: Figures, count: int = USERS) -> None:
+def run_world(world: str, figures: Figures, count: int = USERS, carrier: str | None = None) -> None:
     """Run a world, and add to the figures."""
-    judge(live(users_of(world, count), world, jumps_of(world)), figures)
+    judge(live(users_of(world, count, carrier), world, jumps_of(world)), figures)
 
 
-def run(seed: str, hours: float, *, count: int = USERS, told: Callable[[Figures], None] = lambda _: None) -> Figures:
+def run(
+    seed: str,
+    hours: float,
+    *,
+    count: int = USERS,
+    carrier: str | None = None,
+    told: Callable[[Figures], None] = lambda _: None,
+) -> Figures:
     """Run worlds until there are that many session-hours.
 
     Args:
         seed: Of all of them.
         hours: How many session-hours.
         count: Users of one world.
+        carrier: What carries their connections; drawn for each when None.
         told: Told of the figures after each.
     """
     figures, number = Figures(), 0
     while figures.hours < hours:
-        run_world(f"{seed}:{number}", figures, max(1, min(count, round(hours - figures.hours))))
+        run_world(f"{seed}:{number}", figures, max(1, min(count, round(hours - figures.hours))), carrier)
         number += 1
         told(figures)
     return figures

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import attrs
 
+from .carriers import CARRIERS
 from .link import Fault, Weather
 
 
@@ -49,6 +50,7 @@ class Scenario:
         chatty: Share of answers that call a tool first.
         pieces_ms: Length of a piece of microphone audio.
         quiet_s: Time without deeds and faults at the end; 0 leaves in the middle of whatever is going on.
+        carrier: What carries their connections; see `tests.simulation.carriers`.
     """
 
     seed: str
@@ -66,6 +68,7 @@ class Scenario:
     chatty: float
     pieces_ms: int
     quiet_s: float
+    carrier: str
 
     @property
     def lasts_s(self) -> float:
@@ -121,13 +124,14 @@ CODES: Final = (1000, 1001, 1005, 1006, 1008, 1011, 1012, 1013, 3000, 4000)
 STATUSES: Final = (429, 500, 502, 503)
 
 
-def draw(seed: str, *, hours: float = 1.0, survives: bool = True) -> Scenario:
+def draw(seed: str, *, hours: float = 1.0, survives: bool = True, carrier: str | None = None) -> Scenario:
     """Draw a user's scenario.
 
     Args:
         seed: The same gives the same.
         hours: How long they stay.
         survives: The session renews and reconnects, but for a few; False for sessions that end with their link.
+        carrier: What carries their connections; drawn when None.
     """
     chance = Random(seed)
     deeds = _deeds(chance, hours)
@@ -151,6 +155,8 @@ def draw(seed: str, *, hours: float = 1.0, survives: bool = True) -> Scenario:
         chatty=chance.choices((0.0, 0.1, 0.5), (4, 5, 1))[0],
         pieces_ms=chance.choices((400, 200, 40), (15, 4, 1))[0],
         quiet_s=QUIET_S if chance.random() < 0.85 else 0.0,
+        # By a chance of its own, so that a seed is the same talk over each of them.
+        carrier=carrier or Random(f"{seed}:carrier").choice(CARRIERS),
     )
 
 

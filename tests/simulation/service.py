@@ -13,11 +13,11 @@ from engine.simulator import Call, Pace, Say, ScriptedResponder, SessionLedger, 
 from engine.simulator.account import Account
 from engine.simulator.connection import Connection
 from engine.simulator.ledger import Lane, Message
-from engine.transport import trio_ws
 from engine.transport.base import Endpoint, Transport
 from engine.wire.items import FunctionCallOutputItem, Item, MessageItem
 
 from . import marks
+from .carriers import carry
 from .link import FATAL, Fault, FaultyLink, refuse
 from .scenario import Scenario
 
@@ -212,7 +212,7 @@ class Service:
             self.happened[fault.then] += 1
         try:
             await self._answer(served, fault)
-            return await trio_ws.wrap(nursery, link.client, endpoint)
+            return await carry(self._scenario.carrier, nursery, link.client, endpoint)
         except BaseException:
             await trio.aclose_forcefully(link.client)
             raise

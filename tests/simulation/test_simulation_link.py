@@ -5,8 +5,10 @@ from random import Random
 import pytest
 import trio
 
+from .carriers import CARRIERS, PromptLine
 from .clock import JumpingClock
 from .link import NEVER, Fault, FaultyLink, Weather, close_frame, frame_type, header_bytes, refuse
+from .scenario import draw
 
 
 def text_frame(event_type, size=0):
@@ -87,6 +89,65 @@ async def test_a_full_buffer_makes_the_sender_wait(make, clock):
 
     await link.server.receive_some()
     await link.client.send_all(b"x")
+
+
+async def test_a_prompt_line_takes_what_there_is_room_for_and_the_rest_later(make, clock):
+    link = make(buffer_bytes=10)
+    line = PromptLine(link.client)
+    assert line.write(b"0123")
+    assert not line.write(b"456789abc")
+    with trio.move_on_after(1) as waited:
+        await link.client.outgoing.writable()
+    assert waited.cancelled_caught
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(line.flush)
+        got = b""
+        while len(got) < 13:
+            got += await link.server.receive_some()
+    assert got == b"0123456789abc"
+
+
+async def test_a_prompt_line_writes_parts_though_there_is_room(make, clock):
+    line = PromptLine(make(fragments=1.0).client)
+    assert not line.write(bytes(300))
+
+
+async def test_a_prompt_line_reads_what_is_there_and_the_end(make, clock):
+    link = make()
+    line = PromptLine(link.client)
+    assert line.read_nowait() is None
+    await link.server.send_all(b"last words")
+    await line.readable()
+    assert line.read_nowait() == b"last words"
+    await link.server.aclose()
+    await line.readable()
+    assert line.read_nowait() == b""
+
+
+@pytest.mark.parametrize("kind", ["reset", "crash"])
+async def test_a_prompt_line_breaks_with_its_link(kind, make, clock):
+    link = make()
+    line = PromptLine(link.client)
+    link.inflict(Fault(at_s=0, kind=kind))
+    await line.readable()
+    for use in (line.read_nowait, lambda: line.write(b"x")):
+        with pytest.raises(trio.BrokenResourceError):
+            use()
+
+
+async def test_a_prompt_line_that_was_closed_says_so(make, clock):
+    link = make()
+    line = PromptLine(link.client)
+    await link.client.aclose()
+    for use in (line.read_nowait, lambda: line.write(b"x")):
+        with pytest.raises(trio.ClosedResourceError):
+            use()
+
+
+def test_users_go_over_every_carrier():
+    assert {draw(f"x:{number}").carrier for number in range(30)} == set(CARRIERS)
+    assert draw("x:1", carrier="prompt").carrier == "prompt"
 
 
 @pytest.mark.parametrize("kind", ["reset", "crash"])

@@ -221,6 +221,20 @@ async def test_memory_streams_hold_no_more_than_their_buffer(autojump_clock):
     assert len(await server.receive_some()) == 100
 
 
+async def test_memory_streams_write_whole_or_not_what_is_cancelled_while_there_is_room():
+    client, server = memory_streams(100)
+    for is_cancelled_before in (True, False):
+        async with trio.open_nursery() as nursery:
+            if is_cancelled_before:
+                nursery.cancel_scope.cancel()
+            nursery.start_soon(client.send_all, b"x")
+            if not is_cancelled_before:
+                await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+    await client.aclose()
+    assert (await server.receive_some(), await server.receive_some()) == (b"x", b"")
+
+
 def test_openai_python_and_the_wire_know_the_same_server_events():
     assert set(SERVER_TYPES) <= set(SERVER_CLASSES)
 

@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 from rooms import KEY
 from websocket_by_hand import OK, accept_key, by_hand, close_frame, frame, read_exactly, read_ping, read_request
 
-from engine.errors import ConnectionLost
+from engine.errors import CertificateRefused, ConnectionLost
 from engine.transport import sansio_ws
 from engine.transport.base import Endpoint
+from engine.transport.frame_reader import READ_AHEAD_MAX_BYTES
+from engine.transport.frame_writer import PIECE_BYTES
 from engine.transport.inbound import FRAMES_MAX
 from engine.transport.lines import SocketLine, line_over
-from engine.transport.tls_line import Records
+from engine.transport.tls_line import Records, secure_line
+from engine.transport.upgrade import Upgraded
 
 URL = "ws://127.0.0.1/v1/realtime"
 
@@ -197,7 +200,7 @@ async def test_only_so_much_is_read_ahead_of_the_receiver(autojump_clock):
 
             nursery.start_soon(flood)
             await trio.testing.wait_all_tasks_blocked()
-            assert sent <= sansio_ws.READ_AHEAD_MAX_BYTES + 64 * 1024
+            assert sent <= READ_AHEAD_MAX_BYTES + 64 * 1024
             got = 0
             while got < 100:
                 got += len(await transport.receive())
@@ -266,7 +269,7 @@ async def test_a_stream_that_can_not_write_at_once_is_not_asked_to(autojump_cloc
 
 async def test_a_long_message_is_not_sent_at_once():
     async with over_sockets() as (transport, _):
-        assert not transport.send_nowait("x" * (sansio_ws.PIECE_BYTES + 1))
+        assert not transport.send_nowait("x" * (PIECE_BYTES + 1))
 
 
 async def test_a_message_that_is_cancelled_before_its_turn_is_not_sent(autojump_clock):
@@ -353,6 +356,91 @@ async def test_what_was_read_before_a_write_failed_is_still_given():
             await transport.receive()
 
 
+# --- what a cancelled or careless owner must not break ---------------------------------------------------------------
+
+
+async def test_an_answer_that_was_read_by_a_receive_that_is_cancelled_is_not_lost():
+    async with over_sockets() as (transport, server), trio.open_nursery() as nursery:
+
+        async def receive():
+            await transport.receive()
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await transport.receive()
+            assert scope.cancelled_caught
+
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(5):
+            async with trio.open_nursery() as pinging:
+                pinging.start_soon(transport.ping)
+                payload = await read_ping(server)
+                await server.send_all(frame(b"") * (FRAMES_MAX + 1) + frame(payload, 10))
+
+
+async def test_a_ping_that_comes_with_the_servers_answer_is_answered_at_once():
+    async with over_sockets(frame(b"you there?", 9)) as (_, server):
+        with trio.fail_after(5):
+            assert (await read_exactly(server, 2 + 4 + 10))[0] == 0x8A
+
+
+async def test_a_rest_that_nobody_is_left_to_write_is_a_lost_connection():
+    ours, theirs = small_sockets()
+    async with trio.open_nursery() as shaking:
+
+        async def shake():
+            await theirs.send_all(OK % accept_key(await read_request(theirs)) + b"\r\n")
+
+        shaking.start_soon(shake)
+        async with trio.open_nursery() as nursery:
+            transport = await sansio_ws.wrap(nursery, ours, Endpoint(url=URL))
+    with pytest.raises(ConnectionLost, match="cut off"):  # noqa: PT012 - how much a socket takes is not known
+        for _ in range(1000):
+            assert transport.send_nowait("x" * 1000)
+    with pytest.raises(ConnectionLost, match="cut off"), trio.fail_after(5):
+        await transport.send("x")
+    await transport.close(0)
+    await theirs.aclose()
+
+
+async def test_a_ping_ends_where_the_connection_breaks_and_nobody_else_reads():
+    class BreaksAtOnce(SocketLine):
+        reads = 0
+
+        def read_nowait(self):
+            if super().read_nowait() is None and not self.reads:
+                return None
+            self.reads += 1
+            assert self.reads < 10, "it reads for ever what is broken"
+            raise trio.BrokenResourceError("connection reset")
+
+    ours, theirs = small_sockets()
+    async with theirs, trio.open_nursery() as nursery:
+        transport = sansio_ws.SansioWebSocket(nursery, BreaksAtOnce(ours), Upgraded(b"", 0, 0), 2**20)
+        nursery.start_soon(theirs.send_all, b"\x81\x01x")
+        with pytest.raises(ConnectionLost, match="1006"):
+            await transport.ping()
+        await transport.close(0)
+
+
+async def test_a_connection_that_was_cut_off_in_a_write_is_closed_without_waiting(autojump_clock):
+    async with by_hand(pair=trio.testing.lockstep_stream_pair, wrap=sansio_ws.wrap) as (transport, server):
+        with trio.move_on_after(1):
+            await transport.send("x" * 100)
+        started = trio.current_time()
+        await transport.close(5)
+        assert trio.current_time() == started
+        await server.aclose()
+
+
+async def test_an_error_holds_nothing_of_the_message_it_is_about():
+    async with over_sockets() as (transport, server):
+        await server.send_all(frame(b"a secret \xff word"))
+        with pytest.raises(ConnectionLost, match="invalid start byte at 9") as caught:
+            await transport.receive()
+    assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
 # --- the way there --------------------------------------------------------------------------------------------------
 
 
@@ -435,6 +523,44 @@ async def test_an_end_of_tls_in_order_is_an_end_without_a_close_frame():
         assert list(await transport.receive()) == ["last"]
         with trio.fail_after(5), pytest.raises(ConnectionLost, match="close code 1006"):
             await transport.receive()
+
+
+async def test_bytes_that_are_no_tls_behind_a_full_read_are_not_waited_for():
+    there = trio.Event()
+
+    async def handle(stream, secured):
+        # Four records of 22 bytes more than they hold: together they fill one read.
+        await secured.send_all(frame(b"x" * (64 * 2**10 - 4 * 22 - 4)))
+        await stream.send_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        there.set()
+        await trio.sleep_forever()
+
+    async with over_tls(handle) as transport:
+        await there.wait()
+        with trio.fail_after(5):
+            await transport.receive()
+            with pytest.raises(ConnectionLost, match="close code 1006"):
+                await transport.receive()
+
+
+async def test_a_certificate_is_refused_by_name_though_the_server_does_not_hear_it():
+    ours, theirs = small_sockets()
+    context, incoming, outgoing = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.MemoryBIO(), ssl.MemoryBIO()
+    CA.issue_cert("127.0.0.1").configure_cert(context)
+    server = context.wrap_bio(incoming, outgoing, server_side=True)
+
+    async def serve():
+        incoming.write(await theirs.receive_some())
+        with pytest.raises(ssl.SSLWantReadError):
+            server.do_handshake()
+        await theirs.send_all(outgoing.read())
+        await theirs.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        with pytest.raises(CertificateRefused):
+            await secure_line(line_over(ours), "127.0.0.1", 443, ssl.create_default_context())
+    await ours.aclose()
 
 
 def record(data, type=23):

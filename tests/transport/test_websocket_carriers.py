@@ -61,8 +61,8 @@ async def refused(answer):
 
 
 async def test_what_is_asked_for(autojump_clock):
-    async with by_hand() as (transport, _):
-        lines = transport.request.decode().split("\r\n")
+    async with by_hand() as (_, server):
+        lines = server.request.decode().split("\r\n")
     assert lines[0] == "GET /v1/realtime?model=gpt-realtime HTTP/1.1"
     headers = dict(line.split(": ", 1) for line in lines[1:] if line)
     assert headers["Host"] == "127.0.0.1"
@@ -82,8 +82,8 @@ async def test_what_is_asked_for(autojump_clock):
     ],
 )
 async def test_where_it_leads(url, host, resource, autojump_clock):
-    async with by_hand(url=url) as (transport, _):
-        request = transport.request.decode()
+    async with by_hand(url=url) as (_, server):
+        request = server.request.decode()
     assert request.startswith(f"GET {resource} HTTP/1.1\r\n")
     assert f"\r\nHost: {host}\r\n" in request
 
@@ -504,7 +504,7 @@ def remembered(transport):
     """Pings whose answer a transport still looks out for."""
     if carrier.name == "trio-websocket":
         return transport._socket._pings
-    return transport._awaited
+    return transport._reader.awaited
 
 
 async def test_a_ping_is_answered_and_timed(autojump_clock):

@@ -48,7 +48,7 @@ def close_frame(code, reason=""):
 
 @asynccontextmanager
 async def by_hand(answer=b"", pair=trio.testing.memory_stream_pair, *, wrap=carrier.wrap, close_s=1, **options):
-    """Connect to a server written by hand; give our transport and its stream."""
+    """Connect to a server written by hand; give our transport and its stream, which tells what was asked for."""
     ours, theirs = pair()
     got = {}
     async with trio.open_nursery() as nursery:
@@ -60,7 +60,7 @@ async def by_hand(answer=b"", pair=trio.testing.memory_stream_pair, *, wrap=carr
         async with trio.open_nursery() as shaking:
             shaking.start_soon(shake)
             transport = await wrap(nursery, ours, endpoint(**options))
-        transport.request = got["request"]
+        theirs.request = got["request"]
         yield transport, theirs
         await transport.close(close_s)
         await theirs.aclose()

@@ -2,11 +2,21 @@
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wire_strategies import records
 
 from engine.wire.client import InputAudioBufferAppend, InputAudioBufferCommit, ResponseCreate, SessionUpdate
-from engine.wire.items import Content, MessageItem, UnknownItem
-from engine.wire.record import NOTHING_EXTRA, Record, known_keys, unknown_keys
-from engine.wire.server import ConversationItemAdded, ResponseDone, ResponseOutputAudioDelta, UnknownServerEvent
+from engine.wire.items import Content, FunctionCallItem, MessageItem, UnknownItem
+from engine.wire.record import NOTHING_EXTRA, Record, is_odd, known_keys, misfit_keys, unknown_keys
+from engine.wire.response import Response
+from engine.wire.server import (
+    SERVER_CLASSES,
+    ConversationItemAdded,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+    UnknownServerEvent,
+)
 from engine.wire.session import Session, Tool
 
 
@@ -32,6 +42,22 @@ def test_all_keys_of_an_unknown_event_are_unknown_but_its_type_and_id():
     event = UnknownServerEvent(type="response.danced", event_id="event_1", extra={"steps": 3})
 
     assert list(unknown_keys(event)) == ["steps"]
+
+
+@pytest.mark.parametrize("cls", SERVER_CLASSES.values(), ids=lambda cls: cls.__name__)
+@settings(max_examples=10)
+@given(data=st.data())
+def test_a_record_is_odd_exactly_when_a_key_of_it_is_unknown_or_does_not_fit(cls, data):
+    record = data.draw(records(cls))
+    assert is_odd(record) == bool([*unknown_keys(record), *misfit_keys(record)])
+
+
+def test_explicit_nulls_make_no_record_odd_on_any_level():
+    item = FunctionCallItem(name="look_up", arguments="{}", extra={"id": None})
+    event = ConversationItemAdded(item=item, extra={"previous_item_id": None})
+    assert not is_odd(event)
+    assert is_odd(attrs.evolve(event, item=attrs.evolve(item, extra={"id": None, "new": None})))
+    assert is_odd(ResponseDone(response=Response(output=(item, attrs.evolve(item, extra={"status": 1})))))
 
 
 def test_a_record_without_extra_shares_one_empty_mapping_that_nobody_can_fill():

@@ -2,11 +2,16 @@
 
 import asyncio
 import logging
+from typing import Final
 
 from engine.errors import EngineError
 from engine.session import Session
 
 logger = logging.getLogger(__name__)
+
+WAITING_MAX: Final = 2
+"""Requests that wait at once. Of two the second is not sent before the first is answered: its answer is for all that is
+said until then, as with text."""
 
 
 class Requests:
@@ -16,7 +21,9 @@ class Requests:
         self._waiting: set[asyncio.Task[None]] = set()
 
     def ask(self, session: Session) -> None:
-        """Ask for an answer to what was sent; it waits behind the active one."""
+        """Ask for an answer to what was sent; it waits behind the active one, one for all that is said meanwhile."""
+        if len(self._waiting) >= WAITING_MAX:
+            return
         task = asyncio.get_running_loop().create_task(_ask(session), name="engine request")
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
@@ -32,4 +39,5 @@ async def _ask(session: Session) -> None:
     try:
         await session.responses.create()
     except EngineError as error:
-        logger.warning("no answer to an image was given: %s", error)
+        # Not what it says: that may quote what somebody said.
+        logger.warning("session %s: no answer to an image was given: %s", session.connection_id, type(error).__name__)

@@ -89,7 +89,7 @@ class Events(AsyncIterator[Any]):
         waiting = self._talk.waiting
         while not waiting:
             if self._talk.end is not None:
-                raise self._talk.end
+                raise self._talk.end.with_traceback(None)  # Without the frames of those who got it before.
             try:
                 self._talk.take(await anext(self._source))
             except BidiModelTimeoutError as error:
