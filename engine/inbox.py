@@ -24,7 +24,7 @@ from engine.events import (
     TranscriptEvent,
     TranslationTextEvent,
 )
-from engine.sleepers import Sleepers
+from engine.waiting.sleepers import Sleepers
 
 Overflow = Literal["drop_oldest_audio", "wait", "fail"]
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from engine.latch import Latch
+from engine.waiting.latch import Latch
 
 
 @attrs.frozen

@@ -14,7 +14,6 @@ import pybase64
 import trio
 
 from engine import limits
-from engine.alarms import Alarm
 from engine.audio.framing import Framer
 from engine.audio.input import InputConverter
 from engine.audio.shape import AudioShape
@@ -22,6 +21,7 @@ from engine.audio.silence import SilenceClock
 from engine.config import AudioSettings, InputOverflow
 from engine.errors import LimitExceeded
 from engine.lane import Lane
+from engine.waiting.alarms import Alarm
 
 PAUSE_S: Final = 0.2
 """After so long without audio a stream counts as paused: what its resampler holds back, some 40 to 75 ms, is sent. Well

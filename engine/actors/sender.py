@@ -12,9 +12,9 @@ import trio
 
 from engine.errors import ConnectionLost
 from engine.lane import Lane, Queued
-from engine.latch import Latch
-from engine.sleepers import Sleepers
 from engine.transport.base import Transport
+from engine.waiting.latch import Latch
+from engine.waiting.sleepers import Sleepers
 
 WRITE_MAX_CHARS: Final = 64 * 2**10
 """What is given to one write, but for a message that is longer: a control message waits at most for so much audio."""

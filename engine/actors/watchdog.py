@@ -9,7 +9,7 @@ import trio
 
 from engine.errors import DeadlinePassed
 from engine.protocol.effects import Effect
-from engine.sleepers import Sleepers
+from engine.waiting.sleepers import Sleepers
 
 
 class Timed(Protocol):

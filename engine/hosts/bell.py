@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import trio
 
-from engine.sleepers import Sleepers
+from engine.waiting.sleepers import Sleepers
 
 
 class Bell:

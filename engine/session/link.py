@@ -11,13 +11,13 @@ from engine.actors.sender import OnSent, Sender
 from engine.actors.watchdog import Watchdog, deadline
 from engine.errors import ConnectionLost, DeadlinePassed, EngineError
 from engine.inbox import Inbox
-from engine.latch import Latch
 from engine.outgoing import Outgoing
 from engine.protocol.effects import Effect
 from engine.session.plan import Plan
 from engine.session.prelude import Postlude, Prelude
 from engine.traffic import LinkChange, Traffic
 from engine.transport.base import Transport, TransportStatistics
+from engine.waiting.latch import Latch
 
 OnLost = Callable[["Link", EngineError], None]
 

@@ -13,7 +13,6 @@ from engine.config import Reconnect
 from engine.errors import BidiModelTimeoutError, ConnectionLost, DeadlinePassed, EngineError, HandshakeRejected
 from engine.events import BidiConnectionWarningEvent
 from engine.inbox import Inbox
-from engine.latch import Latch
 from engine.outgoing import Outgoing
 from engine.protocol import server_errors
 from engine.protocol.effects import End
@@ -28,6 +27,7 @@ from engine.session.statistics import LinksStatistics
 from engine.telemetry import SessionMeter
 from engine.traffic import Traffic
 from engine.transport.base import TransportStatistics
+from engine.waiting.latch import Latch
 
 _OPENING: Final = "session_created"
 """Name of the deadline by which the service must have opened the session."""

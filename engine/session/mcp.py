@@ -11,7 +11,7 @@ from engine.protocol.mcp import Mcp, McpTools
 from engine.session.answers import Answers
 from engine.session.items import new_id
 from engine.session.supervisor import Supervisor
-from engine.sleepers import Sleepers
+from engine.waiting.sleepers import Sleepers
 from engine.wire.client import ConversationItemCreate
 from engine.wire.items import McpApprovalResponseItem
 

@@ -12,7 +12,6 @@ from engine.actors.watchdog import Watchdog
 from engine.errors import BidiModelTimeoutError, EngineError
 from engine.events import BidiConnectionRestartEvent, BidiConnectionWarningEvent, BidiErrorEvent, RestartReason
 from engine.lane import Queued
-from engine.latch import Latch
 from engine.outgoing import APPEND, COMMIT, Outgoing
 from engine.protocol.effects import Effect, End
 from engine.protocol.succession import Takeover
@@ -22,6 +21,7 @@ from engine.session.plan import Core, Plan
 from engine.session.statistics import LinksStatistics
 from engine.telemetry import SessionMeter
 from engine.traffic import LinkChange, Traffic
+from engine.waiting.latch import Latch
 from engine.wire.codec import encode
 
 logger = logging.getLogger(__name__)

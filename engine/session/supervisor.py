@@ -23,7 +23,6 @@ from engine.errors import (
 )
 from engine.events import BidiConnectionCloseEvent, BidiOutputEvent, CloseReason
 from engine.inbox import Inbox
-from engine.latch import Latch
 from engine.outgoing import OF_SPEECH, Outgoing
 from engine.protocol.effects import Effect, End, LinkOver, Opened, Rearm, Transmit
 from engine.raw import Raw
@@ -34,6 +33,7 @@ from engine.session.statistics import LinksStatistics
 from engine.telemetry import SessionMeter
 from engine.traffic import Traffic
 from engine.transport.base import TransportStatistics
+from engine.waiting.latch import Latch
 from engine.wire.client import ClientEvent
 from engine.wire.codec import encode
 from engine.wire.translation import TranslationClientEvent

@@ -14,7 +14,7 @@ from engine.transport.upgrade import upgrade
 from .link import End
 
 CARRIERS: Final = ("prompt", "websockets", "trio-websocket")
-"""`prompt` is websockets on a line that writes at once, as on a socket; `websockets` on a stream that has to be awaited."""
+"""`prompt` is websockets on a line that writes at once, as on a socket; `websockets` on a stream that is awaited."""
 
 
 async def carry(carrier: str, nursery: trio.Nursery, end: End, endpoint: Endpoint) -> Transport:

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     figures = run(str(options.seed), options.hours, count=options.users, carrier=options.carrier, told=told)
     print("\n".join(figures.lines(time.process_time() - began)))
-    return _tell_wrong(str(options.seed), figures)
+    return _tell_wrong(str(options.seed), figures, options.carrier)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,14 +49,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell_wrong(seed: str, figures: Figures) -> int:
+def _tell_wrong(seed: str, figures: Figures, carrier: str | None) -> int:
     for user, what in figures.wrong:
         print(f"{user}: {what}")
     if figures.wrong:
         first = figures.wrong[0][0].removeprefix(f"{seed}:")
         world = first.partition(":")[0]
-        print(f"again: python -m tests.simulation --seed {seed} --only {first} [--shrink]")
-        print(f"   or with all of its world: python -m tests.simulation --seed {seed} --only {world}")
+        again = f"python -m tests.simulation --seed {seed}" + (f" --carrier {carrier}" if carrier else "")
+        print(f"again: {again} --only {first} [--shrink]")
+        print(f"   or with all of its world: {again} --only {world}")
     return bool(figures.wrong)
 
 

@@ -22,6 +22,9 @@ YIELDS: Final = 0.25
 
 NEVER: Final = float("inf")
 
+FRUITLESS_READS: Final = 1000
+"""More than anybody tries of what is broken: who reads on without letting others run would hang the whole run."""
+
 
 @attrs.frozen(kw_only=True)
 class Weather:
@@ -30,7 +33,8 @@ class Weather:
     Attributes:
         delay_ms: What a byte takes at least.
         jitter_ms: And at most on top, drawn for each write and each way, so that the two ways cross in any order.
-        fragments: Share of the reads that give few bytes, down to one, and of the writes that take so few and don't wait.
+        fragments: Share of the reads that give few bytes, down to one; and of the writes that take so few, where a
+            writer does not wait.
         buffer_bytes: See `BUFFER_BYTES`; a small one makes every sender wait for its reader.
         eager: Each write is there at once, while its writer still runs; else the reader finds all that was written at
             a moment together, as where a network lies between.
@@ -61,6 +65,7 @@ class Way:
         self._last_due = 0.0
         self._put_at = -1.0
         self._stalled_until = 0.0
+        self._fruitless_reads = 0
         self._lot = trio.lowlevel.ParkingLot()
         self.swallows = False
         self.broken = False
@@ -180,14 +185,20 @@ class Way:
         if self.reader_closed:
             raise trio.ClosedResourceError("this end is closed")
         if self.broken:
-            raise trio.BrokenResourceError("connection reset")
+            raise self._fruitless()
         if self._is_there():
             return self._take(max_bytes)
         if self._is_at_its_end():
             if self.breaks:
-                raise trio.BrokenResourceError("connection reset")
+                raise self._fruitless()
             return b""
         return None
+
+    def _fruitless(self) -> Exception:
+        self._fruitless_reads += 1
+        if self._fruitless_reads > FRUITLESS_READS:
+            return RuntimeError(f"somebody has read {FRUITLESS_READS} times what is broken")
+        return trio.BrokenResourceError("connection reset")
 
     async def readable(self) -> None:
         """Wait until `receive_nowait` gives something, or raises."""

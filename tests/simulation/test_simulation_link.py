@@ -7,7 +7,7 @@ import trio
 
 from .carriers import CARRIERS, PromptLine
 from .clock import JumpingClock
-from .link import NEVER, Fault, FaultyLink, Weather, close_frame, frame_type, header_bytes, refuse
+from .link import FRUITLESS_READS, NEVER, Fault, FaultyLink, Weather, close_frame, frame_type, header_bytes, refuse
 from .scenario import draw
 
 
@@ -134,6 +134,17 @@ async def test_a_prompt_line_breaks_with_its_link(kind, make, clock):
     for use in (line.read_nowait, lambda: line.write(b"x")):
         with pytest.raises(trio.BrokenResourceError):
             use()
+
+
+async def test_who_reads_for_ever_what_is_broken_is_told(make, clock):
+    link = make()
+    line = PromptLine(link.client)
+    link.inflict(Fault(at_s=0, kind="reset"))
+    for _ in range(FRUITLESS_READS):
+        with pytest.raises(trio.BrokenResourceError):
+            line.read_nowait()
+    with pytest.raises(RuntimeError, match="broken"):
+        line.read_nowait()
 
 
 async def test_a_prompt_line_that_was_closed_says_so(make, clock):

@@ -8,7 +8,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.alarms import LINGER_S, Alarm
+from engine.waiting.alarms import LINGER_S, Alarm
 
 
 class Rung(list):

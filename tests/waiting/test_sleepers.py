@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from engine.sleepers import Sleepers
+from engine.waiting.sleepers import Sleepers
 
 
 async def started(nursery, sleepers, count):

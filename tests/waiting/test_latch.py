@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from engine.latch import Latch
+from engine.waiting.latch import Latch
 
 
 async def test_all_who_wait_are_woken_once_it_is_set(autojump_clock):
