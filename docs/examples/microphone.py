@@ -43,8 +43,8 @@ async def main() -> None:
         async for event in session.receive():
             if isinstance(event, BidiResponseCompleteEvent):
                 break
-        nursery.cancel_scope.cancel()
         await trio.sleep(0.01)  # The last message may still be on its way.
+        nursery.cancel_scope.cancel()
 
         now = session.statistics()
         sent = simulator.sessions[0].received.counts["input_audio_buffer.append"]

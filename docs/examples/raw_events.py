@@ -7,7 +7,7 @@ from engine import BidiTextInputEvent, BidiUsageEvent, ClientSettings, SessionCo
 from engine.raw import Tap
 from engine.simulator import Say, Script, serve
 from engine.testing import in_memory
-from engine.wire.client import ResponseCreate
+from engine.wire.client import ResponseCreate, SessionUpdate
 from engine.wire.server import RateLimitsUpdated, ResponseDone
 from engine.wire.session import ResponseSettings
 
@@ -21,6 +21,8 @@ async def watch(tap: Tap) -> None:
                 print(f"{raw.direction}: {raw.event.tag} {response.status}, metadata {response.metadata}")
             case RateLimitsUpdated(rate_limits=limits):
                 print(f"{raw.direction}: {raw.event.tag}, {limits[0].name} {limits[0].limit}")
+            case SessionUpdate():
+                pass  # The settings may be on the socket before the watch begins.
             case _ if raw.direction == "client":
                 print(f"{raw.direction}: {raw.event.tag}")
 

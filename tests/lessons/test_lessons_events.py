@@ -154,14 +154,14 @@ def calls_made(work, *messages):
     return count
 
 
-def test_an_unknown_event_costs_less_to_read_than_the_smallest_known_one():
+def test_an_unknown_event_costs_no_more_to_read_than_the_smallest_known_one():
     """litellm #30581: a look at the type decides; no schema is tried."""
     known = [text_delta("x") for _ in range(100)]
     unknown = [news(number) for number in range(100)]
     for message in (known[0], unknown[0]):
         decode_server(message)
 
-    assert calls_made(decode_server, *unknown) < calls_made(decode_server, *known)
+    assert calls_made(decode_server, *unknown) <= calls_made(decode_server, *known)
 
 
 # --- livekit PR #5121 -------------------------------------------------------------------------------------------
