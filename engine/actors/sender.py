@@ -2,7 +2,8 @@
 
 Audio waits for control where its lane says so (`Lane.follow`), never the other way round: neither can hold up both.
 What finds its lane empty and the socket idle is written by the task that puts it, so that a microphone's frame wakes no
-other. What has to wait is written by a task of the sender's, which lives only then: all that lies ready, in one write.
+other. What has to wait is written by a task of the sender's, which lives only then: of control all that lies ready, in
+one write; audio message by message, for what is told of each must not come after the service's answer to it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +18,7 @@ from engine.waiting.latch import Latch
 from engine.waiting.sleepers import Sleepers
 
 WRITE_MAX_CHARS: Final = 64 * 2**10
-"""What is given to one write, but for a message that is longer: a control message waits at most for so much audio."""
+"""What control may give to one write, but for a message that is longer."""
 
 OnSent = Callable[[str, float, str], None]
 """Told of a message that is on the socket: its text, its weight, its kind."""
@@ -172,7 +173,7 @@ class Sender:
             if self._lost is not None:
                 raise self._lost
             for lane in lanes:
-                messages = lane.take(WRITE_MAX_CHARS if self._send_many is not None else 0)
+                messages = lane.take(self._most_chars(lane))
                 if messages:
                     await self._write(lane, messages)
                     lanes = lanes[::-1] if lane is lanes[0] else lanes  # The other one's turn, if it has anything.
@@ -181,6 +182,13 @@ class Sender:
                 if self._send_nowait is not None or (self._control.is_over and self._audio.is_over):
                     return
                 await self._asleep.sleep()
+
+    def _most_chars(self, lane: Lane) -> int:
+        """Tell how much of a lane one write may have; 0 stands for one message.
+
+        Of several in one write the service can hear a turn in the first, and answer it, before the last has left.
+        """
+        return WRITE_MAX_CHARS if self._send_many is not None and lane is self._control else 0
 
     async def _write(self, lane: Lane, messages: Sequence[Queued]) -> None:
         scope = self._writing = trio.CancelScope()

@@ -45,6 +45,7 @@ class ResponseGate:
         "_deadline_s",
         "_earlier",
         "_gave_up_on",
+        "_given_up_id",
         "_held_s",
         "_held_since",
         "_holding",
@@ -76,6 +77,7 @@ class ResponseGate:
         self._underway = underway if underway is not None else Underway()
         self._is_down = False
         self._gave_up_on: float | None = None
+        self._given_up_id: str | None = None
         self._user_speaks = False
         self._turn_ended_at: float | None = None
         self._polite_since: float | None = None
@@ -208,6 +210,8 @@ class ResponseGate:
             self._move(GateSignal.SENT)
 
     def _outstanding(self, event_id: str | None, now: float, *, asked: bool, repeat: bool) -> None:
+        if not asked:
+            self._given_up_id = None  # This one stands for it.
         if event_id is not None and repeat and not asked:
             self._earlier = (*self._earlier, event_id)[-REMEMBERED_REQUESTS:]
         self._request_id = event_id
@@ -247,11 +251,12 @@ class ResponseGate:
         """
         if asked:
             self._forget_request()
+            self._gave_up_on = None
         elif not self._underway:
             self._owed = False
+            self._gave_up_on = None
         self._presumed = self._state is Gate.REQUESTED and not asked
         self._asked_at = None
-        self._gave_up_on = None
         self._user_speaks = False
         self._turn_ended_at = None
         self._active_id = response_id
@@ -287,12 +292,16 @@ class ResponseGate:
             because_active: The error says that a response is active already.
 
         Returns:
-            True when it was our request that was refused: it is owed again, or a later one is on its way for it.
+            True when it was our request that was refused: it is owed again, or a later one is on its way for it. One
+            that was given up is owed again as well: it was late, and so is its refusal.
         """
         outstanding = self._state is Gate.REQUESTED
         named = event_id is not None and event_id == self._request_id
         if because_active and not named and event_id in self._earlier:
             self._refused += 1
+            if event_id == self._given_up_id:
+                self._given_up_id = None
+                self._owe()
             return True
         if because_active and (named or (event_id is None and (outstanding or self._presumed))):
             self._again()
@@ -324,7 +333,10 @@ class ResponseGate:
         """Tell whether the outstanding request was never answered, and stop waiting for it."""
         if not _over(self._asked_at, self._deadline_s, now):
             return False
-        self._gave_up_on = None if self._request_is_asked else self._asked_at
+        if self._request_is_asked:
+            self._gave_up_on = None
+        else:
+            self._gave_up_on, self._given_up_id = self._asked_at, self._request_id
         self._forget_request()
         self._unanswered += 1
         self._move(GateSignal.UNANSWERED)
@@ -404,7 +416,7 @@ class ResponseGate:
             self._owe()
             self._owed_is_cut_off = nothing_else
         self._forget_request()
-        self._gave_up_on = None
+        self._gave_up_on = self._given_up_id = None
         self._is_down = True
         self._active_id = None
         self._presumed = self._user_speaks = False

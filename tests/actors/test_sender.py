@@ -226,12 +226,12 @@ async def test_audio_that_finds_an_idle_socket_is_written_by_whoever_puts_it(aut
         socket.idle = True
         audio.put("a3", 40, kind="append")
         await audio.emptied()
-        assert socket.writes == ["a0", ("a1", "a2", "a3")], "nothing overtakes what waits"
+        assert socket.writes == ["a0", ("a1",), ("a2",), ("a3",)], "nothing overtakes what waits"
         assert [text for text, *_ in told] == ["a0", "a1", "a2", "a3"]
-        assert trio.current_time() == 1
+        assert trio.current_time() == 3
         await sender.stop(0)
         audio.put("a4", 40, kind="append")
-        assert len(socket.writes) == 2, "who was stopped writes nothing"
+        assert len(socket.writes) == 4, "who was stopped writes nothing"
     assert [each.text for each in audio.take_all()] == ["a4"]
 
 
@@ -255,18 +255,32 @@ async def test_the_lanes_take_turns_and_a_write_is_bounded(autojump_clock):
     half = "x" * (WRITE_MAX_CHARS // 2)
     for n in range(3):
         audio.put(f"{n}{half[1:]}", 40)
-        control.put(f"c{n}{half[1:]}", 1)
+        control.put(f"c{n}{half[2:]}", 1)
     control.close()
     audio.close()
     async with trio.open_nursery() as nursery:
         begun(nursery, socket, control, audio)
     assert [[text[:2] for text in write] for write in socket.writes] == [
-        ["c0"],
-        ["0x", "1x"],
-        ["c1"],
-        ["2x"],
+        ["c0", "c1"],
+        ["0x"],
         ["c2"],
+        ["1x"],
+        ["2x"],
     ]
+
+
+async def test_audio_is_told_and_out_of_its_lane_before_more_of_it_is_written(autojump_clock):
+    """The service may hear a turn in what was written, and answer, before the last that waits has left."""
+    socket, control, audio, told = Socket(), Lane(10), Lane(1e9), []
+    for n in range(4):
+        audio.put(f"a{n}", 40, kind="append")
+    async with trio.open_nursery() as nursery:
+        sender = begun(nursery, socket, control, audio, on_sent=lambda *sent: told.append(sent))
+        await trio.sleep(2.5)
+        assert [text for text, *_ in told] == ["a0", "a1"]
+        sender.cut_off()
+    assert sender.is_torn
+    assert [each.text for each in audio.take_all()] == ["a2", "a3"], "no other connection is sent the first again"
 
 
 async def test_a_connection_that_breaks_under_whoever_puts_is_told_by_the_sender(autojump_clock):
@@ -295,7 +309,7 @@ async def test_one_that_was_cut_off_in_a_write_leaves_the_lanes_to_the_next(auto
         begun(nursery, next_socket, control, audio)
         audio.put("a1", 40, kind="append")
     assert first.is_torn
-    assert (first_socket.writes, next_socket.writes) == ([], [("a0", "a1")])
+    assert (first_socket.writes, next_socket.writes) == ([], [("a0",), ("a1",)])
 
 
 async def test_one_that_is_stopped_before_its_task_runs_writes_nothing(autojump_clock):

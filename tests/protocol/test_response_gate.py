@@ -117,6 +117,36 @@ def test_a_refusal_that_comes_when_the_next_request_is_out_is_of_no_news(gate):
     assert gate.statistics().owed
 
 
+def test_a_request_that_was_given_up_and_is_refused_after_all_goes_out_when_the_way_is_free(gate):
+    """The connection stood still: the request came late, into the service's answer to a turn before it."""
+    gate.want()
+    ask(gate, "client_1", now=0.0)
+    assert gate.expired(DEADLINE_S)
+    gate.created("resp_1")
+
+    assert gate.refused("client_1", because_active=True)
+    assert not gate.ready()
+    gate.done("resp_1")
+    assert gate.ready()
+    assert gate.statistics().refused == 1
+
+
+def test_the_late_refusal_of_one_that_was_given_up_counts_once_and_not_when_another_stood_for_it(gate):
+    gate.want()
+    ask(gate, "client_1", now=0.0)
+    assert gate.expired(DEADLINE_S)
+    gate.want()
+    ask(gate, "client_2", now=20.0)
+    assert gate.refused("client_1", because_active=True)
+    assert not gate.statistics().owed, "the second is on its way"
+
+    assert gate.expired(20.0 + DEADLINE_S)
+    assert gate.refused("client_2", because_active=True)
+    ask(gate, "client_3", now=40.0)
+    assert gate.refused("client_2", because_active=True)
+    assert not gate.statistics().owed, "the error came twice"
+
+
 def test_several_wants_are_one_request(gate):
     gate.created("resp_1")
     gate.want()
@@ -865,6 +895,14 @@ def test_nor_where_a_response_has_begun_since(asked):
     asked.done("resp_1")
 
     assert not moved(asked)
+
+
+def test_it_is_owed_where_the_response_began_before_our_item_came(asked, underway):
+    underway.sent(ITEM)
+    given_up(asked).created("resp_1")
+    asked.done("resp_1")
+
+    assert moved(asked)
 
 
 def test_nor_is_one_that_was_asked_for_by_itself_whose_end_was_told(gate):

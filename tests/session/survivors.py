@@ -465,12 +465,16 @@ async def talking(connector, *, client=None, record=None, settings=None, **engin
 
 
 @asynccontextmanager
-async def surviving(*breaks, service=None, responder=Brain, **how):
-    """Serve, and talk over a network that breaks; at the end nothing is left."""
+async def surviving(*breaks, service=None, responder=Brain, through=lambda line: line, **how):
+    """Serve, and talk over a network that breaks, `through` another transport; at the end nothing is left."""
+
+    async def connect(nursery, endpoint):
+        return through(await network.connect(nursery, endpoint))
+
     async with serve(SimulatorSettings(**{**KEPT, **(service or {})}), responder, host=None) as simulator:
         living = tasks()
         network = Network(simulator, *breaks)
-        async with talking(network.connect, **how) as caller:
+        async with talking(connect, **how) as caller:
             yield simulator, network, caller
         await trio.sleep(11)  # The simulator waits 10 s for a handshake.
         assert (tasks(), simulator.active_sessions) == (living, 0)

@@ -7,6 +7,9 @@ import trio
 from rooms import KEY, config
 from survivors import (
     LOUD,
+    MS_BYTES,
+    PAUSE_MS,
+    QUIET,
     SURVIVES,
     Brain,
     Break,
@@ -432,6 +435,39 @@ async def test_a_silent_peer_is_found_by_ping_and_replaced(autojump_clock):
         assert (error.deadline, error.limit_s) == ("ping", 10.0)
         await caller.type("typed 2")
         await caller.answered("typed 2")
+
+
+class Thin:
+    """A connection that takes many messages in one write, and brings them over one by one."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def send_nowait(self, _):
+        return False
+
+    async def send_many(self, texts):
+        for place, text in enumerate(texts):
+            await trio.sleep(0.1 if place else 0.0)
+            await self._inner.send(text)
+
+
+async def test_speech_that_is_answered_while_more_of_it_is_being_written_is_not_sent_again(autojump_clock):
+    async with surviving(through=Thin) as (simulator, network, caller):
+        network.next.append(3.0)
+        network.line.end(Break("reset"))
+        await caller.play(speech(1)[: 200 * MS_BYTES] + noise("pause 1", PAUSE_MS, QUIET))
+        await caller.answered("part of turn 1")
+        await settled(caller)
+        network.line.end(Break("reset"))
+        await caller.until(lambda: len(caller.restarts) == 2)
+        await settled(caller)
+
+        assert caller.complete()["answer to part of turn 1"] == 1, caller.tale()
+        assert heard_by(simulator.sessions[-1]).find(speech(1)[: 60 * MS_BYTES]) < 0
 
 
 async def test_an_answer_that_is_cut_off_is_told_so_and_asked_for_again(autojump_clock):
