@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
 from benchmarks.harness import compare, machine, plan, plots, progress, table
 from benchmarks.harness.contenders import ENGINE, FLOOR, PEERS_FILE, SEED, Contender, chosen
 from benchmarks.harness.records import Results, Run
@@ -29,6 +31,9 @@ def parser() -> argparse.ArgumentParser:
     names = ", ".join(SCENARIOS)
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {names} (default: all)")
+    made.add_argument(
+        "--loads", help="only these of several, with semicolons, as '100 sessions; 30 s queued'"
+    )
     made.add_argument("--peers", help="names of benchmarks/peers.toml with commas; engine and seed always run")
     made.add_argument("--runs", type=int, help=f"of each load (default: {ROUNDS}; 1 with --quick)")
     made.add_argument("--quick", action="store_true", help="small loads, engine, floor and seed, within 3 minutes")
@@ -44,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked; what was measured before Ctrl-C is kept and shown."""
     asked = parser().parse_args(arguments)
-    scenarios = wanted_scenarios(asked.scenarios)
+    scenarios = with_loads(wanted_scenarios(asked.scenarios), asked.loads)
     contenders = wanted_contenders(asked)
     rounds = asked.runs or (1 if asked.quick else ROUNDS)
     before = Results.read(asked.compare) if asked.compare else None
@@ -65,6 +70,17 @@ def wanted_scenarios(names: Sequence[str]) -> list[Scenario]:
         if name not in SCENARIOS:
             raise SystemExit(f"no scenario {name!r}; there are " + ", ".join(SCENARIOS))
     return [scenario for scenario in SCENARIOS.values() if not names or scenario.name in names]
+
+
+def with_loads(scenarios: Sequence[Scenario], names: str | None) -> list[Scenario]:
+    """Leave out loads that were not named; a scenario with one load keeps it."""
+    if names is None:
+        return list(scenarios)
+    wanted = {name.strip() for name in names.split(";")}
+    return [
+        attrs.evolve(scenario, variants=[one for one in scenario.variants if not one.name or one.name in wanted])
+        for scenario in scenarios
+    ]
 
 
 def wanted_contenders(asked: argparse.Namespace) -> list[Contender]:
@@ -94,6 +110,7 @@ def begun(asked: argparse.Namespace, contenders: Sequence[Contender], rounds: in
 
 def _shown_arguments(asked: argparse.Namespace) -> list[str]:
     shown = list(asked.scenarios)
+    shown += ["--loads", asked.loads] if asked.loads else []
     shown += ["--peers", asked.peers] if asked.peers is not None else []
     shown += ["--runs", str(asked.runs)] if asked.runs else []
     return shown + (["--quick"] if asked.quick else [])
