@@ -31,9 +31,7 @@ def parser() -> argparse.ArgumentParser:
     names = ", ".join(SCENARIOS)
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     made.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {names} (default: all)")
-    made.add_argument(
-        "--loads", help="only these of several, with semicolons, as '100 sessions; 30 s queued'"
-    )
+    made.add_argument("--loads", help="only these of several, with semicolons, as '100 sessions; 30 s queued'")
     made.add_argument("--peers", help="names of benchmarks/peers.toml with commas; engine and seed always run")
     made.add_argument("--runs", type=int, help=f"of each load (default: {ROUNDS}; 1 with --quick)")
     made.add_argument("--quick", action="store_true", help="small loads, engine, floor and seed, within 3 minutes")
