@@ -18,7 +18,10 @@ EngineError
 |- RecordingFailed                    a recording can't be written on; the session lives
 |- DeadlinePassed                     a named wait took too long
 |  `- BidiModelTimeoutError           the session's lifetime is over: start again
-`- LimitExceeded                      a named bound of `engine.limits` was passed
+|- LimitExceeded                      a named bound of `engine.limits` was passed
+`- FarmError                          a farm's run can't begin or go on; its ledger is whole
+   |- LedgerUnusable                  the ledger is locked, of another version, broken, or its disk is full
+   `- BackendUnavailable              workers can't be had, as with Ray missing
 ```
 
 Each carries fields, not only text, so that a program can act on it. All can be pickled and copied, so that they can
@@ -282,3 +285,23 @@ class LimitExceeded(EngineError):
         self.limit = limit
         self.bound = bound
         self.value = value
+
+
+class FarmError(EngineError):
+    """A farm's run can't begin, or can't go on; its ledger is whole, and the text says what to do."""
+
+
+class LedgerUnusable(FarmError):
+    """A run's ledger can't be used: another run holds it, another version wrote it, it is broken, or the disk is full.
+
+    Attributes:
+        path: The ledger's file.
+    """
+
+    def __init__(self, path: str, why: str, way_out: str) -> None:
+        super().__init__(f"{path}: {why} | {way_out}")
+        self.path = path
+
+
+class BackendUnavailable(FarmError):
+    """Workers can't be had: Ray is missing, of another version, or not reached; or they die as they start."""

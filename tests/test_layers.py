@@ -85,7 +85,7 @@ ROOMS = {
     "hosts": Room(5, WORDS | L2 | L3 | L4),
     "facade": Room(5, WORDS | L2 | L4 | rooms("hosts tools")),
     "integrations": Room(6, WORDS | L2 | L4 | L5),
-    "farm": Room(6, WORDS | L2 | L4 | L5),
+    "farm": Room(6, WORDS | L2 | L3 | L4 | L5 | rooms("simulator")),
     # Both ends must not share one mistake: the simulator shares our words, never our order.
     "simulator": Room(2, rooms("wire audio limits errors blocks recording")),
     "testing": Room(5, WORDS | L2 | L3 | L4 | rooms("simulator")),
@@ -113,8 +113,8 @@ SIDEWAYS = {
 }
 """The steps inside a layer that were decided, each one way only."""
 
-PURE_MODULES = ("engine.farm.plan", "engine.farm.policy")
-"""Pure modules of rooms that are not pure as a whole."""
+PURE_MODULES = ("engine.farm.plan", "engine.farm.policy", "engine.farm.job", "engine.farm.metrics", "engine.farm.figures")
+"""Pure modules and packages of rooms that are not pure as a whole."""
 
 IMPURE = rooms("trio anyio asyncio sniffio trio_websocket websockets wsproto socket select selectors threading")
 IMPURE |= rooms("subprocess multiprocessing concurrent")
@@ -222,7 +222,8 @@ def _problem(module: str, one: Import) -> str | None:
 
 def _impurity(module: str, one: Import) -> str | None:
     room = room_of(module)
-    if not (ROOMS[room].pure or module in PURE_MODULES) or not one.at_run_time:
+    pure = ROOMS[room].pure or any(module == one or module.startswith(f"{one}.") for one in PURE_MODULES)
+    if not pure or not one.at_run_time:
         return None
     banned = IMPURE_PROTOCOL if room == "protocol" else IMPURE
     return f"{module} is pure, and imports {one.target}" if one.target.split(".")[0] in banned else None

@@ -1,0 +1,1 @@
+"""One call: the caller of a scenario talks with the agent, and tells what came of it."""

@@ -1,0 +1,120 @@
+"""The wire between the coordinator and a worker: what goes down, what comes up, and how a link is lost."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import attrs
+
+from engine.farm.job import Grant, RateLimit, Result
+
+Stopping = Literal["finish", "now"]
+
+
+@attrs.frozen(kw_only=True)
+class Down:
+    """What the coordinator tells a worker.
+
+    Attributes:
+        grants: Sessions to start, paced so that all workers together keep the caps.
+        acknowledged: Attempts whose results are in the ledger: the worker forgets them.
+        lease_s: From the receipt on, the worker may go on so long without hearing more; then it cancels all its
+            sessions and begins a new epoch.
+        starts_per_s: The worker's share of the pace.
+        stop: `finish`: nothing new starts, sessions may end. `now`: sessions are cancelled, and told as `stopped`.
+        linger_s: How long the worker may hold its answer back when it has nothing to tell.
+    """
+
+    grants: tuple[Grant, ...] = ()
+    acknowledged: tuple[str, ...] = ()
+    lease_s: float = 10.0
+    starts_per_s: float = 10.0
+    stop: Stopping | None = None
+    linger_s: float = 1.0
+
+
+@attrs.frozen(kw_only=True)
+class Up:
+    """What a worker tells the coordinator. What was told and not acknowledged is told again.
+
+    Attributes:
+        results: Of sessions that ended.
+        active: Attempts that run, or wait for their turn to start.
+        rate_limits: The newest that a session heard since the last exchange.
+        figures: Turns that ended since the last exchange, as sketches by metric (`engine.farm.figures`).
+        files: Contents of kept files, by path below the run's folder, where the worker does not share it.
+        memory_bytes: Resident memory of the worker's process.
+        cpu_s: CPU time that it has used.
+        lag_ms: By how much its event loop came late, at worst, since the last exchange.
+        talking: Sessions in which somebody speaks just now.
+    """
+
+    results: tuple[Result, ...] = ()
+    active: tuple[str, ...] = ()
+    rate_limits: RateLimit | None = None
+    figures: Mapping[str, Any] = attrs.field(factory=dict)
+    files: Mapping[str, bytes] = attrs.field(factory=dict)
+    memory_bytes: int = 0
+    cpu_s: float = 0.0
+    lag_ms: float = 0.0
+    talking: int = 0
+
+
+class LinkLost(Exception):  # noqa: N818 - named by what happened
+    """A worker can no longer be reached.
+
+    Attributes:
+        confirmed: It is known to be dead, and its sessions with it. Otherwise they may live until its lease is over.
+    """
+
+    def __init__(self, why: str, *, confirmed: bool) -> None:
+        super().__init__(why)
+        self.confirmed = confirmed
+
+
+class Link(Protocol):
+    """One incarnation of a worker, as the coordinator sees it. A worker that was started again is a new link."""
+
+    @property
+    def name(self) -> str:
+        """Name the worker, the same after a new start."""
+        ...
+
+    @property
+    def slots(self) -> int | None:
+        """Tell how many sessions it takes at a time; None for any number."""
+        ...
+
+    @property
+    def shares_folder(self) -> bool:
+        """Tell whether it writes files into the run's folder itself; otherwise they come with the results."""
+        ...
+
+    async def exchange(self, down: Down) -> Up:
+        """Tell and be told, within the lease.
+
+        Raises:
+            LinkLost: It is gone, or silent.
+        """
+        ...
+
+    async def stop(self, grace_s: float) -> None:
+        """End the worker, at the latest after the grace."""
+        ...
+
+
+OnLink = Callable[[Link], Awaitable[None]]
+"""The coordinator's `drive`: returns when the link is over."""
+
+
+class Backend(Protocol):
+    """Places workers and looks after them."""
+
+    async def run(self, on_link: OnLink) -> None:
+        """Start the workers, call `on_link` for each incarnation (each in a task), start dead ones again.
+
+        Returns when `on_link` has returned for all because the run is over.
+
+        Raises:
+            FarmError: Workers can't be had.
+        """
+        ...
