@@ -42,10 +42,20 @@ class Job:
 
 @attrs.frozen(kw_only=True)
 class KeepFiles:
-    """Which files of one session are kept, and how large they may be together."""
+    """Which files of one session are kept, and how large they may be together.
+
+    Attributes:
+        audio: Its audio.
+        events: Its wire events.
+        audio_of_failed: Its audio, where it does not pass.
+        events_of_failed: Its wire events, where it does not pass.
+        max_bytes: Of all of its files.
+    """
 
     audio: bool = True
     events: bool = True
+    audio_of_failed: bool = False
+    events_of_failed: bool = False
     max_bytes: int = 64 * 2**20
 
 

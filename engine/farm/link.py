@@ -22,6 +22,7 @@ class Down:
         starts_per_s: The worker's share of the pace.
         stop: `finish`: nothing new starts, sessions may end. `now`: sessions are cancelled, and told as `stopped`.
         linger_s: How long the worker may hold its answer back when it has nothing to tell.
+        roll: Ask for the names of the attempts that it has.
     """
 
     grants: tuple[Grant, ...] = ()
@@ -30,15 +31,18 @@ class Down:
     starts_per_s: float = 10.0
     stop: Stopping | None = None
     linger_s: float = 1.0
+    roll: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class Up:
-    """What a worker tells the coordinator. What was told and not acknowledged is told again.
+    """What a worker tells the coordinator. Results that are not acknowledged are told again.
 
     Attributes:
         results: Of sessions that ended.
-        active: Attempts that run, or wait for their turn to start.
+        returned: Attempts that were granted and will not begin, because the worker stops; told once.
+        active: How many attempts run, or wait for their turn to start.
+        roll: Their names, where they were asked for.
         rate_limits: The newest that a session heard since the last exchange.
         figures: Turns that ended since the last exchange, as sketches by metric (`engine.farm.figures`).
         files: Contents of kept files, by path below the run's folder, where the worker does not share it.
@@ -49,7 +53,9 @@ class Up:
     """
 
     results: tuple[Result, ...] = ()
-    active: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
+    active: int = 0
+    roll: tuple[str, ...] | None = None
     rate_limits: RateLimit | None = None
     figures: Mapping[str, Any] = attrs.field(factory=dict)
     files: Mapping[str, bytes] = attrs.field(factory=dict)

@@ -55,6 +55,7 @@ class RunSnapshot:
         active: Sessions that run.
         waiting: Jobs that wait for a further try.
         retried: Tries that were not the last.
+        dropped: Starts that a load of shape `arrival` asked for and the caps left no room for.
         starts_per_s: Lately.
         pace_per_s: What the policy allows just now.
         figures: All turns and sessions so far.
@@ -79,6 +80,7 @@ class RunSnapshot:
     active: int = 0
     waiting: int = 0
     retried: int = 0
+    dropped: int = 0
     starts_per_s: float = 0.0
     pace_per_s: float = 0.0
     figures: Figures = attrs.field(factory=Figures)

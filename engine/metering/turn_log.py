@@ -17,7 +17,7 @@ from engine.metering.tool_calls import ToolCalls
 from engine.metering.user_side import UserSide
 from engine.wire.client import ClientEvent, ConversationItemCreate
 from engine.wire.items import FunctionCallOutputItem, MessageItem
-from engine.wire.server import ErrorReported, ServerEvent
+from engine.wire.server import ErrorReported, RateLimit, RateLimitsUpdated, ServerEvent
 
 TURN_LOG_MAX_TURNS: Final = 1000
 """Turns, and as many responses outside the conversation, that the log holds; older ones are forgotten and counted. An
@@ -35,13 +35,15 @@ class TurnLog:
         ConfigError: `max_turns` is less than 1.
     """
 
-    __slots__ = ("_book", "_calls", "_errors", "_handlers", "_meter", "_model", "_pending", "_user")
+    __slots__ = ("_book", "_calls", "_errors", "_handlers", "_meter", "_model", "_pending", "_user", "rate_limits")
 
     def __init__(self, max_turns: int = TURN_LOG_MAX_TURNS, listener: TurnListener | None = None) -> None:
         if max_turns < 1:
             raise ConfigError("max_turns", max_turns, "1 or more")
         self._book = TurnBook(max_turns, listener)
         self._errors = NameCounts()
+        self.rate_limits: tuple[RateLimit, ...] = ()
+        """What is left of the account's limits, as the service told last."""
         self._pending = Pending()
         self._meter = TokenMeter()
         self._calls = ToolCalls(self._book, self._pending)
@@ -90,6 +92,9 @@ class TurnLog:
     def _error(self, event: ErrorReported, _: float) -> None:
         self._errors.add(event.error.code or event.error.type or "unknown")
 
+    def _limits(self, event: RateLimitsUpdated, _: float) -> None:
+        self.rate_limits = event.rate_limits
+
     def _item_sent(self, event: ConversationItemCreate, now: float) -> None:
         if isinstance(event.item, MessageItem):
             self._user.message_sent(event.item, now)
@@ -98,6 +103,7 @@ class TurnLog:
 
     HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {
         ErrorReported: _error,
+        RateLimitsUpdated: _limits,
         ConversationItemCreate: _item_sent,
     }
     """Methods by the class of events that they take; see `engine.dispatch`."""

@@ -20,6 +20,7 @@ from engine.events import (
 from engine.inbox import Inbox
 from engine.metering.cost import Cost, session_cost
 from engine.metering.prices import Prices
+from engine.metering.records import TurnRecord
 from engine.protocol.conversation import Conversation
 from engine.protocol.history import History
 from engine.session.answers import Answers
@@ -37,6 +38,7 @@ from engine.session.statistics import SessionStatistics
 from engine.session.tools import SessionTools, Toolbox
 from engine.telemetry import SessionMeter
 from engine.transport.base import Connector
+from engine.wire.server import RateLimit
 from engine.wire.session import Session as WireSession
 
 
@@ -191,6 +193,16 @@ class Session(SpeakingSession):
         return list(self.config.history) if self.settings is None else self.history.messages()
 
     # --- figures ----------------------------------------------------------------------------------------------
+
+    @property
+    def turns(self) -> tuple[TurnRecord, ...]:
+        """The newest turns with their times, oldest first: as in `statistics`, but without the cost of a snapshot."""
+        return self._meter.log.turns
+
+    @property
+    def rate_limits(self) -> tuple[RateLimit, ...]:
+        """What is left of the account's limits, as the service told last; empty before it has."""
+        return self._meter.log.rate_limits
 
     def statistics(self) -> SessionStatistics:
         """Give a snapshot."""

@@ -1,1 +1,1 @@
-"""While a run goes on: a screen, a page, and figures for other systems."""
+"""How a run is seen while it goes on: on a terminal, as plain lines, in a browser, by Prometheus and OpenTelemetry."""

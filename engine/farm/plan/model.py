@@ -1,16 +1,75 @@
 """What a plan says: whom to call, what callers do, what is expected, how many at once, and what it may cost."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import attrs
+
+from engine.config.addresses import split_url
+from engine.config.checks import flag, instance_of
+from engine.errors import ConfigError
+from engine.farm.plan import checks
+from engine.farm.plan.checks import (
+    choices_of,
+    items,
+    label,
+    labels,
+    mapping,
+    number,
+    one_of,
+    optional,
+    text,
+    to_tuple,
+    which_turn,
+    whole,
+    written_as,
+)
 
 Json = Mapping[str, Any]
 Values = Mapping[str, Any]
 """What stands for `{name}` in a scenario's texts: a row of its data, and one choice of its matrix."""
 
 
-# --- whom to call ------------------------------------------------------------------------------------------------------
+SERVERS_MAX: Final = 256
+"""Processes that simulate the service, on one machine."""
+
+_OF_SIMULATOR: Final = ("voice", "script", "servers", "pace")
+_VARIABLE_WORDS: Final = "the name of an environment variable: letters, digits and _"
+_KEYS_WORDS: Final = "telephone keys: 0 to 9, *, #, A to D"
+_TOOL_NAME_WORDS: Final = "1 to 64 letters, digits, _ and -"
+_FUNCTION_WORDS: Final = "'module:name' or 'file.py:name'"
+
+
+def _fits(pattern: str, value: str) -> None:
+    if re.fullmatch(pattern, value) is None:
+        raise ValueError
+
+
+def _variable(value: str) -> None:
+    _fits(r"[A-Za-z_][A-Za-z0-9_]*", value)
+
+
+def _telephone_keys(value: str) -> None:
+    _fits(r"[0-9*#A-D]+", value)
+
+
+def _tool_name(value: str) -> None:
+    _fits(r"[A-Za-z0-9_-]{1,64}", value)
+
+
+def _function(value: str) -> None:
+    _fits(r"[^:]+(:\\[^:]*)?:[A-Za-z_][\w.]*", value)
+
+
+def _check_url(url: str) -> None:
+    parts = split_url(url)
+    if parts is None or parts.scheme not in {"ws", "wss", "http", "https"} or not parts.hostname or "@" in parts.netloc:
+        allowed = "an address as wss://host/v1 (or ws, https, http), without user and password"
+        raise ConfigError("target.url", "(not shown)" if "@" in url else url, allowed)
+
+
+# --- whom to call -----------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
@@ -27,16 +86,39 @@ class Target:
         key_env: Environment variable that holds the key; the simulator takes any.
     """
 
-    kind: Literal["simulator", "service", "url"] = "simulator"
-    url: str | None = None
-    voice: Literal["tone", "local"] = "tone"
-    script: str | None = None
-    servers: int | None = None
-    pace: Json = attrs.field(factory=dict)
-    key_env: str = "OPENAI_API_KEY"
+    kind: Literal["simulator", "service", "url"] = attrs.field(
+        default="simulator", validator=one_of("target.", "simulator", "service", "url")
+    )
+    url: str | None = attrs.field(default=None, validator=optional(text("target.", empty=False)))
+    voice: Literal["tone", "local"] = attrs.field(default="tone", validator=one_of("target.", "tone", "local"))
+    script: str | None = attrs.field(default=None, validator=optional(text("target.", empty=False)))
+    servers: int | None = attrs.field(default=None, validator=optional(whole("target.", 1, SERVERS_MAX, "processes")))
+    pace: Json = attrs.field(factory=dict, validator=mapping("target."))
+    key_env: str = attrs.field(default="OPENAI_API_KEY", validator=written_as("target.", _variable, _VARIABLE_WORDS))
+
+    def __attrs_post_init__(self) -> None:
+        if (self.kind == "url") != (self.url is not None):
+            raise ConfigError("target.url", self.url, "a URL with kind = 'url', and none with another kind")
+        if self.url is not None:
+            _check_url(self.url)
+        for name in _OF_SIMULATOR if self.kind != "simulator" else ():
+            if getattr(self, name) != getattr(attrs.fields(Target), name).default and getattr(self, name):
+                raise ConfigError(f"target.{name}", getattr(self, name), "only with kind = 'simulator'")
 
 
-# --- what a caller does ------------------------------------------------------------------------------------------------
+# --- what a caller does -----------------------------------------------------------------------------------------------
+
+
+STEP_MAX_S: Final = 3600.0
+"""Longest wait, silence and answer until an interruption."""
+
+_INTERRUPT: Final = optional(number("", 0, STEP_MAX_S * 1000, "ms"))
+
+
+def _check_interruption(kind: str, step: "Say | Type") -> None:
+    if step.interrupt_after_ms is not None and not step.await_answer:
+        allowed = "none with await_answer = false: an answer that is not awaited can't be cut in on"
+        raise ConfigError(f"{kind}.interrupt_after_ms", step.interrupt_after_ms, allowed)
 
 
 @attrs.frozen(kw_only=True)
@@ -49,9 +131,12 @@ class Say:
         await_answer: False goes on without the answer.
     """
 
-    say: str
-    interrupt_after_ms: float | None = None
-    await_answer: bool = True
+    say: str = attrs.field(validator=text("say.", empty=False))
+    interrupt_after_ms: float | None = attrs.field(default=None, validator=_INTERRUPT)
+    await_answer: bool = attrs.field(default=True, validator=flag("say."))
+
+    def __attrs_post_init__(self) -> None:
+        _check_interruption("say", self)
 
 
 @attrs.frozen(kw_only=True)
@@ -64,31 +149,34 @@ class Type:
         await_answer: False goes on without the answer.
     """
 
-    type: str
-    interrupt_after_ms: float | None = None
-    await_answer: bool = True
+    type: str = attrs.field(validator=text("type.", empty=False))
+    interrupt_after_ms: float | None = attrs.field(default=None, validator=_INTERRUPT)
+    await_answer: bool = attrs.field(default=True, validator=flag("type."))
+
+    def __attrs_post_init__(self) -> None:
+        _check_interruption("type", self)
 
 
 @attrs.frozen(kw_only=True)
 class Wait:
     """Do nothing, and send nothing, for so long."""
 
-    wait_s: float
+    wait_s: float = attrs.field(validator=number("", 0, STEP_MAX_S, "s"))
 
 
 @attrs.frozen(kw_only=True)
 class Silence:
     """Send silence for so long, as an open microphone does."""
 
-    silence_ms: float
+    silence_ms: float = attrs.field(validator=number("", 0, STEP_MAX_S * 1000, "ms"))
 
 
 @attrs.frozen(kw_only=True)
 class Push:
     """Push telephone keys: `0` to `9`, `*`, `#`, `A` to `D`, heard as their pairs of tones (ITU-T Q.23)."""
 
-    push: str
-    await_answer: bool = True
+    push: str = attrs.field(validator=written_as("", _telephone_keys, _KEYS_WORDS))
+    await_answer: bool = attrs.field(default=True, validator=flag("push."))
 
 
 Step = Say | Type | Wait | Silence | Push
@@ -106,24 +194,24 @@ class CannedTool:
         takes_ms: How long it takes.
     """
 
-    name: str
+    name: str = attrs.field(validator=written_as("tool.", _tool_name, _TOOL_NAME_WORDS))
     answer: Any = None
-    description: str = ""
-    parameters: Json | None = None
-    takes_ms: float = 0.0
+    description: str = attrs.field(default="", validator=text("tool."))
+    parameters: Json | None = attrs.field(default=None, validator=optional(mapping("tool.")))
+    takes_ms: float = attrs.field(default=0.0, validator=number("tool.", 0, STEP_MAX_S * 1000, "ms"))
 
 
 @attrs.frozen(kw_only=True)
 class FunctionTool:
     """A Python function: `module:name`, or `file.py:name` beside the plan."""
 
-    function: str
+    function: str = attrs.field(validator=written_as("tool.", _function, _FUNCTION_WORDS))
 
 
 ToolPlan = CannedTool | FunctionTool
 
 
-# --- what is expected --------------------------------------------------------------------------------------------------
+# --- what is expected -------------------------------------------------------------------------------------------------
 # Each is judged after a session; `turn` counts the model's turns from 1, and -1 is the last.
 
 
@@ -131,16 +219,16 @@ ToolPlan = CannedTool | FunctionTool
 class Contains:
     """The agent's words contain a text, upper and lower case alike. Without `turn`, those of any turn."""
 
-    contains: str
-    turn: int | None = None
+    contains: str = attrs.field(validator=text("expect.", empty=False))
+    turn: int | None = attrs.field(default=None, validator=which_turn("expect."))
 
 
 @attrs.frozen(kw_only=True)
 class Matches:
     """A regular expression is found in the agent's words. Without `turn`, in those of any turn."""
 
-    matches: str
-    turn: int | None = None
+    matches: str = attrs.field(validator=written_as("expect.", re.compile, "a regular expression"))
+    turn: int | None = attrs.field(default=None, validator=which_turn("expect."))
 
 
 @attrs.frozen(kw_only=True)
@@ -154,43 +242,52 @@ class WordErrorRate:
         turn: Which; all turns together without.
     """
 
-    reference: str
-    at_most: float
-    of: Literal["heard", "agent"] = "heard"
-    turn: int | None = None
+    reference: str = attrs.field(validator=text("expect.", empty=False))
+    at_most: float = attrs.field(validator=number("expect.", 0, 1, "(a share, as 0.2)"))
+    of: Literal["heard", "agent"] = attrs.field(default="heard", validator=one_of("expect.", "heard", "agent"))
+    turn: int | None = attrs.field(default=None, validator=which_turn("expect."))
 
 
 @attrs.frozen(kw_only=True)
 class ToolCalled:
     """A tool was called, with at least these arguments."""
 
-    tool_called: str
-    arguments: Json = attrs.field(factory=dict)
+    tool_called: str = attrs.field(validator=text("expect.", empty=False))
+    arguments: Json = attrs.field(factory=dict, validator=mapping("expect."))
 
 
 @attrs.frozen(kw_only=True)
 class FirstAudioWithin:
     """The first audio of each turn (or of one) came within so long after the caller was through."""
 
-    first_audio_within_ms: float
-    turn: int | None = None
+    first_audio_within_ms: float = attrs.field(validator=number("expect.", 1, STEP_MAX_S * 1000, "ms"))
+    turn: int | None = attrs.field(default=None, validator=which_turn("expect."))
 
 
 @attrs.frozen(kw_only=True)
 class NoError:
     """Neither the service nor a tool reported an error, and no connection was lost."""
 
-    no_error: bool = True
+    no_error: bool = attrs.field(default=True, validator=one_of("expect.", True))
 
 
 @attrs.frozen(kw_only=True)
 class JsonAnswer:
     """The last answer's words are JSON, and fit a JSON Schema where one is given."""
 
-    json_answer: Json | bool = True
+    json_answer: Json | bool = attrs.field(default=True)
+
+    @json_answer.validator
+    def _check(self, _: Any, value: Any) -> None:
+        if value is not True and not isinstance(value, Mapping):
+            raise ConfigError("expect.json_answer", value, "true, or a JSON Schema")
 
 
 Expectation = Contains | Matches | WordErrorRate | ToolCalled | FirstAudioWithin | NoError | JsonAnswer
+
+
+def _to_choices(value: Any) -> Any:
+    return {name: to_tuple(choices) for name, choices in value.items()} if isinstance(value, Mapping) else value
 
 
 @attrs.frozen(kw_only=True)
@@ -212,29 +309,69 @@ class Scenario:
         deadline_s: Longest that one session may take.
     """
 
-    name: str
-    turns: tuple[Step, ...] = ()
-    session: Json = attrs.field(factory=dict)
-    tools: tuple[ToolPlan, ...] = ()
-    expect: tuple[Expectation, ...] = ()
-    repeat: int = 1
-    matrix: Mapping[str, tuple[Any, ...]] = attrs.field(factory=dict)
-    rows: tuple[Values, ...] = ({},)
-    data: str | None = None
-    tags: tuple[str, ...] = ()
-    weight: float = 1.0
-    deadline_s: float = 300.0
+    name: str = attrs.field(validator=label("scenario."))
+    turns: tuple[Step, ...] = attrs.field(
+        default=(), converter=to_tuple, validator=items("scenario.", Step, "Say, Type, Wait, Silence and Push")
+    )
+    session: Json = attrs.field(factory=dict, validator=mapping("scenario."))
+    tools: tuple[ToolPlan, ...] = attrs.field(
+        default=(), converter=to_tuple, validator=items("scenario.", ToolPlan, "CannedTool and FunctionTool")
+    )
+    expect: tuple[Expectation, ...] = attrs.field(
+        default=(), converter=to_tuple, validator=items("scenario.", Expectation, "expectations, as Contains")
+    )
+    repeat: int = attrs.field(default=1, validator=whole("scenario.", 1, checks.JOBS_MAX, "times"))
+    matrix: Mapping[str, tuple[Any, ...]] = attrs.field(
+        factory=dict, converter=_to_choices, validator=[mapping("scenario."), choices_of("scenario.")]
+    )
+    rows: tuple[Values, ...] = attrs.field(
+        default=({},), converter=to_tuple, validator=items("scenario.", Mapping, "tables, one a row")
+    )
+    data: str | None = attrs.field(default=None, validator=optional(text("scenario.", empty=False)))
+    tags: tuple[str, ...] = attrs.field(default=(), converter=to_tuple, validator=labels("scenario."))
+    weight: float = attrs.field(default=1.0, validator=number("scenario.", 0.001, 1000, "(a share beside others)"))
+    deadline_s: float = attrs.field(
+        default=300.0, validator=number("scenario.", 0.1, checks.SESSION_DEADLINE_MAX_S, "s")
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.turns:
+            raise ConfigError("scenario.turns", [], "at least one step, as { say = 'hello.wav' }")
+        if not self.rows:
+            raise ConfigError("scenario.rows", [], "at least one row of data")
+        if twice := sorted(set(self.matrix) & set(self.rows[0])):
+            raise ConfigError(f"scenario.matrix.{twice[0]}", twice[0], "a name that is no column of the data")
+        names = [tool.name for tool in self.tools if isinstance(tool, CannedTool)]
+        if found := checks.first_twice(names):
+            raise ConfigError("scenario.tools", found[1], "tools of different names")
 
 
-# --- how many, and how much --------------------------------------------------------------------------------------------
+# --- how many, and how much -------------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
 class Stage:
     """A part of a ramp: reach a number (of sessions, or of starts a second) in so long, in a straight line."""
 
-    duration_s: float
-    to: float
+    duration_s: float = attrs.field(validator=number("load.stages.", 0, checks.DURATION_MAX_S, "s"))
+    to: float = attrs.field(validator=number("load.stages.", 0, checks.SESSIONS_MAX, "sessions, or starts a second"))
+
+
+_LOAD_FIELDS: Final = ("sessions", "rate_per_s", "duration_s", "stages")
+
+_OF_SHAPE: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "once": ((), ()),
+    "constant": (("sessions", "duration_s"), ("sessions",)),
+    "ramp": (("stages",), ("stages",)),
+    "arrival": (("rate_per_s", "duration_s", "stages"), ("rate_per_s", "stages")),
+}
+"""What each shape takes, and of what it needs one."""
+
+
+def _not_of_shape(name: str, shape: str, takes: tuple[str, ...]) -> str:
+    theirs = " or ".join(repr(one) for one, (fields, _) in _OF_SHAPE.items() if name in fields)
+    with_it = f"; shape = {shape!r} takes {', '.join(takes)}" if takes else f"; shape = {shape!r} takes none"
+    return f"it with shape = {theirs}{with_it}"
 
 
 @attrs.frozen(kw_only=True)
@@ -252,11 +389,37 @@ class Load:
         stages: Of `ramp`; of `arrival` in place of `rate_per_s`.
     """
 
-    shape: Literal["once", "constant", "ramp", "arrival"] = "once"
-    sessions: int | None = None
-    rate_per_s: float | None = None
-    duration_s: float | None = None
-    stages: tuple[Stage, ...] = ()
+    shape: Literal["once", "constant", "ramp", "arrival"] = attrs.field(
+        default="once", validator=one_of("load.", "once", "constant", "ramp", "arrival")
+    )
+    sessions: int | None = attrs.field(
+        default=None, validator=optional(whole("load.", 1, checks.SESSIONS_MAX, "sessions at a time"))
+    )
+    rate_per_s: float | None = attrs.field(
+        default=None, validator=optional(number("load.", 0.001, checks.SESSIONS_MAX, "starts a second"))
+    )
+    duration_s: float | None = attrs.field(
+        default=None, validator=optional(number("load.", 0.1, checks.DURATION_MAX_S, "s"))
+    )
+    stages: tuple[Stage, ...] = attrs.field(
+        default=(), converter=to_tuple, validator=items("load.", Stage, "stages, as { duration_s = 60, to = 100 }")
+    )
+
+    def __attrs_post_init__(self) -> None:
+        takes, needs = _OF_SHAPE[self.shape]
+        given = [name for name in _LOAD_FIELDS if getattr(self, name) not in (None, ())]
+        for name in given:
+            if name not in takes:
+                raise ConfigError(f"load.{name}", getattr(self, name), _not_of_shape(name, self.shape, takes))
+        if needs and not set(needs) & set(given):
+            words = " or ".join(needs)
+            raise ConfigError("load.shape", self.shape, f"with {words}, which says how many")
+        if "stages" in given and (extra := [name for name in given if name != "stages"]):
+            raise ConfigError(f"load.{extra[0]}", getattr(self, extra[0]), "none beside stages, which say it")
+        if self.stages and not sum(stage.duration_s for stage in self.stages) > 0:
+            raise ConfigError("load.stages", "0 s", "stages that last longer than 0 s together")
+        if self.stages and not any(stage.to > 0 for stage in self.stages):
+            raise ConfigError("load.stages", "to = 0", "a stage that goes above 0")
 
 
 @attrs.frozen(kw_only=True)
@@ -271,11 +434,15 @@ class Caps:
         budget_usd: Money of the whole run, in US dollars; nothing starts past it.
     """
 
-    sessions: int = 100
-    starts_per_s: float = 10.0
-    tokens_per_min: float | None = None
-    budget_tokens: int | None = None
-    budget_usd: float | None = None
+    sessions: int = attrs.field(default=100, validator=whole("caps.", 1, checks.SESSIONS_MAX, "sessions at a time"))
+    starts_per_s: float = attrs.field(
+        default=10.0, validator=number("caps.", 0.001, checks.SESSIONS_MAX, "starts a second")
+    )
+    tokens_per_min: float | None = attrs.field(
+        default=None, validator=optional(number("caps.", 1, 1e12, "tokens a minute"))
+    )
+    budget_tokens: int | None = attrs.field(default=None, validator=optional(whole("caps.", 1, 10**15, "tokens")))
+    budget_usd: float | None = attrs.field(default=None, validator=optional(number("caps.", 0.000001, 1e9, "USD")))
 
 
 @attrs.frozen(kw_only=True)
@@ -288,9 +455,13 @@ class Retries:
         wait_max_s: At most.
     """
 
-    attempts: int = 3
-    wait_s: float = 1.0
-    wait_max_s: float = 60.0
+    attempts: int = attrs.field(default=3, validator=whole("retries.", 1, 100, "attempts, the first one counted"))
+    wait_s: float = attrs.field(default=1.0, validator=number("retries.", 0, 3600, "s"))
+    wait_max_s: float = attrs.field(default=60.0, validator=number("retries.", 0, 3600, "s"))
+
+    def __attrs_post_init__(self) -> None:
+        if self.wait_s > self.wait_max_s:
+            raise ConfigError("retries.wait_s", self.wait_s, f"at most wait_max_s, which is {self.wait_max_s:g} s")
 
 
 @attrs.frozen(kw_only=True)
@@ -305,11 +476,11 @@ class Keep:
         session_max_bytes: Of one session's files.
     """
 
-    audio: float = 1.0
-    events: float = 1.0
-    format: Literal["flac", "opus"] = "flac"
-    max_bytes: int = 2 * 2**30
-    session_max_bytes: int = 64 * 2**20
+    audio: float = attrs.field(default=1.0, validator=number("keep.", 0, 1, "(a share of sessions)"))
+    events: float = attrs.field(default=1.0, validator=number("keep.", 0, 1, "(a share of sessions)"))
+    format: Literal["flac", "opus"] = attrs.field(default="flac", validator=one_of("keep.", "flac", "opus"))
+    max_bytes: int = attrs.field(default=2 * 2**30, validator=whole("keep.", 0, 2**50, "bytes"))
+    session_max_bytes: int = attrs.field(default=64 * 2**20, validator=whole("keep.", 0, 2**40, "bytes"))
 
 
 @attrs.frozen(kw_only=True)
@@ -318,7 +489,8 @@ class Threshold:
 
     Attributes:
         text: As it was written.
-        statistic: `p50` (any percentile), `avg`, `min`, `max`, `count`, `rate`.
+        statistic: `p50` (any percentile), `avg`, `min`, `max`, `count` (of values), `total` (their sum), `rate` (the
+            share of a metric of kind `rate`).
         metric: A name of `engine.farm.metrics.METRICS`.
         below: True where the figure must be below the bound, False where above.
         inclusive: `<=` and `>=`.
@@ -355,17 +527,27 @@ class Plan:
         source: File that it was read from, for messages.
     """
 
-    name: str
-    scenarios: tuple[Scenario, ...]
-    target: Target = attrs.field(factory=Target)
-    session: Json = attrs.field(factory=dict)
-    load: Load = attrs.field(factory=Load)
-    caps: Caps = attrs.field(factory=Caps)
-    retries: Retries = attrs.field(factory=Retries)
-    keep: Keep = attrs.field(factory=Keep)
-    thresholds: tuple[Threshold, ...] = ()
-    folder: str = "."
+    name: str = attrs.field(validator=label(""))
+    scenarios: tuple[Scenario, ...] = attrs.field(
+        converter=to_tuple, validator=items("", Scenario, "scenarios, at least one")
+    )
+    target: Target = attrs.field(factory=Target, validator=instance_of("", Target, "a Target"))
+    session: Json = attrs.field(factory=dict, validator=mapping(""))
+    load: Load = attrs.field(factory=Load, validator=instance_of("", Load, "a Load"))
+    caps: Caps = attrs.field(factory=Caps, validator=instance_of("", Caps, "Caps"))
+    retries: Retries = attrs.field(factory=Retries, validator=instance_of("", Retries, "Retries"))
+    keep: Keep = attrs.field(factory=Keep, validator=instance_of("", Keep, "a Keep"))
+    thresholds: tuple[Threshold, ...] = attrs.field(
+        default=(), converter=to_tuple, validator=items("", Threshold, "thresholds, made by read_threshold")
+    )
+    folder: str = attrs.field(default=".", validator=text("", empty=False))
     source: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not self.scenarios:
+            raise ConfigError("scenario", "(none)", "at least one [[scenario]]: what a caller does")
+        if found := checks.first_twice(scenario.name for scenario in self.scenarios):
+            raise ConfigError(f"scenarios[{found[0]}].name", found[1], "a name that no other scenario has")
 
 
 SOUND_SUFFIXES: Final = (".wav", ".flac", ".ogg", ".mp3")

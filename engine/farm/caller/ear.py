@@ -1,0 +1,198 @@
+"""The caller's ear: takes a session's events as they come, and knows what the agent says, does, and how it stands."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar
+
+import attrs
+import orjson
+import trio
+
+from engine.audio.pcm import SAMPLE_BYTES, base64_bytes
+from engine.dispatch import Dispatch
+from engine.events import (
+    BidiAudioStreamEvent,
+    BidiConnectionRestartEvent,
+    BidiConnectionWarningEvent,
+    BidiErrorEvent,
+    BidiInterruptionEvent,
+    BidiResponseCompleteEvent,
+    BidiResponseStartEvent,
+    BidiTranscriptStreamEvent,
+    ToolUseStreamEvent,
+)
+from engine.farm.caller.faults import CallBroken, failed_response, one_line
+from engine.farm.caller.heard import Heard
+from engine.farm.caller.spool import Spool
+from engine.session import Session
+
+
+@attrs.frozen
+class Mark:
+    """Something that happened at a moment of the clock, in s."""
+
+    at: float
+    words: str
+
+
+@attrs.define(eq=False)
+class Utterance:
+    """Words of one item.
+
+    Attributes:
+        pieces: As they came; the whole in one once it is final.
+        final: No more come.
+    """
+
+    pieces: list[str] = attrs.field(factory=list)
+    final: bool = False
+
+    @property
+    def text(self) -> str:
+        """All its words so far."""
+        return "".join(self.pieces)
+
+
+class Ear:
+    """Listens to one session.
+
+    Args:
+        spool: Takes the agent's audio; None where it is not kept.
+    """
+
+    def __init__(self, spool: Spool | None) -> None:
+        self.heard = Heard()
+        """The agent's speech as it sounds."""
+        self.words: dict[str, Utterance] = {}
+        """Words by item, the caller's and the agent's."""
+        self.arguments: dict[str, str] = {}
+        """Arguments of calls, JSON text by call."""
+        self.marks: list[Mark] = []
+        """Interruptions, errors, connections that came and went."""
+        self.errors: list[str] = []
+        """What the service or the engine reported, in words."""
+        self.sent: dict[str, list[float]] = {}
+        """When audio of a response came first and last, by response; clock times."""
+        self.over = False
+        """The session has ended."""
+        self._spool = spool
+        self._session: Session | None = None
+        self._active: set[str] = set()
+        self._news = trio.lowlevel.ParkingLot()
+        self._sounds = trio.lowlevel.ParkingLot()
+        self._handlers = Dispatch(self)
+
+    @property
+    def answering(self) -> bool:
+        """Tell whether a response runs."""
+        return bool(self._active)
+
+    async def news(self) -> None:
+        """Wait until a response began or ended, the caller was heard, or something went wrong."""
+        await self._news.park()
+
+    async def sounds(self) -> None:
+        """Wait until the agent says more, or `news`."""
+        await self._sounds.park()
+
+    async def listen(self, session: Session, events: AsyncIterator[Any]) -> None:
+        """Take events until the session is over.
+
+        Raises:
+            EngineError: What ended the session.
+            CallBroken: A response failed.
+        """
+        self._session = session
+        try:
+            async for event in events:
+                handler = self._handlers[type(event)]
+                if handler is not None and handler(event, trio.current_time()):
+                    await self._spool_out()
+        finally:
+            self.over = True
+            self._tell()
+
+    async def _spool_out(self) -> None:
+        if self._spool is not None:
+            await self._spool.write()
+
+    # --- what comes: True asks to write the spool -----------------------------------------------------------------
+
+    def _began(self, event: BidiResponseStartEvent, _: float) -> None:
+        self._active.add(event.response_id)
+        self._tell()
+
+    def _audio(self, event: BidiAudioStreamEvent, now: float) -> bool:
+        response_id = event.response_id or ""
+        self.sent.setdefault(response_id, [now, now])[1] = now
+        samples, full = base64_bytes(event.audio) // SAMPLE_BYTES, False
+        if self._spool is not None:
+            full = self._spool.add(event.pcm)
+        self.heard.add(event.item_id or "", response_id, samples, now)
+        self._sounds.unpark_all()
+        return full
+
+    def _transcript(self, event: BidiTranscriptStreamEvent, _: float) -> None:
+        utterance = self.words.setdefault(event.item_id or "", Utterance())
+        if event.is_final:
+            utterance.pieces, utterance.final = [event.text], True
+            self._tell()
+        else:
+            utterance.pieces.append(event.text)
+
+    def _interrupted(self, event: BidiInterruptionEvent, now: float) -> None:
+        assert self._session is not None  # noqa: S101 - events come from it
+        if self.heard.ends_at > now:
+            self.marks.append(Mark(now, "interrupted"))
+        self.heard.cut(now, self._session.playback.heard_ms)
+        if event.reason == "error":
+            self._active.clear()  # The connection that they ran on is gone.
+        self._tell()
+
+    def _complete(self, event: BidiResponseCompleteEvent, now: float) -> None:
+        self._active.discard(event.response_id)
+        self._tell()
+        if event.stop_reason == "error" and (event.details or {}).get("status") == "failed":
+            fault = failed_response(event.details)
+            self._note(now, fault.words)
+            raise CallBroken(fault)
+
+    def _tool(self, event: ToolUseStreamEvent, _: float) -> None:
+        use = event.current_tool_use
+        self.arguments[use["toolUseId"]] = orjson.dumps(use["input"]).decode()
+        self._tell()
+
+    def _error(self, event: BidiErrorEvent, now: float) -> None:
+        self._note(now, f"{event.code}: {event.message}")
+        self._tell()
+
+    def _note(self, now: float, words: str) -> None:
+        line = one_line(words)
+        self.errors.append(line)
+        self.marks.append(Mark(now, line))
+
+    def _warned(self, event: BidiConnectionWarningEvent, now: float) -> None:
+        if event.error is not None:
+            self.marks.append(Mark(now, one_line(f"connection lost: {event.error}")))
+            self._active.clear()
+
+    def _restarted(self, event: BidiConnectionRestartEvent, now: float) -> None:
+        words = "renewed" if event.reason == "renewal" else "made anew"
+        self.marks.append(Mark(now, f"connection {words} after {event.gap_ms:.0f} ms without one"))
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.unpark_all()
+        self._sounds.unpark_all()
+
+    HANDLES: ClassVar[dict[type, Callable[..., Any]]] = {
+        BidiResponseStartEvent: _began,
+        BidiAudioStreamEvent: _audio,
+        BidiTranscriptStreamEvent: _transcript,
+        BidiInterruptionEvent: _interrupted,
+        BidiResponseCompleteEvent: _complete,
+        ToolUseStreamEvent: _tool,
+        BidiErrorEvent: _error,
+        BidiConnectionWarningEvent: _warned,
+        BidiConnectionRestartEvent: _restarted,
+    }
+    """Methods by the class of events that they take; see `engine.dispatch`."""

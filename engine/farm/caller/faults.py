@@ -1,0 +1,169 @@
+"""What went wrong with a call: the kind of its error, by the class and the code of what was raised."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+import orjson
+
+from engine.errors import (
+    CertificateRefused,
+    ConfigError,
+    ConnectionLost,
+    DeadlinePassed,
+    EngineError,
+    HandshakeRejected,
+    LimitExceeded,
+    ProxyRefused,
+    ServerReported,
+    UnsupportedContent,
+)
+from engine.farm.job import ErrorKind
+
+ERROR_MAX_CHARS: Final = 500
+"""What a result keeps of an error's words."""
+
+
+@attrs.frozen
+class Fault:
+    """Why a call broke.
+
+    Attributes:
+        kind: Of the error.
+        words: One line.
+        retry_after_s: The service's own wish, where it told one.
+    """
+
+    kind: ErrorKind
+    words: str
+    retry_after_s: float | None = None
+
+
+class CallBroken(Exception):  # noqa: N818 - named by what happened
+    """A call can't go on.
+
+    Attributes:
+        fault: Why.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.words)
+        self.fault = fault
+
+
+CODES: Final[Mapping[str, ErrorKind]] = {
+    "rate_limit_exceeded": "rate_limited",
+    "inference_rate_limit_exceeded": "rate_limited",
+    "rate_limit_reached": "rate_limited",
+    "too_many_requests": "rate_limited",
+    "insufficient_quota": "quota",
+    "billing_hard_limit_reached": "quota",
+    "billing_not_active": "quota",
+    "account_deactivated": "refused",
+    "beta_api_shape_disabled": "refused",
+    "invalid_api_key": "refused",
+    "invalid_model": "refused",
+    "missing_model": "refused",
+    "model_not_found": "refused",
+    "unsupported_country_region_territory": "refused",
+}
+"""Codes and types of the service's errors whose kind does not hang on where they came."""
+
+STATUSES: Final[Mapping[int, ErrorKind]] = {
+    400: "refused",
+    401: "refused",
+    403: "refused",
+    404: "refused",
+    407: "refused",
+    429: "rate_limited",
+}
+"""HTTP statuses of a refused upgrade; those from 500 on are the service's own faults, others count as the network's."""
+
+_CONNECTING: Final = frozenset({"connect", "session_created", "ping"})
+"""Deadlines whose passing says that there is no connection."""
+
+_SERVER_FAULT: Final = 500
+
+
+def fault_of(error: BaseException, *, opened: bool) -> Fault:
+    """Tell what an exception means.
+
+    Args:
+        error: It, or a group of several, of which the first counts.
+        opened: The session was open before. Whatever the service answers to its first settings refuses them.
+    """
+    first = next(_leaves(error))
+    if isinstance(first, CallBroken):
+        return first.fault
+    kind = _kind(first, opened=opened)
+    words = str(first) if isinstance(first, EngineError) else f"{type(first).__name__}: {first}"
+    return Fault(kind, one_line(words), getattr(first, "retry_after_s", None))
+
+
+def failed_response(details: Mapping[str, Any] | None) -> Fault:
+    """Tell why a response failed, by the details of `BidiResponseCompleteEvent`."""
+    error = (details or {}).get("error") or {}
+    code, words = error.get("code") or error.get("type"), error.get("message") or ""
+    kind = kind_of_code(error.get("code"), error.get("type")) or "service"
+    return Fault(kind, one_line(f"the response failed: {code or 'no reason given'}{words and ': '}{words}"))
+
+
+def kind_of_code(*codes: object) -> ErrorKind | None:
+    """Find the kind of an error by its code, then by its type; None where they don't tell."""
+    known = (CODES.get(code) for code in codes if isinstance(code, str))
+    return next((kind for kind in known if kind is not None), None)
+
+
+def one_line(words: str) -> str:
+    """Put words on one line, of at most `ERROR_MAX_CHARS`."""
+    line = " ".join(words.split())
+    return line if len(line) <= ERROR_MAX_CHARS else f"{line[: ERROR_MAX_CHARS - 1]}…"
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def _kind(error: BaseException, *, opened: bool) -> ErrorKind:
+    match error:
+        case HandshakeRejected():
+            return kind_of_code(*_codes_in(error.body)) or _of_status(error.status)
+        case ProxyRefused():
+            return "refused" if error.status == 407 else "connection"
+        case CertificateRefused():
+            return "refused"
+        case ConnectionLost():
+            return "connection"
+        case ServerReported():
+            return kind_of_code(error.code, error.error_type) or _of_report(error, opened=opened)
+        case DeadlinePassed():
+            return "connection" if error.deadline in _CONNECTING else "deadline"
+        case ConfigError() | UnsupportedContent():
+            return "caller"
+        case LimitExceeded(limit="SPEECH_MAX_S"):
+            return "caller"
+        case _:
+            return "crash"
+
+
+def _of_status(status: int) -> ErrorKind:
+    return "service" if status >= _SERVER_FAULT else STATUSES.get(status, "connection")
+
+
+def _of_report(error: ServerReported, *, opened: bool) -> ErrorKind:
+    server = error.error_type == "server_error"
+    return "service" if opened or server else "refused"
+
+
+def _codes_in(body: str) -> tuple[object, object]:
+    """Find code and type in a refusal's body, where it is the JSON that the service sends."""
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None, None
+    error = told.get("error") if isinstance(told, dict) else None
+    return (error.get("code"), error.get("type")) if isinstance(error, dict) else (None, None)

@@ -1,0 +1,39 @@
+"""Work that blocks (sound files, encoding), in a few threads that all calls of a process share."""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+THREADS: Final = 2
+"""Threads of one event loop's calls. Encoding and decoding keep a core busy each; more would only take it from the
+sessions."""
+
+_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("farm_caller_threads")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do work that blocks. Cancelled, it is done all the same before the cancellation is told.
+
+    On a test's clock, which leaps while a thread works, it is done at once.
+    """
+    if _time_stands_still():
+        await trio.lowlevel.checkpoint()
+        return work()
+    return await trio.to_thread.run_sync(work, limiter=_threads())
+
+
+def _threads() -> trio.CapacityLimiter:
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(THREADS)
+        _limiter.set(limiter)
+        return limiter
+
+
+def _time_stands_still() -> bool:
+    clock = trio.lowlevel.current_clock()
+    return clock.deadline_to_sleep_time(clock.current_time() + 1.0) > 2.0

@@ -1,0 +1,80 @@
+"""The newest picture of a run for those who look at the page: made once, given to all, never queued."""
+
+from typing import Any, Final
+
+import attrs
+import orjson
+import trio
+
+from engine.farm.live.history import History, point_of
+from engine.farm.live.view import view_of
+from engine.farm.plan.model import Threshold
+from engine.farm.snapshot import RunSnapshot
+
+EVERY_S: Final = 1.0
+"""Distance of the pictures."""
+
+
+class Board:
+    """Holds the newest picture. Who reads slowly misses some, and keeps nobody waiting.
+
+    Args:
+        thresholds: Of the plan.
+    """
+
+    def __init__(self, thresholds: tuple[Threshold, ...] = ()) -> None:
+        self._thresholds = thresholds
+        self._history = History(EVERY_S)
+        self._news = trio.Event()
+        self._shown_at_s = -EVERY_S
+        self.snapshot: RunSnapshot | None = None
+        """The newest; None before the first."""
+        self.picture = b""
+        """The newest as JSON; empty before the first."""
+        self.over = False
+        """True when no further picture comes."""
+        self._last_words = ""
+
+    def show(self, snapshot: RunSnapshot) -> None:
+        """Take a snapshot, and tell those who wait; not more often than `EVERY_S`, but for the last."""
+        over = snapshot.phase == "over"
+        changed = self.snapshot is None or self.snapshot.phase != snapshot.phase
+        if not changed and snapshot.elapsed_s < self._shown_at_s + EVERY_S * 0.9:
+            return
+        self._shown_at_s = snapshot.elapsed_s
+        self.snapshot = snapshot
+        point = point_of(snapshot)
+        self._history.add(point)
+        view = view_of(snapshot, self._thresholds)
+        self.picture = orjson.dumps({**attrs.asdict(view), "point": attrs.asdict(point), "over": over})
+        self._tell()
+
+    def close(self, words: str = "") -> None:
+        """Tell those who look that it is over.
+
+        Args:
+            words: What they are told beside, as where the report is.
+        """
+        self.over = True
+        self._last_words = words
+        self._tell()
+
+    def history(self) -> bytes:
+        """Give the run's course so far as JSON."""
+        run: dict[str, Any] = {"points": self._history.columns()}
+        if self.snapshot is not None:
+            run.update(run_id=self.snapshot.run_id, name=self.snapshot.name)
+        return orjson.dumps(run)
+
+    def last_words(self) -> bytes:
+        """Give what is said at the end as JSON."""
+        return orjson.dumps({"words": self._last_words})
+
+    async def news(self) -> None:
+        """Wait for the next picture, or for the end."""
+        if not self.over:
+            await self._news.wait()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = trio.Event()

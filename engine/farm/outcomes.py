@@ -1,0 +1,72 @@
+"""What a worker keeps of sessions that ended until the coordinator has written it down; told in bounded batches."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import attrs
+
+from engine.farm.codec import to_json
+from engine.farm.job import Result
+
+UP_MAX_BYTES: Final = 8 * 2**20
+"""What a worker tells at a time, results and files together; the rest comes with the next exchange."""
+
+RESULT_MAX_BYTES: Final = 4 * 2**20
+"""A larger result goes without its turns and its timeline, and says so. One of an hour of fast talk is some 200 KiB."""
+
+
+@attrs.frozen
+class _Outcome:
+    result: Result
+    files: Mapping[str, bytes]
+    size_bytes: int
+
+
+class Outcomes:
+    """Results by attempt, oldest first."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Outcome] = {}
+        self._told: set[str] = set()
+
+    @property
+    def untold(self) -> int:
+        """Count the results that were never told."""
+        return len(self._kept) - len(self._told)
+
+    def untold_attempts(self) -> Iterator[str]:
+        """Name the attempts whose results were never told."""
+        return (attempt_id for attempt_id in self._kept if attempt_id not in self._told)
+
+    def add(self, result: Result, files: Mapping[str, bytes]) -> None:
+        """Keep one."""
+        result, size_bytes = _fitting(result)
+        size_bytes += sum(map(len, files.values()))
+        self._kept[result.attempt_id] = _Outcome(result, files, size_bytes)
+
+    def acknowledge(self, attempts: Iterable[str]) -> None:
+        """Forget what was written down."""
+        for attempt_id in attempts:
+            self._kept.pop(attempt_id, None)
+            self._told.discard(attempt_id)
+
+    def take(self) -> tuple[tuple[Result, ...], dict[str, bytes]]:
+        """Give as many as may travel together, and their files. They are kept until they are acknowledged."""
+        told, files, size_bytes = [], {}, 0
+        for attempt_id, outcome in self._kept.items():
+            size_bytes += outcome.size_bytes
+            if told and size_bytes > UP_MAX_BYTES:
+                break
+            told.append(outcome.result)
+            files.update(outcome.files)
+            self._told.add(attempt_id)
+        return tuple(told), files
+
+
+def _fitting(result: Result) -> tuple[Result, int]:
+    size_bytes = len(to_json(result))
+    if size_bytes <= RESULT_MAX_BYTES:
+        return result, size_bytes
+    note = f"its turns and its timeline are not kept: {size_bytes:,} bytes are over the bound of {RESULT_MAX_BYTES:,}"
+    lean = attrs.evolve(result, turns=(), spans=(), notes=(note,), error=result.error[:1000])
+    return lean, len(to_json(lean))

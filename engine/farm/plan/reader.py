@@ -1,0 +1,271 @@
+"""Makes a plan of the table that TOML gives; what is wrong is told with its path, and what is allowed there."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import attrs
+
+from engine.errors import ConfigError
+from engine.farm.plan import model
+from engine.farm.plan.nearest import did_you_mean
+from engine.farm.plan.thresholds import read_threshold
+
+T = TypeVar("T")
+Read = Callable[[Any, str], Any]
+"""Reads a value at a path."""
+
+SHOWN_CHARS: Final = 80
+"""How much of a wrong value an error shows."""
+
+_TOP: Final = ("name", "include", "thresholds", "target", "session", "load", "caps", "retries", "keep", "scenario")
+
+_SECTIONS: Final[Mapping[str, type]] = {
+    "target": model.Target,
+    "load": model.Load,
+    "caps": model.Caps,
+    "retries": model.Retries,
+    "keep": model.Keep,
+}
+_MEANT: Final[Mapping[str, str]] = {
+    "vus": "sessions",
+    "users": "sessions",
+    "concurrency": "sessions",
+    "duration": "duration_s",
+    "rate": "rate_per_s",
+    "spawn_rate": "starts_per_s",
+    "target": "to",
+    "text": "say",
+    "wav": "say",
+    "file": "say",
+    "audio": "say",
+    "sleep": "wait_s",
+    "wait": "wait_s",
+    "silence": "silence_ms",
+    "dtmf": "push",
+    "digits": "push",
+    "word_error_rate": "reference",
+    "wer": "reference",
+    "regex": "matches",
+    "json": "json_answer",
+    "schema": "json_answer",
+    "timeout": "deadline_s",
+    "timeout_s": "deadline_s",
+    "result": "answer",
+    "returns": "answer",
+    "handler": "function",
+    "assert": "expect",
+    "checks": "expect",
+    "steps": "turns",
+    "dataset": "data",
+    "iterations": "repeat",
+    "url": "target",
+    "model": "session",
+    "max": "at_most",
+}
+"""Words of other tools, and of those who guess: what they are called here, where that is a key of the table."""
+
+
+def read_plan(table: Mapping[str, Any], folder: str, source: str) -> model.Plan:
+    """Make a plan, without looking at its files.
+
+    Args:
+        table: By the names of `engine.farm.plan.model`.
+        folder: That paths start from.
+        source: Where it was read from, for messages.
+
+    Raises:
+        ConfigError: It is no plan; `field` is the path of what is wrong.
+    """
+    given = {_WRITTEN.get(key, key): value for key, value in table.items()}
+    _known_keys(given, "", _TOP)
+    if "name" not in table:
+        raise _missing("", "name", "text, which reports and lists show")
+    if "scenarios" not in table:
+        raise _missing("", "scenario", "at least one [[scenario]]: what a caller does")
+    sections = {key: _SECTION_READERS[key](table[key], key) for key in _SECTION_READERS if key in table}
+    with _below("", ""):
+        return model.Plan(
+            name=table["name"],
+            scenarios=_each(_scenario)(table["scenarios"], "scenarios"),
+            thresholds=_each(_threshold)(table.get("thresholds", []), "thresholds"),
+            session=_table(table.get("session", {}), "session"),
+            folder=folder,
+            source=source,
+            **sections,
+        )
+
+
+_WRITTEN: Final[Mapping[str, str]] = {"scenarios": "scenario"}
+
+
+def _target(given: Any, path: str) -> model.Target:
+    """Read whom to call: a table, or its kind or its address alone."""
+    if isinstance(given, str):
+        with _below(path, "target."):
+            return model.Target(kind="url", url=given) if "://" in given else model.Target(kind=given)  # type: ignore[arg-type]
+    target: model.Target = _record(model.Target, "target.")(given, path)
+    return target
+
+
+def _scenario(given: Any, path: str) -> model.Scenario:
+    return _record_of(model.Scenario, "scenario.", given, path, _SCENARIO_READERS, hidden=("rows",))
+
+
+def _threshold(given: Any, path: str) -> model.Threshold:
+    with _below(path, "thresholds"):
+        return read_threshold(given)
+
+
+def _each(read: Callable[[Any, str], T]) -> Callable[[Any, str], tuple[T, ...]]:
+    def read_all(given: Any, path: str) -> tuple[T, ...]:
+        if not isinstance(given, list):
+            raise _wrong(path, given, "a list, in square brackets")
+        return tuple(read(one, f"{path}[{index}]") for index, one in enumerate(given))
+
+    return read_all
+
+
+def _record(cls: type[T], prefix: str, readers: Mapping[str, Read] | None = None) -> Callable[[Any, str], T]:
+    return lambda given, path: _record_of(cls, prefix, given, path, readers or {})
+
+
+def _record_of(
+    cls: type[T], prefix: str, given: Any, path: str, readers: Mapping[str, Read], hidden: tuple[str, ...] = ()
+) -> T:
+    fields = {field.name: field for field in attrs.fields(cls) if field.name not in hidden}  # type: ignore[arg-type]
+    _known_keys(_table(given, path), path, tuple(fields))
+    for name, field in fields.items():
+        if field.default is attrs.NOTHING and name not in given:
+            raise _missing(path, name, _NEEDED.get(name, "a value"))
+    values = {name: readers.get(name, _as_it_is)(value, f"{path}.{name}") for name, value in given.items()}
+    with _below(path, prefix):
+        return cls(**values)
+
+
+_NEEDED: Final[Mapping[str, str]] = {
+    "name": "text",
+    "at_most": "a share of the reference's words, as 0.2",
+    "reference": "text, what should have been heard or said",
+    "duration_s": "seconds that the stage takes",
+    "to": "sessions, or starts a second, that it reaches",
+}
+
+
+def _one_of(prefix: str, kinds: Mapping[str, type[Any]], example: str) -> Read:
+    """Read one of several records, told apart by a key that only it has."""
+
+    def read(given: Any, path: str) -> Any:
+        if not isinstance(given, dict):
+            raise _wrong(path, given, f"a table, as {example}")
+        found = [key for key in kinds if key in given]
+        if len(found) > 1:
+            raise _wrong(path, " and ".join(found), f"one of them; a step of its own for each ({', '.join(kinds)})")
+        if not found:
+            every = {field.name for kind in kinds.values() for field in attrs.fields(kind)}
+            strange = next((key for key in given if key not in every), None)
+            if strange is not None:
+                raise _unknown(f"{path}.{strange}", strange, tuple(kinds))
+            raise _wrong(path, ", ".join(given) or "an empty table", f"a table with one of {', '.join(kinds)}")
+        return _record_of(kinds[found[0]], prefix.format(found[0]), given, path, {})
+
+    return read
+
+
+_STEPS: Final[Mapping[str, type[Any]]] = {
+    "say": model.Say,
+    "type": model.Type,
+    "wait_s": model.Wait,
+    "silence_ms": model.Silence,
+    "push": model.Push,
+}
+_TOOLS: Final[Mapping[str, type[Any]]] = {"function": model.FunctionTool, "name": model.CannedTool}
+_EXPECTATIONS: Final[Mapping[str, type[Any]]] = {
+    "contains": model.Contains,
+    "matches": model.Matches,
+    "reference": model.WordErrorRate,
+    "tool_called": model.ToolCalled,
+    "first_audio_within_ms": model.FirstAudioWithin,
+    "no_error": model.NoError,
+    "json_answer": model.JsonAnswer,
+}
+_SCENARIO_READERS: Final[Mapping[str, Read]] = {
+    "turns": _each(_one_of("{}.", _STEPS, "{ say = 'hello.wav' }")),
+    "tools": _each(_one_of("tool.", _TOOLS, "{ name = 'get_weather', answer = 'rain' }")),
+    "expect": _each(_one_of("expect.", _EXPECTATIONS, "{ contains = 'Oslo' }")),
+}
+_SECTION_READERS: Final[Mapping[str, Read]] = {
+    "target": _target,
+    "load": _record(model.Load, "load.", {"stages": _each(_record(model.Stage, "load.stages."))}),
+    "caps": _record(model.Caps, "caps."),
+    "retries": _record(model.Retries, "retries."),
+    "keep": _record(model.Keep, "keep."),
+}
+
+
+def _as_it_is(value: Any, _: str) -> Any:
+    return value
+
+
+def _table(given: Any, path: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        written = f"[[{path.partition('[')[0].removesuffix('s')}]]" if "[" in path else f"[{path}]"
+        raise _wrong(path, given, f"a table, under {written}")
+    return given
+
+
+def _known_keys(given: Mapping[str, Any], path: str, known: tuple[str, ...]) -> None:
+    for key in given:
+        if key not in known:
+            raise _unknown(f"{path}.{key}" if path else key, key, known)
+
+
+def _unknown(path: str, key: str, known: tuple[str, ...]) -> ConfigError:
+    allowed = "the keys " + ", ".join(known)
+    home = _home(key) if key not in known else ""
+    if home:
+        return ConfigError(
+            path, "(elsewhere)", allowed, message=f"{path} belongs {home} | here are: {', '.join(known)}"
+        )
+    meant = _MEANT.get(key.lower())
+    hint = f" (did you mean {meant!r}?)" if meant in known else did_you_mean(key, known)
+    return ConfigError(path, "(not known)", allowed, message=f"{path} is not known{hint}; allowed: {allowed}")
+
+
+def _home(key: str) -> str:
+    """Say where a key of another table belongs; empty where it is of none, or of several."""
+    if key in _TOP and key not in {"name", "scenario"}:
+        is_section = key in _SECTIONS or key == "session"
+        return f"under [{key}] at the top level" if is_section else "at the top of the file, before the first [section]"
+    homes = [name for name, cls in _SECTIONS.items() if key in {field.name for field in attrs.fields(cls)}]
+    homes += ["[scenario]"] * (key in {field.name for field in attrs.fields(model.Scenario)} and key != "rows")
+    return f"under [{homes[0]}]" if len(homes) == 1 else ""
+
+
+def _wrong(path: str, value: Any, allowed: str) -> ConfigError:
+    return ConfigError(path, value, allowed, message=f"{path} = {short(value)} is not possible; allowed: {allowed}")
+
+
+def _missing(path: str, key: str, allowed: str) -> ConfigError:
+    whole = f"{path}.{key}" if path else key
+    return ConfigError(whole, None, allowed, message=f"{whole} is missing; needed is {allowed}")
+
+
+def short(value: Any) -> str:
+    """Show a value in one line."""
+    text = value if isinstance(value, str) else repr(value)
+    return (repr(text) if isinstance(value, str) else text)[:SHOWN_CHARS] + ("…" if len(text) > SHOWN_CHARS else "")
+
+
+@contextmanager
+def _below(path: str, prefix: str) -> Iterator[None]:
+    """Tell errors of records with the path at which they stand."""
+    try:
+        yield
+    except ConfigError as error:
+        rest = error.field.removeprefix(prefix)
+        field = f"{path}.{rest}" if path and rest else path or rest
+        allowed = error.allowed
+        plain = str(error).startswith(f"{error.field}=")
+        message = f"{field} = {short(error.value)} is not possible; allowed: {allowed}" if plain else str(error)
+        raise ConfigError(field, error.value, allowed, message=message) from error

@@ -1,0 +1,113 @@
+"""Puts a job's values in the place of `{name}` in all of a scenario's texts."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from engine.errors import ConfigError
+from engine.farm.plan.model import Scenario, Values
+from engine.farm.plan.nearest import did_you_mean
+
+RENDERED: Final = ("turns", "session", "tools", "expect")
+"""Fields of a scenario whose texts are rendered."""
+
+_PLACE: Final = re.compile(r"\{\{([^{}\n]*)\}\}|\{([^{}\n]+)\}")
+"""`{{anything}}`, which stays as `{anything}`, or `{name}`."""
+
+
+def render(scenario: Scenario, values: Values) -> Scenario:
+    """Give the scenario of one job.
+
+    A text that is nothing but `{name}` becomes the value itself, as a number in the session's settings. In a longer
+    one the value is written as text. `{{name}}` stays as `{name}`, and braces around what is no name (as in regular
+    expressions and JSON) stay as they are.
+
+    Args:
+        scenario: As the plan has it.
+        values: Of the job.
+
+    Raises:
+        ConfigError: A text asks for a name that has no value.
+    """
+    rendered = {name: _filled(getattr(scenario, name), values, name) for name in RENDERED}
+    return attrs.evolve(scenario, **rendered)
+
+
+def names_used(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Give the path of each text that asks for a name, and what stands in its braces."""
+    for field in RENDERED:
+        for path, text in texts(getattr(scenario, field), field):
+            for found in _PLACE.finditer(text):
+                if found[2] is not None:
+                    yield path, found[2]
+
+
+def texts(thing: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Give all texts below, each with its path."""
+    if isinstance(thing, str):
+        yield path, thing
+    elif attrs.has(type(thing)):
+        for field in attrs.fields(type(thing)):
+            yield from texts(getattr(thing, field.name), f"{path}.{field.name}")
+    elif isinstance(thing, Mapping):
+        for key, value in thing.items():
+            yield from texts(value, f"{path}.{key}")
+    elif isinstance(thing, (list, tuple)):
+        for index, value in enumerate(thing):
+            yield from texts(value, f"{path}[{index}]")
+
+
+def _filled(thing: Any, values: Values, path: str) -> Any:
+    if isinstance(thing, str):
+        return _text(thing, values, path) if "{" in thing else thing
+    if attrs.has(type(thing)):
+        return _record(thing, values, path)
+    if isinstance(thing, Mapping):
+        return {key: _filled(value, values, f"{path}.{key}") for key, value in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        return type(thing)(_filled(value, values, f"{path}[{index}]") for index, value in enumerate(thing))
+    return thing
+
+
+def _record(record: Any, values: Values, path: str) -> Any:
+    names = [field.name for field in attrs.fields(type(record)) if field.init]
+    changed = {name: _filled(getattr(record, name), values, f"{path}.{name}") for name in names}
+    # A step, an answer to search for and a function's name are texts, whatever the value is.
+    texts_again = {
+        name: str(value)
+        for name, value in changed.items()
+        if isinstance(getattr(record, name), str) and name not in _ANY_VALUE
+    }
+    return attrs.evolve(record, **{**changed, **texts_again})
+
+
+_ANY_VALUE: Final = frozenset({"answer"})
+"""Fields of records that may become something else than text."""
+
+
+def _text(text: str, values: Values, path: str) -> Any:
+    alone = _PLACE.fullmatch(text)
+    if alone is not None and alone[2] in values:
+        return values[alone[2]]
+
+    def put(found: "re.Match[str]") -> str:
+        if found[2] is None:
+            return "{" + found[1] + "}"
+        if found[2] in values:
+            return str(values[found[2]])
+        if found[2].isidentifier():
+            raise unknown_name(path, found[2], values)
+        return found[0]
+
+    return _PLACE.sub(put, text)
+
+
+def unknown_name(path: str, name: str, known: Values | tuple[str, ...]) -> ConfigError:
+    """Make the error of a text that asks for a name without a value."""
+    allowed = "the names " + ", ".join(known) if known else "none: the scenario has neither data nor a matrix"
+    message = (
+        f"{path}: {{{name}}} has no value{did_you_mean(name, known)}; allowed: {allowed} | {{{{{name}}}}} for braces"
+    )
+    return ConfigError(path, f"{{{name}}}", allowed, message=message)
