@@ -39,7 +39,7 @@ def rooms(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-L0 = rooms("errors limits counting blocks secrets frozen dispatch waiting trio_thread")
+L0 = rooms("errors limits counting blocks secrets frozen dispatch printable waiting trio_thread")
 L1 = rooms("events contract config wire audio")
 L2 = rooms("protocol transport inbox lane raw event_stream content metering recording")
 L3 = rooms("actors traffic outgoing endpoints telemetry devices")
@@ -57,6 +57,7 @@ ROOMS = {
     "secrets": Room(0, rooms(""), pure=True),
     "frozen": Room(0, rooms(""), pure=True),
     "dispatch": Room(0, rooms(""), pure=True),
+    "printable": Room(0, rooms(""), pure=True),
     "waiting": Room(0, rooms("")),
     "trio_thread": Room(0, rooms("")),
     "wire": Room(1, L0, pure=True),

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from engine.errors import ConfigError
 
-Extra = Literal["audio", "cli", "local", "tools"]
+Extra = Literal["audio", "cli", "farm", "local", "parquet", "tools"]
 """Extras of this package that bring libraries."""
 
 

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Parameter, validators
 
 from engine import __version__
 from engine.cli import exits
+from engine.cli.farm import farm_app
 from engine.config import DEFAULT_MODEL
 from engine.errors import ConfigError
 
@@ -26,7 +27,7 @@ With `--debug`, any command shows where a failure came from, and what the engine
 
 app = App(
     name="realtime-engine",
-    help="Voice conversations over OpenAI's Realtime API, and a simulator of it on this machine.",
+    help="Voice conversations over OpenAI's Realtime API, farms of them, and a simulator on this machine.",
     help_epilogue=_EPILOGUE,
     help_format="markdown",
     version=__version__,
@@ -213,6 +214,9 @@ def _inspect(recording: Path, /, *, out: Path | None = None) -> None:
     from engine.cli.inspect import inspect  # noqa: PLC0415
 
     inspect(recording, out)
+
+
+app.command(farm_app)
 
 
 def run(arguments: Sequence[str]) -> int:

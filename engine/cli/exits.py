@@ -8,8 +8,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from engine.demo.printable import printable
-from engine.errors import ConfigError, ConnectionLost, DeadlinePassed, DeviceLost, EngineError, LocalMisuse
+from engine.errors import (
+    ConfigError,
+    ConnectionLost,
+    DeadlinePassed,
+    DeviceLost,
+    EngineError,
+    FarmError,
+    LocalMisuse,
+)
+from engine.printable import printable
 
 OK: Final = 0
 FAILED: Final = 1
@@ -18,20 +26,31 @@ CONNECTION: Final = 3
 SERVICE: Final = 4
 TIME_OUT: Final = 5
 DEVICE: Final = 6
+CROSSED: Final = 7
 STOPPED: Final = 130
 NOT_READ: Final = 141
 
 MEANINGS: Final = {
     OK: "done; for simulate, which Ctrl-C ends, also that",
     FAILED: "a fault of the program",
-    USAGE: "wrong usage: an option, a file, a setting, a missing library",
+    USAGE: "wrong usage: an option, a file, a setting, a missing library, a farm's ledger",
     CONNECTION: "no connection, or it broke",
     SERVICE: "the service reported an error",
     TIME_OUT: "it took too long",
     DEVICE: "a microphone or a loudspeaker went away",
-    STOPPED: "demo or talk was ended by Ctrl-C; the files are written",
+    CROSSED: "farm run: a threshold of the plan is crossed",
+    STOPPED: "demo, talk or farm run was ended by Ctrl-C; the files are written",
     NOT_READ: "nobody reads what is printed, as when it is piped to head",
 }
+
+
+class Crossed(EngineError):
+    """A run went to its end, and a threshold of its plan does not hold."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C ended a command that can go on later; the text says how."""
+
 
 _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (ConfigError, USAGE),
@@ -39,6 +58,8 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (ConnectionLost, CONNECTION),
     (DeadlinePassed, TIME_OUT),
     (DeviceLost, DEVICE),
+    (Crossed, CROSSED),
+    (FarmError, USAGE),
     (EngineError, SERVICE),
     (BrokenPipeError, NOT_READ),
     (OSError, USAGE),
@@ -105,7 +126,7 @@ def _discard_output() -> None:
 
 def _words(error: BaseException, code: int, *, debug: bool) -> str:
     if code == STOPPED:
-        return "stopped"
+        return printable(str(error)) if isinstance(error, Stopped) else "stopped"
     words = printable(" ".join(str(error).split())) or type(error).__name__
     if code == FAILED:
         words = f"{type(error).__name__}: {words}"

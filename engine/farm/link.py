@@ -42,6 +42,7 @@ class Up:
         results: Of sessions that ended.
         returned: Attempts that were granted and will not begin, because the worker stops; told once.
         active: How many attempts run, or wait for their turn to start.
+        waiting: Of these, those that have not begun.
         roll: Their names, where they were asked for.
         rate_limits: The newest that a session heard since the last exchange.
         figures: Turns that ended since the last exchange, as sketches by metric (`engine.farm.figures`).
@@ -55,6 +56,7 @@ class Up:
     results: tuple[Result, ...] = ()
     returned: tuple[str, ...] = ()
     active: int = 0
+    waiting: int = 0
     roll: tuple[str, ...] | None = None
     rate_limits: RateLimit | None = None
     figures: Mapping[str, Any] = attrs.field(factory=dict)
@@ -65,7 +67,7 @@ class Up:
     talking: int = 0
 
 
-class LinkLost(Exception):  # noqa: N818 - named by what happened
+class LinkLost(Exception):
     """A worker can no longer be reached.
 
     Attributes:

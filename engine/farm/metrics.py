@@ -36,9 +36,7 @@ class Metric:
 
 
 METRICS: Final[Mapping[str, Metric]] = {
-    "time_to_first_audio": Metric(
-        "ms", "caller through to first audio, a turn", _of_turns("time_to_first_audio_ms")
-    ),
+    "time_to_first_audio": Metric("ms", "caller through to first audio, a turn", _of_turns("time_to_first_audio_ms")),
     "time_to_first_text": Metric("ms", "caller through to first text, a turn", _of_turns("time_to_first_text_ms")),
     "time_to_first_audio_heard": Metric(
         "ms", "caller through to first sound heard, a turn", _of_turns("time_to_first_audio_heard_ms")
@@ -51,9 +49,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "tool_time": Metric(
         "ms",
         "a tool's call to its result",
-        lambda result: [
-            use.duration_ms for turn in result.turns for use in turn.tools if use.duration_ms is not None
-        ],
+        lambda result: [use.duration_ms for turn in result.turns for use in turn.tools if use.duration_ms is not None],
     ),
     "connect_time": Metric(
         "ms", "until a session is open", lambda result: [] if result.connect_ms is None else [result.connect_ms]
@@ -61,11 +57,11 @@ METRICS: Final[Mapping[str, Metric]] = {
     "session_time": Metric("ms", "a session's length", lambda result: [result.duration_ms]),
     "session_cost": Metric("usd", "a session's cost", lambda r: [] if r.cost_usd is None else [r.cost_usd]),
     "session_tokens": Metric("count", "a session's tokens", lambda result: [float(result.tokens)]),
-    "error_rate": Metric(
-        "share", "sessions that broke", lambda r: [float(r.status in ("error", "lost"))], kind="rate"
-    ),
+    "error_rate": Metric("share", "sessions that broke", lambda r: [float(r.status in ("error", "lost"))], kind="rate"),
     "failure_rate": Metric(
-        "share", "sessions that broke, or of which an expectation failed", lambda r: [float(r.status != "passed")],
+        "share",
+        "sessions that broke, or of which an expectation failed",
+        lambda r: [float(r.status != "passed")],
         kind="rate",
     ),
     "check_rate": Metric(
@@ -73,9 +69,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     ),
     "sessions": Metric("count", "sessions that ended", lambda _: [1.0], kind="sum"),
     "turns": Metric("count", "turns", lambda result: [float(len(result.turns))], kind="sum"),
-    "errors": Metric(
-        "count", "sessions that broke", lambda r: [float(r.status in ("error", "lost"))], kind="sum"
-    ),
+    "errors": Metric("count", "sessions that broke", lambda r: [float(r.status in ("error", "lost"))], kind="sum"),
     "tokens": Metric("count", "tokens of all sessions", lambda result: [float(result.tokens)], kind="sum"),
     "cost": Metric("usd", "cost of all sessions", lambda r: [r.cost_usd or 0.0], kind="sum"),
 }

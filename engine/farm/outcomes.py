@@ -52,7 +52,9 @@ class Outcomes:
 
     def take(self) -> tuple[tuple[Result, ...], dict[str, bytes]]:
         """Give as many as may travel together, and their files. They are kept until they are acknowledged."""
-        told, files, size_bytes = [], {}, 0
+        told: list[Result] = []
+        files: dict[str, bytes] = {}
+        size_bytes = 0
         for attempt_id, outcome in self._kept.items():
             size_bytes += outcome.size_bytes
             if told and size_bytes > UP_MAX_BYTES:

@@ -96,7 +96,11 @@ class Run:
 
 
 async def run_plan(
-    plan: Plan | None, *, on_snapshot: Callable[[RunSnapshot], object] | None = None, every_s: float = 0.5, **how: object
+    plan: Plan | None,
+    *,
+    on_snapshot: Callable[[RunSnapshot], object] | None = None,
+    every_s: float = 0.5,
+    **how: object,
 ) -> RunSummary:
     """Run a plan: `Run(plan, **how).run()`, and give pictures of it meanwhile.
 

@@ -48,7 +48,7 @@ class _Session:
 class Worker:
     """Starts what it is granted, paced; keeps results until they are acknowledged; cancels all when its lease is over.
 
-    It is itself a `Link`, for a coordinator in the same event loop; elsewhere its backend's link calls `exchange` there.
+    It is itself a `Link`, for a coordinator in the same event loop; elsewhere a link of its backend calls it there.
     The lease counts from the worker's last word, not from what it hears: what was stuck on its way extends nothing.
 
     Args:
@@ -156,6 +156,7 @@ class Worker:
             files=files,
             returned=tuple(self._returned),
             active=self.busy,
+            waiting=len(self._waiting),
             roll=names,
             rate_limits=self._watch.rate_limit,
             figures=self._figures.to_json(),
@@ -274,4 +275,4 @@ def worker_of(spec: WorkerSpec, name: str, *, shares_folder: bool = True) -> Wor
 
 
 async def _call(spec: WorkerSpec, grant: Grant, sink: FileSink, watch: Watch) -> Result:
-    return await run_call(spec.plan, grant, sink=sink, key=spec.key, watch=watch)
+    return await run_call(spec.plan, grant, sink=sink, key=spec.key or None, watch=watch)

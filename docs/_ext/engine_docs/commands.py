@@ -13,13 +13,14 @@ COLUMNS = 86
 
 
 class CommandHelp(SphinxDirective):
-    """Its argument is a command's name."""
+    """Its argument is a command's name, as `talk` or `farm run`."""
 
     required_arguments = 1
+    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
         screen = Console(file=StringIO(), width=COLUMNS, no_color=True, force_terminal=False)
-        app.help_print([self.arguments[0]], console=screen)
+        app.help_print(self.arguments[0].split(), console=screen)
         text = screen.file.getvalue().split("Exit codes")[0]
         lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
         return [nodes.literal_block(lines, lines, language="text")]

@@ -42,14 +42,19 @@ class Sound:
     Attributes:
         caller: The caller's, in order.
         agent: The agent's, in order, out of `agent_path`.
-        agent_path: Raw PCM16 of the agent's.
+        agent_path: Raw PCM16 of the agent's; None where there is none.
         samples: Length of the call.
     """
 
     caller: Sequence[Placed]
     agent: Sequence[Placed]
-    agent_path: Path
+    agent_path: Path | None
     samples: int
+
+    @property
+    def length_ms(self) -> float:
+        """Of the call."""
+        return self.samples * 1000 / PCM_RATE_HZ
 
 
 def write_sound(path: Path, sound: Sound, format: Literal["flac", "opus"], max_bytes: int) -> float:
@@ -65,9 +70,10 @@ def write_sound(path: Path, sound: Sound, format: Literal["flac", "opus"], max_b
     soundfile: Any = load("soundfile", "audio")
     container, coding = FORMATS[format]
     try:
-        with soundfile.SoundFile(
-            str(path), "w", PCM_RATE_HZ, 2, format=container, subtype=coding
-        ) as file, _AgentFile(sound.agent_path) as agent:
+        with (
+            soundfile.SoundFile(str(path), "w", PCM_RATE_HZ, 2, format=container, subtype=coding) as file,
+            _AgentFile(sound.agent_path) as agent,
+        ):
             written = _write_blocks(file, path, sound, agent, max_bytes)
         _check_whole(soundfile, path, written, exact=format == "flac")
     except soundfile.LibsndfileError as error:
@@ -112,8 +118,8 @@ def _check_whole(soundfile: Any, path: Path, samples: int, *, exact: bool) -> No
 class _AgentFile:
     """The agent's raw audio; where nothing was ever written there is no file."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb") if path.exists() else None
+    def __init__(self, path: Path | None) -> None:
+        self._file = path.open("rb") if path is not None and path.exists() else None
 
     def __enter__(self) -> "_AgentFile":
         return self

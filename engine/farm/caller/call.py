@@ -2,11 +2,33 @@
 
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
+import attrs
+import trio
+
+from engine.blocks import block_nursery
+from engine.config import SessionConfig
+from engine.errors import ConfigError, DeadlinePassed
+from engine.farm.caller.audio_file import Placed, Sound
+from engine.farm.caller.call_files import CallFiles
+from engine.farm.caller.ear import Ear
+from engine.farm.caller.faults import Fault, fault_of, one_line
 from engine.farm.caller.files import FileSink
+from engine.farm.caller.judging import Findings, judge
+from engine.farm.caller.mouth import Mouth
+from engine.farm.caller.speech import Speech, measured, speech_of
+from engine.farm.caller.timeline import samples_at, spans_of
+from engine.farm.caller.tones import pushed
+from engine.farm.caller.toolbox import WatchedTools, toolbox
+from engine.farm.caller.turns import Telling, turn_results, unheard_turns
+from engine.farm.caller.walk import Walk
 from engine.farm.caller.watch import Watch
-from engine.farm.job import Grant, Result
-from engine.farm.plan.model import Plan
+from engine.farm.job import Grant, Result, TurnResult
+from engine.farm.plan.model import Plan, Push, Say, Scenario
+from engine.farm.plan.rendering import render
+from engine.farm.plan.settings import session_config
+from engine.session import Session, open_session
 from engine.transport.base import Connector
 
 
@@ -15,20 +37,20 @@ async def run_call(
     grant: Grant,
     *,
     sink: FileSink | None = None,
-    key: str = "",
+    key: str | None = None,
     connector: Connector | None = None,
     watch: Watch | None = None,
     unix_time: Callable[[], float] = time.time,
 ) -> Result:
     """Have one session, and tell what came of it. Whatever breaks is told by the result.
 
-    Cancelled, it leaves no files behind. It uses threads for files and sound files alone.
+    Cancelled, it leaves no files behind. It uses threads for files and sound alone.
 
     Args:
         plan: Of the run.
         grant: What to try.
         sink: Takes the files; None keeps none.
-        key: For the service.
+        key: For the service; None where the environment has it, or the target is a simulator.
         connector: How to connect; the network when None.
         watch: Told while it runs.
         unix_time: Gives Unix time in s.
@@ -36,4 +58,244 @@ async def run_call(
     Returns:
         The result, whole but for `worker`.
     """
-    raise NotImplementedError
+    files = CallFiles(sink, grant, plan.keep.format) if sink is not None else None
+    call = _Call(plan, grant, files, key, connector, watch or Watch(), unix_time)
+    try:
+        return await call.run()
+    except BaseException:
+        if files is not None:
+            await files.drop()
+        raise
+
+
+@attrs.frozen
+class _Prepared:
+    """What a call needs before it begins."""
+
+    scenario: Scenario
+    config: SessionConfig
+    speeches: dict[int, Speech]
+    tools: WatchedTools
+
+
+class _Call:
+    """One try."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        grant: Grant,
+        files: CallFiles | None,
+        key: str | None,
+        connector: Connector | None,
+        watch: Watch,
+        unix_time: Callable[[], float],
+    ) -> None:
+        self._plan = plan
+        self._grant = grant
+        self._files = files
+        self._key = key
+        self._connector = connector
+        self._watch = watch
+        self._unix_time = unix_time
+        self._notes: list[str] = []
+        self._session: Session | None = None
+        self._ear = Ear(None)
+        self._mouth: Mouth | None = None
+        self._walk: Walk | None = None
+        self._tools: WatchedTools | None = None
+        self._began_at = trio.current_time()
+        self._began_unix = unix_time()
+        self._opened_at: float | None = None
+        self._told = 0
+
+    async def run(self) -> Result:
+        """Have it."""
+        fault, scenario = None, None
+        try:
+            prepared = await self._prepare()
+            scenario = prepared.scenario
+            await self._talk_in_time(prepared)
+        except Exception as error:  # noqa: BLE001 - whatever it is, one call's trouble is told, and others go on
+            fault = fault_of(error, opened=self._opened_at is not None)
+        return await self._tell(scenario, fault)
+
+    # --- before -----------------------------------------------------------------------------------------------------
+
+    async def _prepare(self) -> _Prepared:
+        plan, grant = self._plan, self._grant
+        scenario = render(self._scenario(), grant.job.values)
+        tools = await toolbox(plan.folder, scenario.tools)
+        config = session_config(plan, scenario, base_url=grant.base_url, attempt_id=grant.attempt_id, key=self._key)
+        config = attrs.evolve(config, tools=(*config.tools, *tools.specs))
+        return _Prepared(scenario, config, await self._speeches(scenario), tools)
+
+    def _scenario(self) -> Scenario:
+        name = self._grant.job.scenario
+        found = next((each for each in self._plan.scenarios if each.name == name), None)
+        if found is None:
+            raise ConfigError("scenario", name, ", ".join(each.name for each in self._plan.scenarios))
+        return found
+
+    async def _speeches(self, scenario: Scenario) -> dict[int, Speech]:
+        found: dict[int, Speech] = {}
+        for index, step in enumerate(scenario.turns):
+            if isinstance(step, Say):
+                found[index] = await speech_of(self._plan.folder, step.say)
+            elif isinstance(step, Push):
+                found[index] = measured(pushed(step.push))
+        return found
+
+    # --- the talk ---------------------------------------------------------------------------------------------------
+
+    async def _talk_in_time(self, prepared: _Prepared) -> None:
+        limit_s = prepared.scenario.deadline_s
+        if self._files is not None:
+            await self._files.begin()
+        self._began_at, self._began_unix = trio.current_time(), self._unix_time()
+        self._ear, self._tools = Ear(self._files.spool if self._files is not None else None), prepared.tools
+        with self._watch.call(self._talks), trio.move_on_after(limit_s) as scope:
+            await self._talk(prepared)
+        if scope.cancelled_caught:
+            where = f" at step {self._walk.step}" if self._walk is not None else ""
+            words = f"the session took longer than the scenario's deadline_s of {limit_s:g} s{where}"
+            raise DeadlinePassed("deadline_s", limit_s, message=words)
+
+    async def _talk(self, prepared: _Prepared) -> None:
+        recorder = self._files.recorder if self._files is not None else None
+        async with open_session(prepared.config, connector=self._connector, record=recorder) as session:
+            self._session, self._opened_at = session, trio.current_time()
+            self._mouth = Mouth(session, prepared.config.engine.input_frame_ms)
+            self._walk = Walk(session, self._ear, self._mouth, prepared.speeches, self._step_done)
+            async with block_nursery() as nursery:
+                nursery.start_soon(self._ear.listen, session, session.run(prepared.tools))
+                if await self._walk.go(prepared.scenario.turns):
+                    nursery.cancel_scope.cancel()
+                else:  # The ear knows why, and raises it where it is a fault.
+                    step, steps = self._walk.step, len(prepared.scenario.turns)
+                    self._notes.append(f"the session ended by itself at step {step} of {steps}")
+            self._ear.heard.hung_up(trio.current_time())
+
+    def _talks(self, now: float) -> bool:
+        return (self._mouth is not None and self._mouth.speaking) or self._ear.heard.ends_at > now
+
+    def _step_done(self) -> None:
+        """Tell the worker of what is new."""
+        if self._session is None:
+            return
+        self._watch.told_limits(self._session.rate_limits)
+        if self._watch.turn_ended is not None and len(self._session.turns) > self._told:
+            self._tell_turns(self._turns())
+
+    def _tell_turns(self, turns: tuple[TurnResult, ...]) -> None:
+        for turn in turns[self._told :]:
+            if self._watch.turn_ended is not None:
+                self._watch.turn_ended(turn)
+        self._told = len(turns)
+
+    # --- after ------------------------------------------------------------------------------------------------------
+
+    async def _tell(self, scenario: Scenario | None, fault: Fault | None) -> Result:
+        ended_at = trio.current_time()
+        self._ear.heard.hung_up(ended_at)
+        turns = self._turns(ended=True)
+        if self._session is not None:
+            self._step_done()
+        self._tell_turns(turns)
+        fault = fault or self._tool_fault()
+        errors = [*self._ear.errors, *([fault.words] if fault is not None else [])]
+        findings = Findings(turns=turns, errors=errors)
+        verdicts = judge(scenario.expect if scenario is not None else (), findings)
+        passed = fault is None and all(verdict.held for verdict in verdicts)
+        result = Result(
+            attempt_id=self._grant.attempt_id,
+            job=self._grant.job.number,
+            scenario=self._grant.job.scenario,
+            attempt=self._grant.attempt,
+            status="passed" if passed else "failed" if fault is None else "error",
+            began_at=self._began_unix,
+            duration_ms=self._ms(ended_at),
+            connect_ms=None if self._opened_at is None else self._ms(self._opened_at),
+            turns=turns,
+            verdicts=verdicts,
+        )
+        if fault is not None:
+            result = attrs.evolve(result, error_kind=fault.kind, error=fault.words, retry_after_s=fault.retry_after_s)
+        return await self._with_files(self._with_figures(result), passed=passed)
+
+    def _tool_fault(self) -> Fault | None:
+        report = self._tools.raised if self._tools is not None else None
+        if report is None:
+            return None
+        why = "took too long" if report.ending == "timed_out" else f"raised {report.exception!r}"
+        return Fault("tool", one_line(f"the tool {report.call.name} {why}"))
+
+    def _turns(self, *, ended: bool = False) -> tuple[TurnResult, ...]:
+        if self._session is None or self._walk is None or self._tools is None:
+            return ()
+        turns = turn_results(self._session, self._telling())
+        return turns + unheard_turns(self._session, self._telling()) if ended else turns
+
+    def _telling(self) -> Telling:
+        uttered = self._walk.uttered if self._walk is not None else []
+        tools = self._tools
+        if tools is None:
+            raise AssertionError("a call that has turns has tools")
+        return Telling(self._began_at, self._ear, uttered, tools, trio.current_time())
+
+    def _with_figures(self, result: Result) -> Result:
+        if self._session is None:
+            return result
+        figures, settings = self._session.statistics(), self._session.settings
+        tokens, links = figures.totals.tokens, figures.links
+        deltas = figures.events_received.get("response.output_audio.delta", 0)
+        mean_ms = figures.audio_received_ms / deltas if deltas else 0.0
+        lost_ms = links.dropped_audio_ms + figures.audio_lane.dropped + figures.inbox.dropped_audio * mean_ms
+        said = self._mouth.said if self._mouth is not None else []
+        return attrs.evolve(
+            result,
+            session_id=(settings.id if settings is not None else None) or "",
+            links=links.carried,
+            spans=spans_of(self._telling(), said, result.turns) if self._tools is not None else (),
+            tokens=tokens.total,
+            input_tokens=tokens.input,
+            output_tokens=tokens.output,
+            cost_usd=self._cost(),
+            audio_in_ms=figures.audio_fed_ms + figures.microphone.filled_ms,
+            audio_out_ms=figures.audio_received_ms,
+            audio_lost_ms=lost_ms,
+            deltas=deltas,
+        )
+
+    def _cost(self) -> float | None:
+        if self._plan.target.kind == "simulator":
+            return 0.0
+        cost = self._session.cost() if self._session is not None else None
+        if cost is None or cost.currency != "USD":
+            return None
+        if not cost.is_complete:
+            self._notes.append(f"its cost is not known: no price of {', '.join(cost.unpriced)}")
+            return None
+        return float(cost.total.quantize(Decimal("1e-9")))
+
+    async def _with_files(self, result: Result, *, passed: bool) -> Result:
+        if self._files is None:
+            return attrs.evolve(result, notes=tuple(self._notes))
+        files = await self._files.finish(self._sound(result), result.turns, passed=passed)
+        return attrs.evolve(result, files=files, notes=(*self._notes, *self._files.notes))
+
+    def _sound(self, result: Result) -> Sound:
+        telling = self._telling() if self._tools is not None else None
+        spool = self._files.spool if self._files is not None else None
+        if telling is None or spool is None or self._mouth is None:
+            return Sound((), (), None, 0)
+        caller = [Placed(samples_at(telling, each.at), each.samples, each.pcm) for each in self._mouth.said]
+        agent = [
+            Placed(samples_at(telling, each.starts_at), each.samples, None, each.source_samples)
+            for each in self._ear.heard.stretches
+        ]
+        length = round(result.duration_ms * 24)
+        return Sound(caller, agent, spool.path, length)
+
+    def _ms(self, at: float) -> float:
+        return round((at - self._began_at) * 1000, 3)

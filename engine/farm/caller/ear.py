@@ -1,13 +1,13 @@
 """The caller's ear: takes a session's events as they come, and knows what the agent says, does, and how it stands."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, ClassVar
 
 import attrs
 import orjson
 import trio
 
-from engine.audio.pcm import SAMPLE_BYTES, base64_bytes
+from engine.audio.pcm import PCM_RATE_HZ, SAMPLE_BYTES, base64_bytes
 from engine.dispatch import Dispatch
 from engine.events import (
     BidiAudioStreamEvent,
@@ -52,6 +52,21 @@ class Utterance:
         return "".join(self.pieces)
 
 
+@attrs.define(eq=False)
+class Sent:
+    """Audio of one response, as it came.
+
+    Attributes:
+        first_at: Clock time of its first piece, in s.
+        last_at: Clock time of its newest piece, in s.
+        samples: All of it.
+    """
+
+    first_at: float
+    last_at: float
+    samples: int = 0
+
+
 class Ear:
     """Listens to one session.
 
@@ -70,13 +85,14 @@ class Ear:
         """Interruptions, errors, connections that came and went."""
         self.errors: list[str] = []
         """What the service or the engine reported, in words."""
-        self.sent: dict[str, list[float]] = {}
-        """When audio of a response came first and last, by response; clock times."""
+        self.sent: dict[str, Sent] = {}
+        """Audio that came, by response."""
         self.over = False
         """The session has ended."""
         self._spool = spool
         self._session: Session | None = None
         self._active: set[str] = set()
+        self._items: dict[str, list[str]] = {}
         self._news = trio.lowlevel.ParkingLot()
         self._sounds = trio.lowlevel.ParkingLot()
         self._handlers = Dispatch(self)
@@ -85,6 +101,16 @@ class Ear:
     def answering(self) -> bool:
         """Tell whether a response runs."""
         return bool(self._active)
+
+    def words_of(self, response_id: str) -> str:
+        """Give a response's words."""
+        texts = (self.words[item_id].text for item_id in self._items.get(response_id, ()))
+        return " ".join(text for text in texts if text)
+
+    def received_ms(self, response_ids: Iterable[str]) -> float:
+        """Tell how much audio came of these responses."""
+        samples = sum(self.sent[each].samples for each in response_ids if each in self.sent)
+        return samples * 1000 / PCM_RATE_HZ
 
     async def news(self) -> None:
         """Wait until a response began or ended, the caller was heard, or something went wrong."""
@@ -123,8 +149,9 @@ class Ear:
 
     def _audio(self, event: BidiAudioStreamEvent, now: float) -> bool:
         response_id = event.response_id or ""
-        self.sent.setdefault(response_id, [now, now])[1] = now
         samples, full = base64_bytes(event.audio) // SAMPLE_BYTES, False
+        sent = self.sent.setdefault(response_id, Sent(now, now))
+        sent.last_at, sent.samples = now, sent.samples + samples
         if self._spool is not None:
             full = self._spool.add(event.pcm)
         self.heard.add(event.item_id or "", response_id, samples, now)
@@ -132,12 +159,20 @@ class Ear:
         return full
 
     def _transcript(self, event: BidiTranscriptStreamEvent, _: float) -> None:
-        utterance = self.words.setdefault(event.item_id or "", Utterance())
+        utterance = self._utterance(event)
         if event.is_final:
             utterance.pieces, utterance.final = [event.text], True
             self._tell()
         else:
             utterance.pieces.append(event.text)
+
+    def _utterance(self, event: BidiTranscriptStreamEvent) -> Utterance:
+        item_id = event.item_id or ""
+        if item_id not in self.words:
+            self.words[item_id] = Utterance()
+            if event.response_id is not None:
+                self._items.setdefault(event.response_id, []).append(item_id)
+        return self.words[item_id]
 
     def _interrupted(self, event: BidiInterruptionEvent, now: float) -> None:
         assert self._session is not None  # noqa: S101 - events come from it
@@ -172,7 +207,7 @@ class Ear:
 
     def _warned(self, event: BidiConnectionWarningEvent, now: float) -> None:
         if event.error is not None:
-            self.marks.append(Mark(now, one_line(f"connection lost: {event.error}")))
+            self._note(now, f"connection lost: {event.error}")
             self._active.clear()
 
     def _restarted(self, event: BidiConnectionRestartEvent, now: float) -> None:

@@ -39,7 +39,7 @@ class Fault:
     retry_after_s: float | None = None
 
 
-class CallBroken(Exception):  # noqa: N818 - named by what happened
+class CallBroken(Exception):
     """A call can't go on.
 
     Attributes:

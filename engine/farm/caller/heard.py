@@ -57,7 +57,12 @@ class Heard:
         if item_id in self._cut or samples <= 0:
             return
         last = self.stretches[-1] if self.stretches else None
-        if last is not None and last.item_id == item_id and now <= last.ends_at + _SAME_S and self._goes_on(last, source):
+        if (
+            last is not None
+            and last.item_id == item_id
+            and now <= last.ends_at + _SAME_S
+            and self._goes_on(last, source)
+        ):
             last.samples += samples
         else:
             self.stretches.append(Stretch(item_id, response_id, max(now, self.ends_at), samples, source))

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -60,12 +60,11 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
     # A thread of its own is not needed: who calls sees to it that calls come one at a time.
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_MAX_S, isolation_level=None, check_same_thread=False)
     db.row_factory = sqlite3.Row
-    db.execute("PRAGMA trusted_schema = OFF")
     return db
 
 
-def create_file(path: Path) -> None:
-    """Make a ledger without rows. It is there as a whole, or not at all.
+def create_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Make a ledger and let its first rows be written. It is there as a whole, or not at all.
 
     Raises:
         LedgerUnusable: It can't be written.
@@ -77,8 +76,10 @@ def create_file(path: Path) -> None:
         with errors_told(path), closing(_connect(unfinished, "mode=rw")) as db:
             db.executescript(
                 f"PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID};"
-                f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {TABLES} {VIEWS} COMMIT;"
+                f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {TABLES} {VIEWS}"
             )
+            fill(db)
+            db.execute("COMMIT")
         unfinished.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -103,7 +104,7 @@ def connect_to_write(path: Path, *, synchronous: str = SYNCHRONOUS) -> sqlite3.C
     """
     with errors_told(path):
         db = _connect(path, "mode=rw")
-        try:
+        with closed_on_error(db):
             _check_version(db, path)
             if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
                 raise LedgerUnusable(
@@ -114,10 +115,17 @@ def connect_to_write(path: Path, *, synchronous: str = SYNCHRONOUS) -> sqlite3.C
             db.execute("PRAGMA foreign_keys = ON")
             db.execute(f"PRAGMA journal_size_limit = {WAL_MAX_BYTES}")
             _check_whole(db, path)
-        except BaseException:
-            db.close()
-            raise
     return db
+
+
+@contextmanager
+def closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection if its block raises."""
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
 
 
 @contextmanager
@@ -142,13 +150,10 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _begin(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    try:
+    with closed_on_error(db):
         _check_version(db, path)
         db.execute("BEGIN")
         db.execute("SELECT run_id FROM run").fetchone()
-    except BaseException:
-        db.close()
-        raise
     return db
 
 
@@ -191,7 +196,7 @@ def transaction(db: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connecti
 
 
 def close_to_keep(db: sqlite3.Connection) -> None:
-    """Close a ledger that is written to its end: as one file that can be read from anywhere, as from a read-only disk."""
+    """Close a ledger that is written to its end: as one file that can be read anywhere, as from a read-only disk."""
     with suppress(sqlite3.Error):  # somebody reads it, or the disk is full: the log stays beside it then
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.execute("PRAGMA busy_timeout = 0")

@@ -1,5 +1,7 @@
 """The run's folder: one run in it, and one who writes it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +39,16 @@ class FolderLock:
     def release(self) -> None:
         """Let others. It may be called again."""
         self._lock.release()
+
+
+@contextmanager
+def released_on_error(lock: FolderLock) -> Iterator[None]:
+    """Release a lock if its block raises."""
+    try:
+        yield
+    except BaseException:
+        lock.release()
+        raise
 
 
 def _holder(folder: Path) -> str:

@@ -1,23 +1,57 @@
 """The durable record of a run: what was leased to whom, and what came of it; written before it counts."""
 
+import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from engine.errors import LocalMisuse
 from engine.farm.figures import Figures
 from engine.farm.job import Grant, Result
+from engine.farm.ledger import reading, run_row, writing
+from engine.farm.ledger.database import (
+    FILE,
+    close_to_keep,
+    closed_on_error,
+    connect_to_write,
+    connected_to_read,
+    create_file,
+    transaction,
+)
+from engine.farm.ledger.folder import FolderLock, make_folder, released_on_error, require_no_run, require_run
 from engine.farm.ledger.records import Attempt, Counts, Note, Resumed, Sample, Stint
+from engine.farm.ledger.resume import begin_stint
+from engine.farm.ledger.tables import session_rows
 from engine.farm.plan.model import Plan
 
 
 class Ledger:
     """A run's ledger: SQLite in the run's folder. Made by `Ledger.create` or `Ledger.open`.
 
-    Its methods block on the disk: call them in a thread, one at a time. Each that writes is one transaction: when it
-    has returned, it is on the disk; when it raises, nothing of it is.
+    Its methods block on the disk: call them in a thread, those that write one at a time. Each of these is one
+    transaction: when it has returned, it is on the disk; when it raises, nothing of it is.
     """
+
+    def __init__(
+        self,
+        folder: Path,
+        run: run_row.Run,
+        *,
+        db: sqlite3.Connection | None,
+        lock: FolderLock | None,
+        unix_time: Callable[[], float],
+    ) -> None:
+        self._folder = folder
+        self._path = folder / FILE
+        self._run = run
+        self._db = db
+        self._lock = lock
+        self._unix_time = unix_time
+        self._stint: int | None = None
 
     @classmethod
     def create(
@@ -30,10 +64,24 @@ class Ledger:
     ) -> "Ledger":
         """Begin a run's ledger in a folder, which is made where it is missing, and lock it.
 
+        Args:
+            folder: Of the run; files of other kinds may be in it.
+            plan: What the run goes by.
+            run_id: Eight hexadecimal digits; drawn by lot without.
+            unix_time: Clock.
+
         Raises:
             LedgerUnusable: The folder holds a run already, or can't be written.
         """
-        raise NotImplementedError
+        folder = Path(folder)
+        make_folder(folder)
+        run = run_row.new_run(plan, run_id, unix_time())
+        lock = FolderLock(folder)
+        with released_on_error(lock):
+            require_no_run(folder)
+            create_file(folder / FILE, lambda db: run_row.write_run(db, run))
+            db = connect_to_write(folder / FILE)
+        return cls(folder, run, db=db, lock=lock, unix_time=unix_time)
 
     @classmethod
     def open(
@@ -49,35 +97,62 @@ class Ledger:
         Args:
             folder: Of the run.
             write: To go on with the run.
-            plan: The plan that the run is to go on with. Its caps, budget, retries, thresholds and files to keep may
-                differ from the run's, and are the run's from now on; what callers do, and whom they call, may not.
+            plan: The plan that the run is to go on with. Its name, caps, budget, retries, thresholds and files to keep
+                may differ from the run's, and are the run's from now on; what callers do, and whom they call, may not.
             unix_time: Clock.
 
         Raises:
             LedgerUnusable: No run there, or locked, of another version, broken, not readable, or of another plan.
         """
-        raise NotImplementedError
+        folder = Path(folder)
+        require_run(folder)
+        if not write:
+            with connected_to_read(folder / FILE) as reader:
+                return cls(folder, run_row.read_run(reader, folder / FILE), db=None, lock=None, unix_time=unix_time)
+        lock = FolderLock(folder)
+        with released_on_error(lock):
+            db = connect_to_write(folder / FILE)
+            with closed_on_error(db), transaction(db, folder / FILE):
+                run = run_row.read_run(db, folder / FILE)
+                if plan is not None:
+                    run = run_row.go_on_with(db, folder / FILE, run, plan, unix_time())
+        return cls(folder, run, db=db, lock=lock, unix_time=unix_time)
 
     @property
     def folder(self) -> Path:
         """Give the run's folder."""
-        raise NotImplementedError
+        return self._folder
 
     @property
     def plan(self) -> Plan:
         """Give the plan."""
-        raise NotImplementedError
+        return self._run.plan
 
     @property
     def run_id(self) -> str:
         """Give the run's id: eight hexadecimal digits."""
-        raise NotImplementedError
+        return self._run.run_id
+
+    @property
+    def created_at(self) -> float:
+        """Give the unix time at which the run began, in s."""
+        return self._run.created_at
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     def begin_session(self) -> Resumed:
-        """Begin a stretch of the run: end as `lost` what the last one left under way, and tell where the run stands."""
-        raise NotImplementedError
+        """Begin a stretch of the run: end as `lost` what the last one left under way, and tell where the run stands.
+
+        Raises:
+            LocalMisuse: It was begun already, or the ledger was opened to read.
+            LedgerUnusable: The disk is full, or failed; so with all that write.
+        """
+        if self._stint is not None:
+            raise LocalMisuse("the stretch was begun already | call begin_session once")
+        with transaction(self._writable(), self._path) as db:
+            resumed = begin_stint(db, run_id=self.run_id, now=self._unix_time())
+        self._stint = resumed.stint
+        return resumed
 
     def lease(self, grants: Sequence[tuple[Grant, str]]) -> None:
         """Write down who gets which grant, before it is sent.
@@ -85,43 +160,73 @@ class Ledger:
         Raises:
             LocalMisuse: A job is under way already, or has a final result; nothing was written.
         """
-        raise NotImplementedError
+        for grant, _ in grants:
+            key = writing.require_key(grant.attempt_id, self.run_id)
+            if key != writing.Key(grant.job.number, grant.attempt):
+                raise LocalMisuse(
+                    f"{grant.attempt_id} names another job or attempt than {grant.job.number} and {grant.attempt} | "
+                    "make it of these"
+                )
+        with self._writing() as (db, now):
+            writing.write_leases(db, grants, stint=self._stint or 0, now=now)
 
-    def record(self, results: Iterable[Result], final: Set[str]) -> frozenset[str]:
+    def record(self, results: Iterable[Result], final: AbstractSet[str]) -> frozenset[str]:
         """Write results, before they are acknowledged.
 
         Args:
-            results: Of leased attempts, `worker` filled in.
+            results: Of leased attempts.
             final: Attempts among them whose result is their job's last.
 
         Returns:
-            The attempts that ended with this. Others were told before (or are not of this run): they change nothing.
+            The attempts that ended with this. Others were told before (or are not of this run): they change nothing,
+            but for what an attempt took that was given up as lost.
+
+        Raises:
+            LocalMisuse: A `stopped` result was to be final; nothing was written.
         """
-        raise NotImplementedError
+        with self._writing() as (db, now):
+            new = writing.write_results(db, results, final, run_id=self.run_id, now=now)
+        return frozenset(result.attempt_id for result in new)
 
     def settle(self, attempt_ids: Iterable[str]) -> None:
-        """Make results final that were written before, as those of `Resumed.waiting` that aren't tried again."""
-        raise NotImplementedError
+        """Make results final that were written before, as those of `Resumed.waiting` that aren't tried again.
+
+        Raises:
+            LocalMisuse: A job has its final result, or is under way, or its try was stopped; nothing was written.
+        """
+        keys = [writing.require_key(attempt_id, self.run_id) for attempt_id in attempt_ids]
+        with self._writing() as (db, _):
+            writing.write_finals(db, keys)
 
     def returned(self, attempt_ids: Iterable[str]) -> None:
         """Take back leases that no worker began: they are no tries, and their numbers are used again."""
-        raise NotImplementedError
+        keys = [writing.require_key(attempt_id, self.run_id) for attempt_id in attempt_ids]
+        with self._writing() as (db, now):
+            writing.write_returns(db, keys, now)
 
     def note(self, kind: str, text: str) -> None:
         """Write down something that people should know of the run."""
-        raise NotImplementedError
+        with self._writing() as (db, now):
+            writing.write_note(db, kind, text, now)
 
     def sample(self, samples: Iterable[Sample]) -> None:
         """Write down figures of this moment."""
-        raise NotImplementedError
+        with self._writing() as (db, now):
+            writing.write_samples(db, samples, now)
 
     def finish(self, why: str) -> None:
         """End the stretch, and close."""
-        raise NotImplementedError
+        with self._writing() as (db, _):
+            db.execute("UPDATE stint SET why = ? WHERE number = ?", (why, self._stint))
+        self.close()
 
     def close(self) -> None:
         """Close, and unlock the folder. A ledger that was closed without `finish` looks like a killed run's."""
-        raise NotImplementedError
+        db, self._db = self._db, None
+        if db is not None:
+            close_to_keep(db)
+        if self._lock is not None:
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -131,40 +236,72 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def _writable(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise LocalMisuse("the ledger is closed, or was opened to read | open it with write=True")
+        return self._db
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[sqlite3.Connection, float]]:
+        """Open a transaction of the stretch; give the connection and the time."""
+        db = self._writable()
+        if self._stint is None:
+            raise LocalMisuse("the stretch has not begun | call begin_session first")
+        now = self._unix_time()
+        with transaction(db, self._path):
+            yield db, now
+            db.execute("UPDATE stint SET last_at = ? WHERE number = ?", (now, self._stint))
+
     # --- reading -------------------------------------------------------------------------------------------------
+    # Each on a connection of its own: what is being written, and by which thread, does not matter to it.
 
     def counts(self) -> Counts:
         """Tell where the run stands."""
-        raise NotImplementedError
+        with connected_to_read(self._path) as db:
+            return reading.read_counts(db)
 
     def results(self, *, final_only: bool = True, scenario: str | None = None) -> Iterator[Result]:
         """Give results one by one, by job and attempt."""
-        raise NotImplementedError
+        conditions = [reading.FINAL] * final_only + [reading.OF_SCENARIO] * (scenario is not None)
+        with connected_to_read(self._path) as db:
+            yield from reading.read_results(db, *conditions, scenario=scenario)
 
     def of_job(self, number: int) -> tuple[Result, ...]:
         """Give the results of one job, by attempt; the last one may be final."""
-        raise NotImplementedError
+        with connected_to_read(self._path) as db:
+            return tuple(reading.read_results(db, reading.OF_JOB, job=number))
 
     def attempts(self) -> Iterator[Attempt]:
         """Give all attempts, by job and attempt."""
-        raise NotImplementedError
+        with connected_to_read(self._path) as db:
+            yield from reading.read_attempts(db)
 
     def figures(self, scenario: str | None = None, tag: str | None = None) -> Figures:
         """Give the metrics of final results: of all, of one scenario, or of scenarios with a tag."""
-        raise NotImplementedError
+        names = [
+            each.name
+            for each in self.plan.scenarios
+            if scenario in (None, each.name) and (tag is None or tag in each.tags)
+        ]
+        with connected_to_read(self._path) as db:
+            return reading.read_figures(db, names)
 
     def sessions_table(self) -> Iterator[dict[str, Any]]:
         """Give final results as flat rows, by job: the columns of table `sessions` of the export."""
-        raise NotImplementedError
+        with connected_to_read(self._path) as db:
+            yield from session_rows(db)
 
     def notes(self) -> tuple[Note, ...]:
         """Give the notes, by time."""
-        raise NotImplementedError
+        with connected_to_read(self._path) as db:
+            return reading.read_notes(db)
 
     def samples(self) -> Iterator[Sample]:
         """Give the samples, by time."""
-        raise NotImplementedError
+        with connected_to_read(self._path) as db:
+            yield from reading.read_samples(db)
 
     def stints(self) -> tuple[Stint, ...]:
         """Give the run's stretches."""
-        raise NotImplementedError
+        with connected_to_read(self._path) as db:
+            return reading.read_stints(db)

@@ -1,6 +1,7 @@
 """Whether a run may go on with a plan: what it asks callers to do must be what it asked before."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -39,4 +40,4 @@ def _shown(value: Any) -> str:
 
 def forbidden(path: str) -> bool:
     """Tell whether a difference makes another run of it."""
-    return path.split(".")[0].split("[")[0] not in MAY_CHANGE
+    return re.split(r"[.\[]", path, maxsplit=1)[0] not in MAY_CHANGE

@@ -1,20 +1,22 @@
 """What the ledger is asked: where the run stands, and what came of its sessions, one by one."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from engine.farm.figures import Figures
 from engine.farm.job import Job, Result
 from engine.farm.ledger.records import Attempt, Counts, Note, Sample, Stint
 from engine.farm.ledger.rows import result_of, turn_of
 
+# total() can't overflow as sum() can: what a hostile service counts may be as large as it likes.
 _COUNTS = """
 SELECT
     count(*) AS attempts,
-    coalesce(sum(tokens), 0) AS tokens,
-    coalesce(sum(cost_usd), 0.0) AS cost_usd,
+    CAST(total(tokens) AS INTEGER) AS tokens,
+    total(cost_usd) AS cost_usd,
     coalesce(sum(cost_usd IS NULL AND tokens > 0), 0) AS unpriced,
-    coalesce(sum(files_bytes), 0) AS kept_bytes
+    CAST(total(files_bytes) AS INTEGER) AS kept_bytes
 FROM result
 """
 _WAITING = """
@@ -41,7 +43,7 @@ def read_counts(db: sqlite3.Connection) -> Counts:
         under_way=_one(db, "SELECT count(*) FROM attempt WHERE status = 'leased'"),
         retried=totals["attempts"] - sum(done.values()),
         errors=_by(db, "SELECT error_kind, count(*) FROM result WHERE error_kind IS NOT NULL GROUP BY error_kind"),
-        elapsed_s=_one(db, "SELECT coalesce(sum(last_at - began_at), 0.0) FROM stint"),
+        elapsed_s=_one(db, "SELECT total(last_at - began_at) FROM stint"),
         **totals,
     )
 
@@ -57,7 +59,7 @@ def read_done(db: sqlite3.Connection) -> Mapping[str, int]:
 
 
 _RESULTS = """
-SELECT result.*, attempt.attempt_id, attempt.worker, job.scenario FROM result
+SELECT {first} result.*, attempt.attempt_id, attempt.worker, job.scenario FROM result
 JOIN job ON job.number = result.job
 JOIN attempt ON attempt.job = result.job AND attempt.attempt = result.attempt
 WHERE {where} ORDER BY result.job, result.attempt
@@ -73,10 +75,15 @@ OF_SCENARIO = "job.scenario = :scenario"
 OF_JOB = "job.number = :job"
 
 
-def read_results(db: sqlite3.Connection, *conditions: str, **values: Any) -> Iterator[Result]:
-    """Give results one by one, by job and attempt, with their turns."""
+# A row gives the first of two columns of a name.
+_BARE = "'[]' AS spans_json, '[]' AS files_json, '[]' AS notes_json,"
+
+
+def read_results(db: sqlite3.Connection, *conditions: str, bare: bool = False, **values: Any) -> Iterator[Result]:
+    """Give results one by one, by job and attempt, with their turns; if bare, without spans, files and notes."""
     where = " AND ".join(conditions) or "1"
-    rows = db.execute(_RESULTS.format(where=where.format(table="result")), values)
+    first = _BARE if bare else ""
+    rows = db.execute(_RESULTS.format(where=where.format(table="result"), first=first), values)
     turns = db.execute(_TURNS.format(where=where.format(table="turn")), values)
     turn = turns.fetchone()
     for row in rows:
@@ -116,3 +123,12 @@ def read_samples(db: sqlite3.Connection) -> Iterator[Sample]:
 def read_stints(db: sqlite3.Connection) -> tuple[Stint, ...]:
     """Give the run's stretches."""
     return tuple(Stint(**dict(row)) for row in db.execute("SELECT * FROM stint ORDER BY number"))
+
+
+def read_figures(db: sqlite3.Connection, scenarios: Iterable[str]) -> Figures:
+    """Give the metrics of some scenarios' final results."""
+    figures = Figures()
+    for scenario in scenarios:
+        for result in read_results(db, FINAL, OF_SCENARIO, bare=True, scenario=scenario):
+            figures.add_result(result)
+    return figures

@@ -8,7 +8,7 @@ import attrs
 from engine.farm.job import ErrorKind, Job, Result, Status
 
 AttemptStatus = Literal["leased", "returned"] | Status
-"""Of an attempt: under way; given back by a worker that had not begun it (its number is used again); or as its result."""
+"""Of an attempt: under way; given back by a worker that had not begun it (its number comes again); or as its result."""
 
 
 @attrs.frozen(kw_only=True)

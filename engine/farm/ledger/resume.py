@@ -8,7 +8,15 @@ from typing import Final
 
 from engine.farm.codec import from_json
 from engine.farm.job import Result
-from engine.farm.ledger.reading import OPEN, job_of, read_attempts, read_counts, read_done, read_next_index, read_results
+from engine.farm.ledger.reading import (
+    OPEN,
+    job_of,
+    read_attempts,
+    read_counts,
+    read_done,
+    read_next_index,
+    read_results,
+)
 from engine.farm.ledger.records import Resumed, Waiting
 from engine.farm.ledger.writing import write_note, write_results
 

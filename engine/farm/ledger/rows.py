@@ -35,9 +35,7 @@ def _insert(table: str, columns: Iterable[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names of our own classes
 
 
-INSERT_RESULT: Final = _insert(
-    "result", (*_RESULT_FIELDS, *(f"{name}_json" for name in _RESULT_JSON), "files_bytes")
-)
+INSERT_RESULT: Final = _insert("result", (*_RESULT_FIELDS, *(f"{name}_json" for name in _RESULT_JSON), "files_bytes"))
 INSERT_TURN: Final = _insert("turn", ("job", "attempt", *_TURN_FIELDS, *(f"{name}_json" for name in _TURN_JSON)))
 
 

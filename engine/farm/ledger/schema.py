@@ -155,8 +155,7 @@ def _metric_view() -> str:
     return "CREATE VIEW metric AS " + " UNION ALL ".join(selects)
 
 
-VIEWS: Final = (
-    """
+_SESSION_VIEW: Final = """
 CREATE VIEW session AS
 SELECT
     result.*,
@@ -168,11 +167,11 @@ SELECT
 FROM result
 JOIN job ON job.number = result.job AND job.final_attempt = result.attempt
 JOIN attempt ON attempt.job = result.job AND attempt.attempt = result.attempt;
-
+"""
+_TURN_VIEW: Final = """
 CREATE VIEW final_turn AS
 SELECT turn.*, job.scenario FROM turn
 JOIN job ON job.number = turn.job AND job.final_attempt = turn.attempt;
 """
-    + _metric_view()
-    + ";"
-)
+
+VIEWS: Final = f"{_SESSION_VIEW} {_TURN_VIEW} {_metric_view()};"

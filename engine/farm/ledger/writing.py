@@ -1,13 +1,15 @@
 """What the coordinator writes, as steps of one transaction: leases, results, ends."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import attrs
 
 from engine.errors import LocalMisuse
 from engine.farm.codec import to_json
 from engine.farm.job import Grant, Result
+from engine.farm.ledger.records import Sample
 from engine.farm.ledger.rows import INSERT_RESULT, INSERT_TURN, made_to_fit, rows_of
 
 
@@ -57,12 +59,9 @@ def write_leases(db: sqlite3.Connection, grants: Sequence[tuple[Grant, str]], *,
     Raises:
         LocalMisuse: A job is under way already, or has a final result.
     """
-    jobs = [
-        (grant.job.number, made_to_fit(grant.job.scenario), grant.job.index, _values(grant)) for grant, _ in grants
-    ]
+    jobs = [(grant.job.number, made_to_fit(grant.job.scenario), grant.job.index, _values(grant)) for grant, _ in grants]
     leases = [
-        (grant.job.number, grant.attempt, grant.attempt_id, made_to_fit(worker), stint, now)
-        for grant, worker in grants
+        (grant.job.number, grant.attempt, grant.attempt_id, made_to_fit(worker), stint, now) for grant, worker in grants
     ]
     db.executemany(_NEW_JOB, jobs)
     try:
@@ -87,7 +86,7 @@ def _leased_twice(grants: Sequence[tuple[Grant, str]]) -> LocalMisuse:
     names = ", ".join(grant.attempt_id for grant, _ in grants[:3])
     more = f" and {len(grants) - 3} more" if len(grants) > 3 else ""
     return LocalMisuse(
-        f"of {names}{more} one is a job that is under way, or has its final result | wait for its result before a new try"
+        f"of {names}{more} one is of a job that is under way, or has its final result | wait for its result first"
     )
 
 
@@ -103,7 +102,7 @@ WHERE job = ? AND attempt = ? AND status = 'lost' AND session_id = '' AND tokens
 
 
 def write_results(
-    db: sqlite3.Connection, results: Iterable[Result], final: Set[str], *, run_id: str, now: float
+    db: sqlite3.Connection, results: Iterable[Result], final: AbstractSet[str], *, run_id: str, now: float
 ) -> list[Result]:
     """Write results of attempts that are under way; give those.
 
@@ -138,7 +137,7 @@ def _keep_what_it_took(db: sqlite3.Connection, result: Result, now: float) -> No
     if not (result.tokens or result.session_id) or result.status == "lost":
         return
     if db.execute(_LATE, (*took, result.job, result.attempt)).rowcount:
-        text = f"{result.attempt_id} was given up as lost, and told later that it {result.status}: what it took counts"
+        text = f"{result.attempt_id} was given up as lost, and told later as {result.status}: what it took counts"
         write_note(db, "late", text, now)
 
 
@@ -172,3 +171,9 @@ def write_returns(db: sqlite3.Connection, keys: Iterable[Key], now: float) -> No
 def write_note(db: sqlite3.Connection, kind: str, text: str, now: float) -> None:
     """Write a note."""
     db.execute("INSERT INTO note (at, kind, text) VALUES (?, ?, ?)", (now, made_to_fit(kind), made_to_fit(text)))
+
+
+def write_samples(db: sqlite3.Connection, samples: Iterable[Sample], now: float) -> None:
+    """Write figures of a moment."""
+    rows = ((now, made_to_fit(sample.worker), sample.name, sample.value) for sample in samples)
+    db.executemany("INSERT INTO sample (at, worker, name, value) VALUES (?, ?, ?, ?)", rows)

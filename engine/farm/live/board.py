@@ -56,7 +56,7 @@ class Board:
             words: What they are told beside, as where the report is.
         """
         self.over = True
-        self._last_words = words
+        self._last_words = self._last_words or words
         self._tell()
 
     def history(self) -> bytes:

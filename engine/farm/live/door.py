@@ -13,26 +13,28 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
+from engine.config import is_loopback
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    b"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Styles may stand in the page, because Plotly puts its own there; scripts may not."""
 
 HEADERS: Final = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
-        b"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
+    (b"content-security-policy", _POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-"""With every answer. Styles may stand in the page, because Plotly puts its own there; scripts may not."""
+"""With every answer."""
 
 
 @attrs.frozen
@@ -65,7 +67,7 @@ class Door:
             await self.app(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Scope, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        if self.token is None and _name(headers.get("host", "")) not in OWN_NAMES:
+        if self.token is None and not is_loopback(_name(headers.get("host", ""))):
             return 421, "this page is at 127.0.0.1 and localhost alone"
         if _is_foreign(headers):
             return 403, "this page answers no other site"
@@ -92,9 +94,9 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _name(host: str) -> str:
-    """Take the port off a `Host`."""
+    """Take the port, and the brackets of IPv6, off a `Host`."""
     name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
+    return (name if colon and port.isdigit() else host).strip("[]").lower()
 
 
 def _is_foreign(headers: Mapping[str, str]) -> bool:
@@ -127,7 +129,6 @@ async def _answer(send: Send, status: int, words: str, headers: tuple[tuple[byte
     kind = (b"content-type", b"text/plain; charset=utf-8")
     body = f"{words}\n".encode() if words else b""
     length = (b"content-length", str(len(body)).encode())
-    start = {"type": "http.response.start", "status": status, "headers": [kind, length, (b"cache-control", b"no-store")]}
-    start["headers"] += headers
-    await _with_headers(send)(start)
+    all_headers = [kind, length, (b"cache-control", b"no-store"), *headers]
+    await _with_headers(send)({"type": "http.response.start", "status": status, "headers": all_headers})
     await send({"type": "http.response.body", "body": body})

@@ -23,7 +23,9 @@ class RunLines:
         every_s: Distance of lines while nothing changes.
     """
 
-    def __init__(self, tell: Callable[[str], None], thresholds: Sequence[Threshold] = (), every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, tell: Callable[[str], None], thresholds: Sequence[Threshold] = (), every_s: float = EVERY_S
+    ) -> None:
         self._tell = tell
         self._thresholds = thresholds
         self._every_s = every_s

@@ -1,4 +1,4 @@
-"""Serves a run's page in the run's own Trio loop, so that no reader can slow the run, keep it from ending, or end it."""
+"""Serves a run's page in the run's own Trio loop, so that no reader can slow the run, hold it up, or end it."""
 
 import importlib
 import logging
@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import attrs
@@ -134,8 +134,9 @@ class _Stream(trio.abc.HalfCloseableStream):
 
 
 class _Server:
-    """Hypercorn's connections under our own bounds. Its own `serve` lets a connection's fault end the program, and
-    waits without end for a reader that does not read.
+    """Hypercorn's connections under our own bounds.
+
+    Its own `serve` lets a fault in a connection end the program, and waits without end for a reader that does not read.
     """
 
     def __init__(self, board: Board, token: str | None, port: int) -> None:
@@ -148,6 +149,7 @@ class _Server:
         self._connection = _from("hypercorn.trio.tcp_server", "TCPServer")
         self._state = _from("hypercorn.typing", "ConnectionState")
         self._streams: set[_Stream] = set()
+        self._left = trio.Event()
 
     async def accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
         """Take connections."""
@@ -164,8 +166,10 @@ class _Server:
         except Exception:  # a page must not end the run
             logger.exception("a connection of the page failed")
         finally:
-            self._streams.discard(stream)
             stream.cut()
+            self._streams.discard(stream)
+            self._left.set()
+            self._left = trio.Event()
 
     async def close(self) -> None:
         """Tell the readers that it is over, and close what is left."""
@@ -173,7 +177,7 @@ class _Server:
         with trio.CancelScope(shield=True), trio.move_on_after(GOODBYE_S):
             await self._context.terminated.set()
             while self._streams:
-                await trio.sleep(0.02)
+                await self._left.wait()
         for stream in list(self._streams):
             stream.cut()
 

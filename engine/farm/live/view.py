@@ -8,7 +8,7 @@ import attrs
 from engine.farm.live import words
 from engine.farm.metrics import METRICS
 from engine.farm.plan.model import Threshold
-from engine.farm.plan.thresholds import judge
+from engine.farm.plan.thresholds import Judged, judge
 from engine.farm.snapshot import RunSnapshot, WorkerState
 
 Tone = Literal["", "good", "warn", "bad"]
@@ -192,11 +192,11 @@ def _latencies(snapshot: RunSnapshot) -> tuple[LatencyRow, ...]:
     return tuple(
         LatencyRow(
             name.replace("_", " "),
-            words.figure(metric.unit, recent.percentile(name, 50)),
-            words.figure(metric.unit, recent.percentile(name, 95)),
-            words.figure(metric.unit, figures.percentile(name, 50)),
-            words.figure(metric.unit, figures.percentile(name, 95)),
-            words.figure(metric.unit, figures.percentile(name, 99)),
+            words.value_text(recent.percentile(name, 50), metric.unit),
+            words.value_text(recent.percentile(name, 95), metric.unit),
+            words.value_text(figures.percentile(name, 50), metric.unit),
+            words.value_text(figures.percentile(name, 95), metric.unit),
+            words.value_text(figures.percentile(name, 99), metric.unit),
             words.count(figures.count(name)),
         )
         for name, metric in METRICS.items()
@@ -208,10 +208,14 @@ def _threshold(threshold: Threshold, snapshot: RunSnapshot) -> ThresholdRow:
     if threshold.scenario is not None or threshold.tag is not None:
         return ThresholdRow(threshold.text, "at the end")
     judged = judge(threshold, lambda *_: snapshot.figures)
-    if judged.value is None:
-        return ThresholdRow(threshold.text, words.NOTHING)
+    return ThresholdRow(threshold.text, words.NOTHING) if judged.value is None else ended_row(judged)
+
+
+def ended_row(judged: Judged) -> ThresholdRow:
+    """Show a threshold that was judged."""
+    threshold = judged.threshold
     unit = "count" if threshold.statistic == "count" else METRICS[threshold.metric].unit
-    return ThresholdRow(threshold.text, words.figure(unit, judged.value), "good" if judged.held else "bad")
+    return ThresholdRow(threshold.text, words.value_text(judged.value, unit), "good" if judged.held else "bad")
 
 
 def _errors(snapshot: RunSnapshot) -> tuple[Fact, ...]:
@@ -231,7 +235,7 @@ def _worker(worker: WorkerState) -> WorkerRow:
         words.count(worker.lost),
         words.count(worker.starts),
         words.size(worker.memory_bytes),
-        words.share(worker.cpu_share),
+        f"{worker.cpu_share:.0%}",
         words.latency(worker.lag_ms),
         tone,
     )

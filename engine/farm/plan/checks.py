@@ -130,7 +130,12 @@ def optional(check: Check) -> Check:
 
 def whole(prefix: str, low: int, high: int, unit: str) -> Check:
     """Allow whole numbers within the bounds, both included."""
-    return number(prefix, low, high, unit, whole=True)
+
+    def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not is_number(value, low, high, whole=True):
+            raise ConfigError(prefix + attribute.name, value, f"a whole number, {low:,} to {high:,} {unit}")
+
+    return check
 
 
 def which_turn(prefix: str) -> Check:

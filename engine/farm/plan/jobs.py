@@ -89,7 +89,7 @@ def values_of(scenario: Scenario, place: int) -> Values:
     """
     row, choice = divmod(place % (len(scenario.rows) * choices(scenario)), choices(scenario))
     chosen: dict[str, Any] = {}
-    for name, values in reversed(scenario.matrix.items()):
+    for name, values in reversed(tuple(scenario.matrix.items())):
         choice, index = divmod(choice, len(values))
         chosen[name] = values[index]
     return {**scenario.rows[row], **{name: chosen[name] for name in scenario.matrix}}

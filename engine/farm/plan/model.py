@@ -59,7 +59,9 @@ def _tool_name(value: str) -> None:
 
 
 def _function(value: str) -> None:
-    _fits(r"[^:]+(:\\[^:]*)?:[A-Za-z_][\w.]*", value)
+    place, _, name = value.rpartition(":")
+    if not place or not name.isidentifier():
+        raise ValueError
 
 
 def _check_url(url: str) -> None:
@@ -413,7 +415,8 @@ class Load:
                 raise ConfigError(f"load.{name}", getattr(self, name), _not_of_shape(name, self.shape, takes))
         if needs and not set(needs) & set(given):
             words = " or ".join(needs)
-            raise ConfigError("load.shape", self.shape, f"with {words}, which says how many")
+            message = f"load.shape = {self.shape!r} needs {words}, which says how many | add it to [load]"
+            raise ConfigError("load.shape", self.shape, f"with {words}", message=message)
         if "stages" in given and (extra := [name for name in given if name != "stages"]):
             raise ConfigError(f"load.{extra[0]}", getattr(self, extra[0]), "none beside stages, which say it")
         if self.stages and not sum(stage.duration_s for stage in self.stages) > 0:

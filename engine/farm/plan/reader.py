@@ -8,6 +8,7 @@ import attrs
 
 from engine.errors import ConfigError
 from engine.farm.plan import model
+from engine.farm.plan.homes import TOP, home_of, keys_of
 from engine.farm.plan.nearest import did_you_mean
 from engine.farm.plan.thresholds import read_threshold
 
@@ -18,15 +19,6 @@ Read = Callable[[Any, str], Any]
 SHOWN_CHARS: Final = 80
 """How much of a wrong value an error shows."""
 
-_TOP: Final = ("name", "include", "thresholds", "target", "session", "load", "caps", "retries", "keep", "scenario")
-
-_SECTIONS: Final[Mapping[str, type]] = {
-    "target": model.Target,
-    "load": model.Load,
-    "caps": model.Caps,
-    "retries": model.Retries,
-    "keep": model.Keep,
-}
 _MEANT: Final[Mapping[str, str]] = {
     "vus": "sessions",
     "users": "sessions",
@@ -78,7 +70,7 @@ def read_plan(table: Mapping[str, Any], folder: str, source: str) -> model.Plan:
         ConfigError: It is no plan; `field` is the path of what is wrong.
     """
     given = {_WRITTEN.get(key, key): value for key, value in table.items()}
-    _known_keys(given, "", _TOP)
+    _known_keys(given, "", TOP)
     if "name" not in table:
         raise _missing("", "name", "text, which reports and lists show")
     if "scenarios" not in table:
@@ -109,7 +101,9 @@ def _target(given: Any, path: str) -> model.Target:
 
 
 def _scenario(given: Any, path: str) -> model.Scenario:
-    return _record_of(model.Scenario, "scenario.", given, path, _SCENARIO_READERS, hidden=("rows",))
+    if isinstance(given, dict) and "rows" in given:
+        raise _unknown(f"{path}.rows", "rows", keys_of(model.Scenario))
+    return _record_of(model.Scenario, "scenario.", given, path, _SCENARIO_READERS)
 
 
 def _threshold(given: Any, path: str) -> model.Threshold:
@@ -130,13 +124,10 @@ def _record(cls: type[T], prefix: str, readers: Mapping[str, Read] | None = None
     return lambda given, path: _record_of(cls, prefix, given, path, readers or {})
 
 
-def _record_of(
-    cls: type[T], prefix: str, given: Any, path: str, readers: Mapping[str, Read], hidden: tuple[str, ...] = ()
-) -> T:
-    fields = {field.name: field for field in attrs.fields(cls) if field.name not in hidden}  # type: ignore[arg-type]
-    _known_keys(_table(given, path), path, tuple(fields))
-    for name, field in fields.items():
-        if field.default is attrs.NOTHING and name not in given:
+def _record_of(cls: type[T], prefix: str, given: Any, path: str, readers: Mapping[str, Read]) -> T:
+    _known_keys(_table(given, path), path, keys_of(cls))
+    for name in keys_of(cls, needed=True):
+        if name not in given:
             raise _missing(path, name, _NEEDED.get(name, "a value"))
     values = {name: readers.get(name, _as_it_is)(value, f"{path}.{name}") for name, value in given.items()}
     with _below(path, prefix):
@@ -222,7 +213,7 @@ def _known_keys(given: Mapping[str, Any], path: str, known: tuple[str, ...]) -> 
 
 def _unknown(path: str, key: str, known: tuple[str, ...]) -> ConfigError:
     allowed = "the keys " + ", ".join(known)
-    home = _home(key) if key not in known else ""
+    home = home_of(key)
     if home:
         return ConfigError(
             path, "(elsewhere)", allowed, message=f"{path} belongs {home} | here are: {', '.join(known)}"
@@ -230,16 +221,6 @@ def _unknown(path: str, key: str, known: tuple[str, ...]) -> ConfigError:
     meant = _MEANT.get(key.lower())
     hint = f" (did you mean {meant!r}?)" if meant in known else did_you_mean(key, known)
     return ConfigError(path, "(not known)", allowed, message=f"{path} is not known{hint}; allowed: {allowed}")
-
-
-def _home(key: str) -> str:
-    """Say where a key of another table belongs; empty where it is of none, or of several."""
-    if key in _TOP and key not in {"name", "scenario"}:
-        is_section = key in _SECTIONS or key == "session"
-        return f"under [{key}] at the top level" if is_section else "at the top of the file, before the first [section]"
-    homes = [name for name, cls in _SECTIONS.items() if key in {field.name for field in attrs.fields(cls)}]
-    homes += ["[scenario]"] * (key in {field.name for field in attrs.fields(model.Scenario)} and key != "rows")
-    return f"under [{homes[0]}]" if len(homes) == 1 else ""
 
 
 def _wrong(path: str, value: Any, allowed: str) -> ConfigError:

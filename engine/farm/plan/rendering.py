@@ -31,17 +31,21 @@ def render(scenario: Scenario, values: Values) -> Scenario:
     Raises:
         ConfigError: A text asks for a name that has no value.
     """
-    rendered = {name: _filled(getattr(scenario, name), values, name) for name in RENDERED}
+    rendered = {name: fill(getattr(scenario, name), values, name) for name in RENDERED}
     return attrs.evolve(scenario, **rendered)
+
+
+def names_in(text: str) -> Iterator[str]:
+    """Give what stands in a text's braces, names or not."""
+    return (found[2] for found in _PLACE.finditer(text) if found[2] is not None) if "{" in text else iter(())
 
 
 def names_used(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Give the path of each text that asks for a name, and what stands in its braces."""
     for field in RENDERED:
         for path, text in texts(getattr(scenario, field), field):
-            for found in _PLACE.finditer(text):
-                if found[2] is not None:
-                    yield path, found[2]
+            for name in names_in(text):
+                yield path, name
 
 
 def texts(thing: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -59,28 +63,45 @@ def texts(thing: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from texts(value, f"{path}[{index}]")
 
 
-def _filled(thing: Any, values: Values, path: str) -> Any:
+def fill(thing: Any, values: Values, path: str) -> Any:
+    """Render a part of a scenario.
+
+    Args:
+        thing: A record, a mapping, a list, a text; all else stays.
+        values: Of the job.
+        path: Of it, for errors.
+
+    Raises:
+        ConfigError: A text asks for a name that has no value, or a value does not fit where it goes.
+    """
     if isinstance(thing, str):
         return _text(thing, values, path) if "{" in thing else thing
     if attrs.has(type(thing)):
         return _record(thing, values, path)
     if isinstance(thing, Mapping):
-        return {key: _filled(value, values, f"{path}.{key}") for key, value in thing.items()}
+        return {key: fill(value, values, f"{path}.{key}") for key, value in thing.items()}
     if isinstance(thing, (list, tuple)):
-        return type(thing)(_filled(value, values, f"{path}[{index}]") for index, value in enumerate(thing))
+        return type(thing)(fill(value, values, f"{path}[{index}]") for index, value in enumerate(thing))
     return thing
 
 
 def _record(record: Any, values: Values, path: str) -> Any:
-    names = [field.name for field in attrs.fields(type(record)) if field.init]
-    changed = {name: _filled(getattr(record, name), values, f"{path}.{name}") for name in names}
-    # A step, an answer to search for and a function's name are texts, whatever the value is.
-    texts_again = {
-        name: str(value)
-        for name, value in changed.items()
-        if isinstance(getattr(record, name), str) and name not in _ANY_VALUE
-    }
-    return attrs.evolve(record, **{**changed, **texts_again})
+    fields = {field.name: getattr(record, field.name) for field in attrs.fields(type(record))}
+    changed = {name: fill(value, values, f"{path}.{name}") for name, value in fields.items()}
+    # What was text stays text: a step that says {number} says its digits.
+    for name, value in fields.items():
+        if isinstance(value, str) and name not in _ANY_VALUE:
+            changed[name] = str(changed[name])
+    try:
+        return record if changed == fields else attrs.evolve(record, **changed)
+    except ConfigError as error:
+        field = f"{path}.{error.field.rpartition('.')[2]}"
+        message = f"{field} = {str(error.value)[:80]!r} is not possible with the values {_shown(values)}"
+        raise ConfigError(field, error.value, error.allowed, message=f"{message}; allowed: {error.allowed}") from error
+
+
+def _shown(values: Values) -> str:
+    return ", ".join(f"{name} = {str(value)[:40]!r}" for name, value in values.items())
 
 
 _ANY_VALUE: Final = frozenset({"answer"})

@@ -13,6 +13,7 @@ from engine.config.headers import to_pairs
 from engine.config.reconnect import Reconnect
 from engine.config.session import SessionConfig
 from engine.errors import ConfigError
+from engine.farm.plan.homes import home_of
 from engine.farm.plan.model import Json, Plan, Scenario, Target
 from engine.farm.plan.nearest import did_you_mean
 
@@ -119,6 +120,8 @@ def _unknown(where: str, part: str, name: str, names: Iterable[str]) -> ConfigEr
     if inner in _ELSEWHERE:
         return ConfigError(path, "(given)", _ELSEWHERE[inner], message=f"{path} belongs elsewhere: {_ELSEWHERE[inner]}")
     allowed = "the keys " + ", ".join(names)
+    if home := home_of(name):
+        return ConfigError(path, "(elsewhere)", allowed, message=f"{path} belongs {home}")
     message = f"{path} is not known{did_you_mean(name, names)}; allowed: {allowed}"
     return ConfigError(path, "(not known)", allowed, message=message)
 

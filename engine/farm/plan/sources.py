@@ -87,7 +87,8 @@ def _read(path: Path, folder: Path, chain: tuple[Path, ...], seen: set[Path]) ->
     own = Source(table, {lines.shown(at): place for at, place in places.items()})
     whole = Source({}, {})
     for index, given in enumerate(_included(own, name)):
-        below = _target(own, name, index, given, path, (*chain, path))
+        place = own.place(f"include[{index}]") or Place(name, 0)
+        below = _below(place, given, (*chain, path))
         if below.resolve() not in seen:
             whole = _joined(whole, _read(below, folder, (*chain, path), seen))
     return _joined(whole, own)
@@ -145,8 +146,7 @@ def _renamed(
 ) -> dict[str, Any]:
     for short, long in aliases.items():
         if short in table and long in table:
-            line = places.get((*at, short))
-            raise located(name, line and line.line, f"{short} and {long} are the same | give one of them")
+            raise located(name, places[*at, short].line, f"{short} and {long} are the same | give one of them")
     return {aliases.get(key, key): value for key, value in table.items()}
 
 
@@ -169,18 +169,23 @@ def _included(own: Source, name: str) -> list[Any]:
     return given
 
 
-def _target(own: Source, name: str, index: int, given: str, path: Path, chain: tuple[Path, ...]) -> Path:
-    below = path.parent / given
-    place = own.place(f"include[{index}]")
-    line = place.line if place else None
+def _below(place: Place, given: str, chain: tuple[Path, ...]) -> Path:
+    """Find an included file.
+
+    Args:
+        place: Of the include.
+        given: What it says.
+        chain: The files that led here; the last one says it.
+    """
+    below = chain[-1].parent / given
     if not below.is_file():
         words = f"the included file {given!r} is not there ({below.absolute()}) | paths start from the file's folder"
-        raise located(name, line, words, value=given)
+        raise located(place.file, place.line, words, value=given)
     resolved = [one.resolve() for one in chain]
     if below.resolve() in resolved:
         circle = [*chain[resolved.index(below.resolve()) :], below]
         words = " includes ".join(one.name for one in circle)
-        raise located(name, line, f"the include is a circle: {words} | leave one of them out", value=given)
+        raise located(place.file, place.line, f"the include is a circle: {words} | leave one of them out", value=given)
     return below
 
 
@@ -228,7 +233,7 @@ def _move_paths(table: dict[str, Any], here: Path, folder: Path) -> None:
         return
 
     def moved(given: str) -> str:
-        return given if os.path.isabs(given) else os.path.relpath(here / given, folder)
+        return given if Path(given).is_absolute() else os.path.relpath(here / given, folder)
 
     _replace(table.get("target"), "script", moved)
     for scenario in _tables(table.get("scenarios")):

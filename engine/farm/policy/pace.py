@@ -6,8 +6,8 @@ Three gates stand one behind the other:
 - *the pace*: starts are spread evenly; what a late caller missed is made up, at most `CATCH_UP_S` of it;
 - *the hold*: nothing starts before a moment that the service asked for.
 
-The pace follows TCP's rule (additive increase, multiplicative decrease; Chiu and Jain 1989), with RFC 7661's addition: it
-is lowered from what was really had, not from what was allowed, because halving an unused allowance changes nothing.
+The pace follows TCP's rule (additive increase, multiplicative decrease; Chiu and Jain 1989), with RFC 7661's addition:
+it is lowered from what was really had, not from what was allowed, because halving an unused allowance changes nothing.
 """
 
 import math
@@ -23,7 +23,7 @@ OBSERVED_S: Final = 8.0
 """Over how long the pace that was really had is measured, in s."""
 
 RECOVERY_S: Final = 60.0
-"""How long a pace that fell to nothing would take back to where it was, in s: the service counts tokens by the minute."""
+"""How long a pace that fell to nothing would take back to where it was, in s: the service counts by the minute."""
 
 RECOVERY_WHOLE_S: Final = 600.0
 """Longest way back to the cap itself, in s, however low the pace was."""

@@ -86,7 +86,7 @@ def wish_s(result: Result) -> float:
 
 
 def _backoff_s(result: Result, retries: Retries, tried: int) -> float:
-    # Half of it stands, half is drawn: jobs that broke together come back apart (AWS, "Exponential Backoff And Jitter").
+    # Half of it stands, half is drawn: jobs that broke together come back apart (AWS: Exponential Backoff And Jitter).
     doublings = min(tried - 1, 64)
     longest = min(retries.wait_s * 2.0**doublings, retries.wait_max_s)
     return longest * (0.5 + 0.5 * _drawn(result.job, result.attempt))

@@ -71,12 +71,17 @@ class Curve:
 
 
 class Shape(Protocol):
-    """What a load asks for. Moments are seconds since the run's begin."""
+    """What a load asks for. Moments are seconds since the run's begin.
+
+    Attributes:
+        ends_at: When nothing starts any more; None for never.
+        dropped: Starts that were asked for and not had in time.
+    """
 
     ends_at: float | None
     dropped: int
 
-    def quota(self, t: float, active: int) -> float:
+    def quota(self, t: float, active: int, /) -> float:
         """Say how many more may start now, by the load alone."""
         ...
 
@@ -88,64 +93,62 @@ class Shape(Protocol):
         """Take note that a start never happened."""
         ...
 
-    def settle(self, t: float, *, idle: bool) -> None:
+    def settle(self, t: float, /, *, idle: bool) -> None:
         """Give up what was asked for and not had in time. `idle`: there was no job for it, so nothing was dropped."""
         ...
 
-    def more_at(self, t: float, active: int) -> float | None:
-        """Say when it will ask for more than now; None where only time or an end of a session tells."""
+    def more_at(self, t: float, active: int, /) -> float | None:
+        """Say when it will ask for more than now; None where it never does."""
         ...
 
-    def target(self, t: float) -> float | None:
-        """Give what it asks for, for people: sessions at a time or starts a second; None for all that the caps allow."""
+    def target(self, t: float, /) -> float | None:
+        """Give what it asks for: sessions at a time or starts a second; None for all that the caps allow."""
         ...
 
 
 class AtATime:
     """So many sessions at a time; what is too many runs to its end, and is not replaced."""
 
-    def __init__(self, curve: Curve, ends_at: float | None) -> None:
+    def __init__(self, sessions: Curve, ends_at: float | None) -> None:
         self.ends_at = ends_at
         self.dropped = 0
-        self._curve = curve
+        self._sessions = sessions
 
-    def quota(self, t: float, active: int) -> float:
-        return math.floor(self._curve.value(t) + _HAIR) - active
+    def quota(self, t: float, active: int, /) -> float:
+        """Say how many are missing; below 0 where there are too many."""
+        return math.floor(self._sessions.value(t) + _HAIR) - active
 
     def start(self) -> None:
-        """Nothing: active sessions are counted by who asks."""
+        """Nothing: who asks counts the active sessions."""
 
     def take_back(self) -> None:
         """Nothing, as in `start`."""
 
-    def settle(self, t: float, *, idle: bool) -> None:
+    def settle(self, _t: float, /, *, idle: bool) -> None:
         """Nothing: what is missing is asked for until it is there."""
 
-    def more_at(self, t: float, active: int) -> float | None:
-        return self._curve.reaches(active + 1.0, t)
+    def more_at(self, t: float, active: int, /) -> float | None:
+        """Say when it asks for one more than are active."""
+        return self._sessions.reaches(active + 1.0, t)
 
-    def target(self, t: float) -> float | None:
-        return math.floor(self._curve.value(t) + _HAIR)
+    def target(self, t: float, /) -> float | None:
+        """Give the sessions at a time."""
+        return math.floor(self._sessions.value(t) + _HAIR)
 
 
 class AsMany(AtATime):
-    """As many at a time as the caps allow."""
+    """More than the cap of sessions, always: it is the caps that hold back."""
 
-    def __init__(self) -> None:
-        super().__init__(Curve(math.inf), None)
+    def __init__(self, cap: int) -> None:
+        super().__init__(Curve(cap + 1), None)
 
-    def quota(self, t: float, active: int) -> float:
-        return math.inf
-
-    def more_at(self, t: float, active: int) -> float | None:
-        return None
-
-    def target(self, t: float) -> float | None:
+    def target(self, _t: float, /) -> float | None:
+        """Give None: the caps are the target."""
         return None
 
 
 class Arrivals:
-    """So many starts a second, whether or not earlier sessions have ended. Retries are starts like others.
+    """So many starts a second, whether or not earlier sessions have ended. Further tries are starts like others.
 
     The first comes half a gap after the begin, the last half a gap before the end: as many as the rate's own area.
     """
@@ -156,26 +159,32 @@ class Arrivals:
         self._rate = rate
         self._dealt_with = 0
 
-    def quota(self, t: float, active: int) -> float:
+    def quota(self, t: float, _active: int, /) -> float:
+        """Say how many are due."""
         return self._due(t) - self._dealt_with
 
     def start(self) -> None:
+        """Take note of a start."""
         self._dealt_with += 1
 
     def take_back(self) -> None:
+        """Let a start that never happened be due again."""
         self._dealt_with -= 1
 
-    def settle(self, t: float, *, idle: bool) -> None:
-        late = self._due(t if idle else t - PATIENCE_S) - self._dealt_with
+    def settle(self, t: float, /, *, idle: bool) -> None:
+        """Drop what has been due for longer than `PATIENCE_S`, or forget all that is due where there is no job."""
+        is_over = self.ends_at is not None and t >= self.ends_at
+        late = self._due(t if idle or is_over else t - PATIENCE_S) - self._dealt_with
         if late > 0:
             self._dealt_with += late
             self.dropped += 0 if idle else late
 
-    def more_at(self, t: float, active: int) -> float | None:
-        reached = self._rate.area_reaches(self._dealt_with + 0.5)
-        return None if reached is None or (self.ends_at is not None and reached >= self.ends_at) else reached
+    def more_at(self, _t: float, _active: int, /) -> float | None:
+        """Say when the next is due."""
+        return self._rate.area_reaches(self._dealt_with + 0.5)
 
-    def target(self, t: float) -> float | None:
+    def target(self, t: float, /) -> float | None:
+        """Give the starts a second."""
         return self._rate.value(t)
 
     def _due(self, t: float) -> int:
@@ -184,14 +193,14 @@ class Arrivals:
 
 
 def shape_of(load: Load, caps: Caps) -> Shape:
-    """Make the shape of a plan's load. What it leaves open, the caps say."""
+    """Make the shape of a plan's load. A plan that was read has the number that its shape needs."""
     curve = Curve(0.0, load.stages)
     if load.shape == "once":
-        return AsMany()
+        return AsMany(caps.sessions)
     if load.shape == "ramp":
         return AtATime(curve, curve.length_s)
     if load.shape == "constant":
-        return AtATime(Curve(load.sessions or caps.sessions), load.duration_s)
+        return AtATime(Curve(load.sessions or 0), load.duration_s)
     if load.stages:
         return Arrivals(curve, curve.length_s)
-    return Arrivals(Curve(load.rate_per_s or caps.starts_per_s), load.duration_s)
+    return Arrivals(Curve(load.rate_per_s or 0.0), load.duration_s)

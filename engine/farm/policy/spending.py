@@ -110,11 +110,12 @@ class Budget:
             self.spent += took
         self._change(share, -1)
 
-    def learn(self, scenario: str, took: float) -> None:
-        """Learn from a session that ran its course."""
+    def learn(self, scenario: str, took: float | None) -> None:
+        """Learn from a session that ran its course, where it is known what it took."""
         share = self._shares[scenario]
-        share.average.add(took)
-        self._change(share, 0)
+        if took is not None:
+            share.average.add(took)
+            self._change(share, 0)
 
     def take_back(self, scenario: str) -> None:
         """Take back a start that never happened."""

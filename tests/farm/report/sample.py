@@ -1,4 +1,4 @@
-"""A run as it might have been: a plan, results with turns, tools, failures and retries, and stereo audio that fits them.
+"""A run as it might have been: a plan, results with turns, tools, failures, retries, and stereo audio that fits them.
 
 `write_run` puts it into a ledger; it is the same each time for the same arguments. To look at a page of one:
 
@@ -33,7 +33,11 @@ ORDERS = [
 ]
 REFUNDS = [
     ("I want my money back for the blue lamp.", "refund-lamp.wav", "I refund forty euros to your card, in three days."),
-    ("The kettle broke after a week, what now?", "refund-kettle.wav", "Please send it back; the label is in your mail."),
+    (
+        "The kettle broke after a week, what now?",
+        "refund-kettle.wav",
+        "Please send it back; the label is in your mail.",
+    ),
 ]
 LATE = ["Are you still there?", "Thanks, that is all.", "No wait, make that two.", "And what does it cost?"]
 CLOSING = ["Yes, I am here. What else can I do?", "You are welcome. Goodbye!", "Two it is.", "Nothing at all."]
@@ -220,7 +224,7 @@ def results(plan, *, run_id=RUN_ID, slower=1.0, seed=1, jobs=None):
 
 
 def sound(result):
-    """Give stereo FLAC that fits the timeline: a hum that rises and falls for the caller, a deeper one for the agent."""
+    """Give stereo FLAC that fits the timeline: a hum for the caller, a deeper one for the agent."""
     samples = np.zeros((int(result.duration_ms * RATE_HZ / 1000), 2), np.float32)
     for span in result.spans:
         if span.lane not in ("caller", "heard"):

@@ -1,0 +1,72 @@
+"""The program of a worker in a process of its own: frames on stdin and stdout, and the end with its parent."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+import trio
+
+from engine.blocks import block_nursery
+from engine.farm import lifeline
+from engine.farm.backends import WorkerSpec
+from engine.farm.collecting import tuned_collection
+from engine.farm.frames import Frames
+from engine.farm.link import Down
+from engine.farm.worker import Worker, worker_of
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """The first frame that a worker hears: who it is."""
+
+    name: str
+    spec: WorkerSpec
+
+
+@attrs.frozen(kw_only=True)
+class Ready:
+    """The first frame that it tells: it is there."""
+
+    pid: int
+
+
+async def serve(frames: Frames) -> None:
+    """Work until the other end is gone; then all sessions are cancelled at once."""
+    order = await frames.hear(Order)
+    if order is None:
+        return
+    worker = worker_of(order.spec, order.name)
+    async with block_nursery() as nursery:
+        nursery.start_soon(worker.run)
+        nursery.start_soon(tuned_collection)
+        await frames.tell(Ready(pid=os.getpid()))
+        await _answer(frames, worker)
+        nursery.cancel_scope.cancel()
+
+
+async def _answer(frames: Frames, worker: Worker) -> None:
+    while (down := await frames.hear(Down)) is not None:
+        await frames.tell(await worker.exchange(down))
+
+
+@contextmanager
+def pipes_of_mine() -> Iterator[Frames]:
+    """Take stdin and stdout for frames. What a tool of the plan prints goes to stderr, and can't be taken for a frame."""
+    outgoing = os.dup(1)
+    os.dup2(2, 1)
+    lifeline.hold(0)
+    yield Frames(trio.lowlevel.FdStream(0), trio.lowlevel.FdStream(outgoing))
+
+
+async def main() -> None:
+    """Be a worker."""
+    with pipes_of_mine() as frames:
+        try:
+            await serve(frames)
+        except trio.BrokenResourceError:
+            pass  # The parent is gone; so are we.
+
+
+if __name__ == "__main__":
+    trio.run(main)

@@ -1,0 +1,231 @@
+"""A Ray cluster for the time of a run: joined, or started on this machine; and what a run asks of it, in Trio."""
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import trio
+
+from engine.errors import BackendUnavailable
+from engine.farm.backends.ray_address import Place, host_and_port, place_of
+from engine.farm.backends.ray_library import installed, library, lock_the_door, nothing_answers, unavailable
+
+T = TypeVar("T")
+
+REACH_S: Final = 5.0
+"""How long the head node's port may take to accept a connection."""
+
+JOIN_S: Final = 30.0
+"""How long a cluster may take to let us in: half a second, where it does at all."""
+
+START_S: Final = 90.0
+"""How long a cluster on this machine may take to start: 3 s here, 16 s on a busy machine."""
+
+LEAVE_S: Final = 20.0
+"""How long to wait for Ray to let go of a cluster."""
+
+STORE_BYTES: Final = 128 * 2**20
+"""Object store of a cluster that is started here. Results stay below a few MB, and larger files are moved in pieces."""
+
+QUIETLY: Final = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
+"""Ray's own words go to its log files."""
+
+NONE_HERE: Final = (
+    "no Ray cluster runs on this machine | start one with `ray start --head`, name one with `--on ray:HOST:PORT` or "
+    "RAY_ADDRESS, or let the run start its own with `--on ray:local`"
+)
+
+
+class Cluster:
+    """A cluster that this process has joined.
+
+    Args:
+        ray: The library.
+    """
+
+    def __init__(self, ray: Any) -> None:
+        self.ray = ray
+
+    async def cpus(self) -> int:
+        """Count the CPUs of all nodes."""
+        return max(1, int((await in_thread(self.ray.cluster_resources)).get("CPU", 0)))
+
+    async def room(self) -> tuple[float, float]:
+        """Tell how many CPUs there are, and how many of them nobody uses."""
+        there = await in_thread(self.ray.cluster_resources)
+        free = await in_thread(self.ray.available_resources)
+        return there.get("CPU", 0.0), free.get("CPU", 0.0)
+
+    async def node_lives(self, node_id: str) -> bool:
+        """Tell whether Ray takes a node for alive."""
+        nodes = await in_thread(self.ray.nodes)
+        return any(node["NodeID"] == node_id and node["Alive"] for node in nodes)
+
+    async def put(self, thing: Any) -> Any:
+        """Put something into the object store; it stays while the reference is held."""
+        return await in_thread(lambda: self.ray.put(thing))
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Ask Ray something that may block."""
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+
+
+@asynccontextmanager
+async def cluster(place: Place, cpus: int) -> AsyncIterator[Cluster]:
+    """Join a cluster, or start one, for the time of the block. One that the process has joined already is used.
+
+    Args:
+        place: Where it is.
+        cpus: Of one that is started, whatever the machine has: a worker takes one.
+
+    Raises:
+        BackendUnavailable: There is none, or it can't be joined.
+    """
+    if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
+        yield Cluster(ray)
+        return
+    installed()
+    how = await _how(place, cpus)
+    if "address" not in how:
+        lock_the_door()
+    member = _Member(library(), how)
+    within_s = JOIN_S if "address" in how else START_S
+    try:
+        with trio.move_on_after(within_s):
+            await member.join()
+        if not member.is_in:
+            raise nothing_answers(how.get("address", "this machine"), within_s)
+        yield Cluster(member.ray)
+    finally:
+        with trio.move_on_after(LEAVE_S, shield=True):
+            await member.leave()
+
+
+async def _how(place: Place, cpus: int) -> dict[str, Any]:
+    """Find out what to tell `ray.init`."""
+    found = None if place.kind == "local" else await _find(place)
+    if found is not None:
+        return {"address": found}
+    return {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+
+
+async def _find(place: Place) -> str | None:
+    """Give the address of the cluster that is meant; None where one is to be started."""
+    place = _from_environment(place)
+    if place.kind == "local":
+        return None
+    if place.address is not None:
+        await _reach(place.address)
+    told = await _probe(place.address or "auto")
+    if "address" in told:
+        return str(told["address"])
+    if "none" in told and place.kind == "any":
+        return None
+    if "none" in told and place.address is None:
+        raise BackendUnavailable(NONE_HERE)
+    raise unavailable(place.address or "auto", told.get("none") or told.get("error", ""))
+
+
+def _from_environment(place: Place) -> Place:
+    named = os.environ.get("RAY_ADDRESS", "")
+    if place.address is not None or named in ("", "auto"):
+        return place
+    return place_of(named if named.startswith("ray://") else f"ray:{named}")
+
+
+async def _reach(address: str) -> None:
+    """Make sure that somebody listens, since Ray takes 80 s to find out that nobody does."""
+    why = ""
+    with trio.move_on_after(REACH_S):
+        try:
+            stream = await trio.open_tcp_stream(*host_and_port(address))
+        except OSError as refused:
+            why = str(refused) or type(refused).__name__
+        else:
+            await stream.aclose()
+            return
+    raise nothing_answers(address, REACH_S, why)
+
+
+async def _probe(address: str) -> dict[str, Any]:
+    """Join in a process of its own: where Ray gives up, it ends the process that it is in."""
+    command = [sys.executable, "-m", "engine.farm.backends.ray_probe", address]
+    with trio.move_on_after(JOIN_S):
+        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+        return _told(done)
+    raise nothing_answers(address, JOIN_S, "something else listens there, or the cluster is too busy")
+
+
+def _told(done: "subprocess.CompletedProcess[bytes]") -> dict[str, Any]:
+    last = done.stdout.strip().rpartition(b"\n")[2]
+    try:
+        told = json.loads(last)
+    except ValueError:
+        told = None
+    return told if isinstance(told, dict) else {"error": done.stderr.decode(errors="replace")[-500:]}
+
+
+class _Member:
+    """This process as a member of a cluster, by a thread that lives as long as the membership.
+
+    The nodes that Ray starts die with the *thread* that started them; and away from the main thread it leaves the
+    process's signal handlers alone, where its own would raise in the middle of Trio.
+    """
+
+    def __init__(self, ray: Any, how: dict[str, Any]) -> None:
+        self.ray = ray
+        self.is_in = False
+        self._how = how
+        self._error: BaseException | None = None
+        self._leave = threading.Event()
+        self._changed = trio.Event()
+        self._left = trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
+        self._thread = threading.Thread(target=self._live, name="ray-member", daemon=True)
+
+    async def join(self) -> None:
+        """Wait until we are in.
+
+        Raises:
+            BackendUnavailable: We were not let in.
+        """
+        self._thread.start()
+        await self._changed.wait()
+        if self._error is not None:
+            raise unavailable(self._how.get("address", "this machine"), str(self._error)) from self._error
+        self.is_in = True
+
+    async def leave(self) -> None:
+        """Leave, and end what was started."""
+        self._leave.set()
+        if self._thread.ident is not None:
+            await self._left.wait()
+
+    def _live(self) -> None:
+        try:
+            self.ray.init(**self._how, **QUIETLY)
+            _silence(self.ray)
+        except BaseException as error:  # noqa: BLE001 - told where it is awaited; Ray raises SystemExit too
+            self._error = error
+        self._tell(self._changed)
+        self._leave.wait()
+        self.ray.shutdown()
+        self._tell(self._left)
+
+    def _tell(self, event: trio.Event) -> None:
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(event.set)
+
+
+def _silence(ray: Any) -> None:
+    """Have Ray print nothing: it would tear the live screen. It has no public switch for what its nodes report."""
+    worker = ray._private.worker
+    worker._worker_logs_enabled = False

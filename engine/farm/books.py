@@ -1,0 +1,379 @@
+"""What is granted, and what came of it: policy, ledger and figures in step. The coordinator's bookkeeping."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import cycle
+from typing import Any, Final
+
+import attrs
+import trio
+
+from engine.blocks import block_nursery
+from engine.errors import LedgerUnusable
+from engine.farm.crew import Attempt, Crew, Incarnation, Trial
+from engine.farm.figures import Figures
+from engine.farm.job import Grant, Job, Result
+from engine.farm.journal import Journal
+from engine.farm.keeping import Keeping
+from engine.farm.ledger import Ledger, Resumed, Sample
+from engine.farm.link import LinkLost, Up
+from engine.farm.plan.jobs import Jobs
+from engine.farm.plan.model import Plan
+from engine.farm.plan_rules import lasts_s, rules_of
+from engine.farm.policy import Policy
+from engine.farm.policy.retries import retry_wait_s
+from engine.farm.snapshot import RunSnapshot
+from engine.farm.tally import Tally
+
+SAMPLE_EVERY_S: Final = 5.0
+"""How often the workers' memory, lag and sessions are written down, for the report."""
+
+
+class Books:
+    """Keeps policy, ledger and figures in step; `begin` comes first.
+
+    Args:
+        plan: Of the run.
+        ledger: Open for writing.
+        crew: Whose sessions these are.
+        base_urls: Where sessions connect, in turn; empty where the plan says it.
+        limiter: See `Coordinator`.
+    """
+
+    _policy: Policy
+    _tally: Tally
+    _keeping: Keeping
+
+    def __init__(
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        crew: Crew,
+        base_urls: Sequence[str],
+        limiter: trio.CapacityLimiter | None,
+    ) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._crew = crew
+        self._limiter = limiter
+        self._base_urls = cycle(base_urls or (None,))
+        self._jobs = Jobs(plan)
+        self._journal = Journal(ledger, limiter)
+        self._being_written: set[str] = set()
+        self._lost: set[str] = set()
+        self._next_index: dict[str, int] = {}
+        self._elapsed_before_s = self._began_at = 0.0
+        self.sessions_max = plan.caps.sessions
+        self.under_way = 0
+        """Attempts that are granted and have no result, those of silent workers too."""
+        self.orphans = 0
+        """Attempts that were under way when this stretch began."""
+
+    # --- begin and end -------------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """Take up where the ledger stands.
+
+        Raises:
+            LedgerUnusable: As the ledger says.
+        """
+        if self._limiter is None:
+            resumed, figures = self._read()
+        else:
+            resumed, figures = await trio.to_thread.run_sync(self._read, limiter=self._limiter)
+        now, counts = trio.current_time(), resumed.counts
+        self.orphans = len(resumed.lost)
+        self._elapsed_before_s, self._began_at = counts.elapsed_s, now
+        self._next_index = dict(resumed.next_index)
+        self._tally = Tally(counts, figures, now)
+        open_jobs = {
+            name: None if size is None else size - self._next_index.get(name, 0)
+            for name, size in self._jobs.open.items()
+        }
+        self._policy = Policy(
+            rules_of(self._plan),
+            open_jobs,
+            now=now - counts.elapsed_s,
+            tokens=counts.tokens,
+            cost_usd=counts.cost_usd,
+        )
+        at_a_time = min(self.sessions_max, self._jobs.total or self.sessions_max)
+        self._keeping = Keeping(self._plan.keep, kept_bytes=counts.kept_bytes, at_a_time=at_a_time)
+        self._take_up(resumed, now)
+
+    def _read(self) -> tuple[Resumed, Figures]:
+        return self._ledger.begin_session(), self._ledger.figures()
+
+    def _take_up(self, resumed: Resumed, now: float) -> None:
+        """Queue the jobs that were begun, or make their last result final where they are not tried again."""
+        if resumed.lost:
+            self._journal.note("lost", f"{len(resumed.lost)} sessions were under way when the run was cut off")
+            self._journal.drop_files(map(_leave_of, resumed.lost))
+        for each in resumed.waiting:
+            wait_s = 0.0 if each.last is None else retry_wait_s(each.last, self._plan.retries, tries=each.tries)
+            last = None if each.last is None else (each.last.attempt_id, each.last.status)
+            trial = Trial(each.job, each.attempts, each.tries, last)
+            if wait_s is None:
+                self._settle(trial)
+            else:
+                self._policy.wait_to_retry(each.job.scenario, trial, now, wait_s=wait_s)
+
+    def _settle(self, trial: Trial) -> None:
+        """Make a job's last result final: it won't be tried again."""
+        if trial.last is not None:
+            attempt_id, status = trial.last
+            self._journal.settle([attempt_id])
+            self._tally.settled(status)
+
+    async def keep(self) -> None:
+        """Write what is asked for, until cancelled."""
+        async with block_nursery() as nursery:
+            if self._limiter is not None:
+                nursery.start_soon(self._journal.run)
+            while True:
+                await trio.sleep(SAMPLE_EVERY_S)
+                self._journal.sample(_samples(self._crew))
+
+    def stop(self, why: str) -> None:
+        """Let nothing more start."""
+        self._policy.stop(why)
+        self._journal.note("stop", why)
+
+    def close(self, *, stopped: bool) -> None:
+        """Write the last words. When a load's time is over, jobs that wait for a further try have had their last."""
+        if lasts_s(self._plan.load) is not None and not stopped and self.failure is None:
+            for _, trial in self._policy.waiting_jobs():
+                self._settle(trial)
+        if self._keeping.refused:
+            bound = self._plan.keep.max_bytes
+            self._journal.note("files", f"{self._keeping.refused} sessions kept no files: keep.max_bytes is {bound:,}")
+
+    async def flush(self) -> None:
+        """Wait until all is written, or can't be."""
+        await self._journal.flush()
+
+    @property
+    def failure(self) -> LedgerUnusable | None:
+        """Give why nothing more can be written."""
+        return self._journal.failure
+
+    # --- grants --------------------------------------------------------------------------------------------------
+
+    async def grant(self, here: Incarnation, room: int, now: float) -> None:
+        """Admit what may start at one worker, and write down that it may; `here.grants` has it then."""
+        admitted = self._policy.admit(now, room)
+        if not admitted:
+            return
+        grants = [self._grant(here, scenario, trial) for scenario, trial in admitted]
+        self._tally.started(len(grants), now)
+        leases = [(grant, here.link.name) for grant in grants]
+        await self._journal.lease(leases, partial(here.grants.extend, grants)).wait()
+
+    def _grant(self, here: Incarnation, scenario: str, trial: Trial | None) -> Grant:
+        if trial is None:
+            index = self._next_index.get(scenario, 0)
+            self._next_index[scenario] = index + 1
+            trial = Trial(self._jobs.nth(scenario, index))
+        attempt_id = f"{self._ledger.run_id}-{trial.job.number}-{trial.attempts + 1}"
+        grant = Grant(
+            attempt_id=attempt_id,
+            job=trial.job,
+            attempt=trial.attempts + 1,
+            keep=self._keeping.room_for(attempt_id, trial.job),
+            base_url=next(self._base_urls),
+        )
+        here.attempts[attempt_id] = Attempt(grant, trial)
+        self.under_way += 1
+        return grant
+
+    # --- what came of it -----------------------------------------------------------------------------------------
+
+    async def hear(self, here: Incarnation, up: Up, now: float) -> None:
+        """Take in what a worker told, and return when it is written.
+
+        Raises:
+            LinkLost: The worker has sessions that nobody granted.
+        """
+        self._tally.heard(up.figures, now)
+        if up.rate_limits is not None:
+            self._policy.rate_limit(up.rate_limits, now)
+        self._adopt(here, up)
+        results = [result for result in up.results if self._is_under_way(here, result)]
+        self._take_back(here, up.returned, now)
+        written = self._record(here, results, up.files, now)
+        missing = self._missing(here, up)
+        if missing:
+            self._lost.update(missing)
+            written = self._record(
+                here, [_lost(here.attempts[name], "its worker does not have it") for name in missing], {}, now
+            )
+        await written.wait()
+
+    def _is_under_way(self, here: Incarnation, result: Result) -> bool:
+        """Tell whether a result is news; what was told before is acknowledged once it is written."""
+        attempt_id = result.attempt_id
+        if attempt_id in here.attempts:
+            return True
+        if attempt_id in self._lost:
+            # The first end counts; the ledger adds what the late one took, which was spent.
+            self._lost.discard(attempt_id)
+            self._being_written.add(attempt_id)
+            late = attrs.evolve(result, worker=here.link.name, files=())
+            self._journal.record([late], set(), {}, partial(self._acknowledge, here, [attempt_id]))
+        elif attempt_id not in self._being_written:
+            here.acknowledge.append(attempt_id)
+        return False
+
+    def _record(self, here: Incarnation, results: Iterable[Result], files: Any, now: float) -> trio.Event:
+        ended = [self._end(here, result, now) for result in results]
+        self._being_written.update(result.attempt_id for result, _ in ended)
+        final = {result.attempt_id for result, is_final in ended if is_final}
+        return self._journal.record(
+            [result for result, _ in ended], final, files, partial(self._count, here, ended, now)
+        )
+
+    def _end(self, here: Incarnation, told: Result, now: float) -> tuple[Result, bool]:
+        """End an attempt, and say whether that was its job's last."""
+        attempt = here.attempts.pop(told.attempt_id)
+        grant, trial = attempt.grant, attempt.trial
+        self.under_way -= 1
+        result = attrs.evolve(
+            told, job=grant.job.number, scenario=grant.job.scenario, attempt=grant.attempt, worker=here.link.name
+        )
+        trial.attempts, trial.last = grant.attempt, (result.attempt_id, result.status)
+        trial.tries += result.status != "stopped"
+        self._keeping.ended(result.attempt_id, result)
+        self._crew.ended(here, lost=result.status == "lost")
+        wait_s = self._policy.ended(result, trial, now, tries=trial.tries)
+        return result, wait_s is None and result.status != "stopped"
+
+    def _count(self, here: Incarnation, ended: list[tuple[Result, bool]], now: float) -> None:
+        for result, is_final in ended:
+            self._tally.ended(result, now, final=is_final)
+        self._acknowledge(here, [result.attempt_id for result, _ in ended])
+
+    def _acknowledge(self, here: Incarnation, attempts: list[str]) -> None:
+        self._being_written.difference_update(attempts)
+        here.acknowledge += attempts
+
+    def _take_back(self, here: Incarnation, attempts: Iterable[str], now: float) -> None:
+        mine = [attempt_id for attempt_id in attempts if attempt_id in here.attempts]
+        for attempt_id in mine:
+            attempt = here.attempts.pop(attempt_id)
+            self.under_way -= 1
+            self._keeping.ended(attempt_id, None)
+            self._policy.returned(attempt.grant.job.scenario, attempt.trial, now)
+        if mine:
+            self._journal.returned(mine)
+
+    def _adopt(self, here: Incarnation, up: Up) -> None:
+        """Sessions that outlived the loss of their link are their worker's new incarnation's."""
+        told = {result.attempt_id for result in up.results}
+        for attempt_id in {*(up.roll or ()), *told} - here.attempts.keys():
+            former = next((each for each in self._crew.here if attempt_id in each.attempts), None)
+            if former is not None:
+                here.attempts[attempt_id] = former.attempts.pop(attempt_id)
+            elif attempt_id not in told:
+                raise LinkLost(f"it has a session that nobody granted: {attempt_id[:40]}", confirmed=False)
+
+    def _missing(self, here: Incarnation, up: Up) -> list[str]:
+        """Name what the worker should have and hasn't; where only the number is wrong, its names are asked for."""
+        due = {attempt_id for attempt_id, attempt in here.attempts.items() if attempt.told}
+        if up.roll is not None:
+            return sorted(due.difference(up.roll))
+        here.roll = up.active != len(due)
+        return []
+
+    async def lose(self, here: Incarnation, why: str, now: float) -> None:
+        """End as lost what a dead worker had; what it was never told is granted again as if nothing had been."""
+        await self._journal.flush()  # Leases that are being written have to be there before they are taken back.
+        self._take_back(here, [name for name, attempt in here.attempts.items() if not attempt.told], now)
+        results = [_lost(attempt, why) for attempt in here.attempts.values()]
+        if not results:
+            return
+        self._lost.update(result.attempt_id for result in results)
+        if here.link.shares_folder:
+            self._journal.drop_files([attempt.grant for attempt in here.attempts.values()])
+        self._journal.note("lost", f"{here.link.name}: {why}; {len(results)} sessions went with it")
+        await self._record(here, results, {}, now).wait()
+
+    # --- how it stands -------------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nothing runs and nothing will start."""
+        return self.failure is not None or (not self.under_way and bool(self._policy.over))
+
+    @property
+    def why(self) -> str:
+        """Say why nothing more starts; empty before."""
+        return self._policy.over
+
+    @property
+    def open_jobs(self) -> int | None:
+        """Count the jobs without a final result; None where the load begins them again."""
+        return None if self._jobs.total is None else self._jobs.total - sum(self._tally.done.values())
+
+    def pace_per_s(self, now: float) -> float:
+        """Say how many sessions may start a second."""
+        return self._policy.statistics(now).pace_per_s
+
+    def look_again_at(self, now: float) -> float | None:
+        """Say when something may start although nothing else happened."""
+        return self._policy.look_again_at(now)
+
+    def snapshot(self, now: float) -> RunSnapshot:
+        """Give a picture of it."""
+        tally, policy, elapsed_s = self._tally, self._policy.statistics(now), now - self._began_at
+        whole_s = lasts_s(self._plan.load)
+        elapsed_s += self._elapsed_before_s
+        left_s = tally.left_s(self.open_jobs or 0, now) if whole_s is None else max(0.0, whole_s - elapsed_s)
+        figures = Figures()
+        figures.merge(tally.figures)
+        return RunSnapshot(
+            run_id=self._ledger.run_id,
+            name=self._plan.name,
+            held_back=policy.held_back,
+            elapsed_s=elapsed_s,
+            left_s=left_s,
+            jobs=self._jobs.total,
+            done=dict(tally.done),
+            active=self.under_way,
+            waiting=len(self._policy.waiting_jobs()),
+            retried=tally.retried,
+            starts_per_s=tally.starts_per_s(now),
+            pace_per_s=policy.pace_per_s,
+            figures=figures,
+            recent=tally.recent(now),
+            errors=dict(tally.errors),
+            tokens=tally.tokens,
+            cost_usd=tally.cost_usd,
+            unpriced=tally.unpriced,
+            kept_bytes=self._keeping.kept_bytes,
+            workers=self._crew.rows,
+        )
+
+
+def _leave_of(result: Result) -> Grant:
+    return Grant(attempt_id=result.attempt_id, job=Job(number=result.job, scenario=result.scenario, index=0))
+
+
+def _lost(attempt: Attempt, why: str) -> Result:
+    grant = attempt.grant
+    return Result(
+        attempt_id=grant.attempt_id,
+        job=grant.job.number,
+        scenario=grant.job.scenario,
+        attempt=grant.attempt,
+        status="lost",
+        error_kind="worker",
+        error=why,
+    )
+
+
+def _samples(crew: Crew) -> list[Sample]:
+    return [
+        Sample(name=name, value=float(getattr(row, name)), worker=row.name)
+        for row in crew.rows
+        for name in ("memory_bytes", "lag_ms", "active", "cpu_share")
+    ]

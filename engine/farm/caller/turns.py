@@ -1,0 +1,179 @@
+"""The turns of a call as its result tells them: the session's turn log, with words, tools and what the plan had meant."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+import orjson
+
+from engine.farm.caller.ear import Ear
+from engine.farm.caller.toolbox import WatchedTools
+from engine.farm.caller.walk import Uttered
+from engine.farm.caller.wording import word_error_rate
+from engine.farm.job import ToolUse, TurnResult
+from engine.metering.records import TurnRecord
+from engine.session import Session
+from engine.wire.items import FunctionCallOutputItem
+
+TEXT_MAX_CHARS = 20_000
+"""What a result keeps of one text: an answer, arguments, a tool's result. An answer of 4,096 tokens has about 16,000."""
+
+_BEGAN_BY_CALLER = frozenset({"speech", "push_to_talk", "text"})
+
+
+@attrs.frozen
+class Telling:
+    """What turns are told from.
+
+    Attributes:
+        began_at: Clock time of the call's begin, in s.
+        ear: What was heard.
+        uttered: What the caller did.
+        tools: What they did.
+        now: Clock time.
+    """
+
+    began_at: float
+    ear: Ear
+    uttered: Sequence[Uttered]
+    tools: WatchedTools
+    now: float
+
+    def ms(self, at: float) -> float:
+        """Give a clock time as ms since the call's begin."""
+        return round((at - self.began_at) * 1000, 3)
+
+
+def turn_results(session: Session, telling: Telling) -> tuple[TurnResult, ...]:
+    """Tell all turns so far."""
+    records, outputs = session.turns, _outputs(session)
+    meant = _meant(records, telling.uttered)
+    heard = {record.number: _heard(record, telling.ear) for record in records}
+    results = []
+    for record in records:
+        utterance = meant.get(record.number)
+        result = _result(record, telling, outputs, heard[record.number])
+        if utterance is not None:
+            result = _with_utterance(result, utterance[0], [heard[number] for number in utterance[1]], telling)
+        results.append(result)
+    return tuple(results)
+
+
+def unheard_turns(session: Session, telling: Telling) -> tuple[TurnResult, ...]:
+    """Tell of what the caller did and the service never took for a turn; they are numbered after all others."""
+    records = session.turns
+    heard = {id(uttered) for uttered, _ in _meant(records, telling.uttered).values()}
+    number = records[-1].number if records else 0
+    missed = [uttered for uttered in telling.uttered if id(uttered) not in heard]
+    return tuple(_unheard(uttered, number + place, telling) for place, uttered in enumerate(missed, 1))
+
+
+def _unheard(uttered: Uttered, number: int, telling: Telling) -> TurnResult:
+    through = None if uttered.through_at is None else telling.ms(uttered.through_at)
+    began = telling.ms(uttered.began_at)
+    return TurnResult(number=number, said=uttered.said, began_at_ms=began, asked_at_ms=through)
+
+
+def _meant(records: Iterable[TurnRecord], uttered: Sequence[Uttered]) -> dict[int, tuple[Uttered, list[int]]]:
+    """Find what the plan had the caller do for each turn that it began with; a pause may have made several of one."""
+    found: dict[int, tuple[Uttered, list[int]]] = {}
+    first: dict[int, int] = {}
+    for record in records:
+        if record.began not in _BEGAN_BY_CALLER:
+            continue
+        index = max((i for i, each in enumerate(uttered) if each.after_turn < record.number), default=None)
+        if index is None:
+            continue
+        number = first.setdefault(index, record.number)
+        found.setdefault(number, (uttered[index], []))[1].append(record.number)
+    return found
+
+
+def _with_utterance(result: TurnResult, uttered: Uttered, heard: Sequence[str | None], telling: Telling) -> TurnResult:
+    words = [each for each in heard if each is not None]
+    known = uttered.words is not None and bool(words)
+    rate = word_error_rate(uttered.words or "", " ".join(words)) if known else None
+    began = telling.ms(uttered.began_at)
+    return attrs.evolve(result, said=uttered.said, began_at_ms=began, word_error_rate=rate)
+
+
+def _result(record: TurnRecord, telling: Telling, outputs: Mapping[str, str], heard: str | None) -> TurnResult:
+    ear, last = telling.ear, record.responses[-1] if record.responses else None
+    end = record.response_end_at
+    return TurnResult(
+        number=record.number,
+        began=record.began,
+        heard=heard,
+        answer=_answer(record, ear),
+        status="unanswered" if last is None else _STATUS.get(last.status, last.status),
+        began_at_ms=telling.ms(record.began_at),
+        asked_at_ms=None if record.asked_at is None else telling.ms(record.asked_at),
+        time_to_first_text_ms=record.time_to_first_text_ms,
+        time_to_first_audio_ms=record.time_to_first_audio_ms,
+        time_to_first_audio_heard_ms=record.time_to_first_audio_heard_ms,
+        interruption_latency_ms=record.interruption_latency_ms,
+        response_ms=None if end is None or record.asked_at is None else max(0.0, (end - record.asked_at) * 1000),
+        audio_ms=round(ear.received_ms(record.response_ids), 3),
+        heard_ms=round(ear.heard.heard_ms(record.response_ids, telling.now), 3),
+        interrupted=record.interrupted_at is not None,
+        tools=tuple(_tool_uses(record, telling, outputs)),
+        tokens=record.tokens.total,
+    )
+
+
+_STATUS = {"in_progress": "cancelled"}
+"""A response that ran when the caller hung up ends with the call."""
+
+
+def _answer(record: TurnRecord, ear: Ear) -> str:
+    items = (item for response in record.responses for item in response.item_ids)
+    texts = (ear.words[item].text for item in items if item in ear.words)
+    return cut(" ".join(text for text in texts if text))
+
+
+def _heard(record: TurnRecord, ear: Ear) -> str | None:
+    """Give what the service understood: of speech that two connections heard, the last one's words."""
+    if record.began not in {"speech", "push_to_talk"}:
+        return None
+    known = (ear.words[item] for item in reversed(record.input_item_ids) if item in ear.words)
+    utterance = next(known, None)
+    return None if utterance is None else cut(utterance.text)
+
+
+def _tool_uses(record: TurnRecord, telling: Telling, outputs: Mapping[str, str]) -> Iterable[ToolUse]:
+    for tool in record.tools:
+        called = tool.called_at if tool.called_at is not None else record.began_at
+        yield ToolUse(
+            name=tool.name or "",
+            arguments=cut(telling.ear.arguments.get(tool.call_id, "")),
+            result=cut(outputs.get(tool.call_id, "")),
+            at_ms=telling.ms(called),
+            duration_ms=tool.duration_ms,
+            failed=tool.failed or tool.call_id in telling.tools.failed,
+        )
+
+
+def _outputs(session: Session) -> dict[str, str]:
+    """Give what the model read of each call's result."""
+    items = (each.item for each in session.history)
+    return {item.call_id: _plain(item.output) for item in items if isinstance(item, FunctionCallOutputItem)}
+
+
+def _plain(output: str) -> str:
+    """Give a result's words: the engine sends them as the JSON text of a list of blocks."""
+    try:
+        blocks = orjson.loads(output)
+    except orjson.JSONDecodeError:
+        return output
+    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+        return output
+    return "\n".join(_block(block) for block in blocks)
+
+
+def _block(block: Mapping[str, object]) -> str:
+    text = block.get("text")
+    return text if isinstance(text, str) else orjson.dumps(block.get("json", block)).decode()
+
+
+def cut(text: str) -> str:
+    """Keep so much of a text as a result may hold."""
+    return text if len(text) <= TEXT_MAX_CHARS else f"{text[: TEXT_MAX_CHARS - 1]}…"

@@ -1,0 +1,281 @@
+"""The caller's way through a scenario: each step in its turn, and the answer heard out before the next one."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Final
+
+import attrs
+import trio
+
+from engine.errors import DeadlinePassed, SessionEnded
+from engine.events import BidiTextInputEvent
+from engine.farm.caller.ear import Ear, Mark
+from engine.farm.caller.mouth import Mouth
+from engine.farm.caller.speech import Speech
+from engine.farm.plan.model import Push, Say, Silence, Step, Type, Wait
+from engine.metering.records import TurnRecord
+from engine.session import Session
+
+HEARING_DEADLINE_S: Final = 12.0
+"""How much silence a caller leaves after speech until the service has heard the end: under `semantic_vad` with low
+eagerness it waits up to 8 s."""
+
+ANSWER_DEADLINE_S: Final = 30.0
+"""How long a caller waits for an answer to begin, or to go on after a tool."""
+
+TRANSCRIPT_DEADLINE_S: Final = 3.0
+"""How long a caller who is through stays for the words of what it said last."""
+
+_LOOK_S: Final = 0.25
+"""How often a caller who waits looks whether the service hears it still: nothing tells of the end of speech."""
+
+
+@attrs.define(eq=False)
+class Uttered:
+    """What the caller did to be answered.
+
+    Attributes:
+        said: As the plan has it.
+        words: That were said, where they are known.
+        began_at: Clock time, in s.
+        after_turn: Number of the newest turn before it.
+        sound: Place of its sound in `Mouth.said`; None where it was typed.
+        through_at: When the caller was through; None before.
+    """
+
+    said: str
+    words: str | None
+    began_at: float
+    after_turn: int
+    sound: int | None = None
+    through_at: float | None = None
+
+
+class _Over(Exception):
+    """The session ended, in order, before the caller was through."""
+
+
+class Walk:
+    """Goes through the steps.
+
+    Args:
+        session: Whom the caller talks to.
+        ear: Of the caller.
+        mouth: Of the caller.
+        speeches: What is said at each step that is spoken, by the step's place.
+        step_done: Called after each step.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        ear: Ear,
+        mouth: Mouth,
+        speeches: Mapping[int, Speech],
+        step_done: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._ear = ear
+        self._mouth = mouth
+        self._speeches = speeches
+        self._step_done = step_done
+        self._detection = session.config.turn_detection
+        self.uttered: list[Uttered] = []
+        """What the caller did so far."""
+        self.step = 0
+        """Number of the step that is taken, from 1."""
+
+    async def go(self, steps: Sequence[Step]) -> bool:
+        """Take the steps; False when the session ended before the last one was done.
+
+        Raises:
+            DeadlinePassed: The service did not hear the caller, or did not answer.
+            EngineError: A step can't be taken.
+        """
+        try:
+            for index, step in enumerate(steps):
+                self.step = index + 1
+                following = steps[index + 1] if index + 1 < len(steps) else None
+                await self._STEPS[type(step)](self, index, step, getattr(following, "interrupt_after_ms", None))
+                self._step_done()
+        except (_Over, SessionEnded):
+            return False
+        with contextlib.suppress(_Over):
+            await self._stay_for_words()
+        return True
+
+    # --- steps ------------------------------------------------------------------------------------------------------
+
+    async def _say(self, index: int, step: Say | Push, cut_in_ms: float | None) -> None:
+        speech = self._speeches[index]
+        uttered = self._utter(step.say if isinstance(step, Say) else step.push, speech.words)
+        uttered.sound = len(self._mouth.said)
+        if self._detection is None:
+            await self._silence_agent()  # Where the service does not listen for turns, nobody else does.
+        spoken = await self._mouth.say(speech.pcm)
+        if await self._end_turn(uttered, spoken.at + speech.voiced_ms / 1000, awaited=step.await_answer):
+            await self._hear(uttered, cut_in_ms)
+
+    async def _type(self, _: int, step: Type, cut_in_ms: float | None) -> None:
+        if step.interrupt_after_ms is not None:
+            await self._silence_agent()
+        uttered = self._utter(step.type, None)
+        await self._session.send(BidiTextInputEvent(step.type))
+        uttered.through_at = trio.current_time()
+        if step.await_answer:
+            await self._hear(uttered, cut_in_ms)
+
+    async def _wait(self, _: int, step: Wait, __: float | None) -> None:
+        with trio.move_on_after(step.wait_s):
+            while True:
+                await self._ear.news()
+                self._check()
+
+    async def _silence(self, _: int, step: Silence, __: float | None) -> None:
+        until = trio.current_time() + step.silence_ms / 1000
+        while trio.current_time() < until:
+            await self._mouth.keep_silent()
+
+    _STEPS: ClassVar[Mapping[type, Callable[..., object]]] = {
+        Say: _say,
+        Push: _say,
+        Type: _type,
+        Wait: _wait,
+        Silence: _silence,
+    }
+
+    def _utter(self, said: str, words: str | None) -> Uttered:
+        newest = self._newest()
+        uttered = Uttered(said, words, trio.current_time(), newest.number if newest is not None else 0)
+        self.uttered.append(uttered)
+        return uttered
+
+    async def _silence_agent(self) -> None:
+        if self._ear.answering or self._ear.heard.ends_at > trio.current_time():
+            await self._session.interrupt()
+
+    # --- the end of what the caller says ------------------------------------------------------------------------------
+
+    async def _end_turn(self, uttered: Uttered, voiced_until: float, *, awaited: bool) -> bool:
+        """Have the service know that the caller is through; False when there is nothing to wait for."""
+        if self._detection is None:
+            await self._session.input.commit(respond=awaited)
+        elif not await self._be_heard(uttered, voiced_until):
+            if awaited:
+                raise DeadlinePassed("hearing", HEARING_DEADLINE_S, message=self._unheard())
+            self._ear.marks.append(Mark(trio.current_time(), "the service did not hear the caller"))
+        uttered.through_at = trio.current_time()
+        if awaited and self._detection is not None and self._detection.create_response is False:
+            await self._session.responses.create()
+        return awaited
+
+    async def _be_heard(self, uttered: Uttered, voiced_until: float) -> bool:
+        """Send silence until the service has heard the end of speech; False when it has not in time."""
+        ends_at = trio.current_time() + HEARING_DEADLINE_S
+        while not self._was_heard(uttered, voiced_until):
+            if trio.current_time() >= ends_at:
+                return False
+            await self._mouth.keep_silent()
+        return True
+
+    def _was_heard(self, uttered: Uttered, voiced_until: float) -> bool:
+        turn = self._newest_since(uttered)
+        end = turn.speech_end_at if turn is not None else None
+        return end is not None and end >= voiced_until and not self._is_heard()
+
+    def _is_heard(self) -> bool:
+        """Tell whether the service takes the caller to speak."""
+        turn = self._newest()
+        if turn is None or turn.speech_start_at is None:
+            return False
+        return turn.speech_end_at is None or turn.speech_end_at < turn.speech_start_at
+
+    def _unheard(self) -> str:
+        return (
+            f"step {self.step}: the service did not hear the end of what the caller said within the deadline 'hearing' "
+            f"of {HEARING_DEADLINE_S:g} s | listen to the sound, and see turn_detection"
+        )
+
+    # --- the answer ---------------------------------------------------------------------------------------------------
+
+    async def _hear(self, uttered: Uttered, cut_in_ms: float | None) -> None:
+        """Hear the answer out, or so much of it as the caller lets it say."""
+        ear, waits_since = self._ear, trio.current_time()
+        while not self._is_answered(uttered):
+            now = trio.current_time()
+            cut_at = self._cut_at(uttered, cut_in_ms)
+            if cut_at is not None and cut_at <= now:
+                return
+            if self._is_heard() and self._detection is not None:
+                await self._mouth.keep_silent()
+                waits_since = trio.current_time()
+                continue
+            if ear.answering or self._runs_tool(uttered):
+                waits_since = now
+            elif now >= waits_since + ANSWER_DEADLINE_S:
+                raise DeadlinePassed("answer", ANSWER_DEADLINE_S, message=self._unanswered())
+            with trio.move_on_at(min(now + _LOOK_S, cut_at if cut_at is not None else now + _LOOK_S)):
+                await (ear.news() if cut_in_ms is None else ear.sounds())
+            self._check()
+        await self._hear_out(uttered, cut_in_ms)
+
+    async def _hear_out(self, uttered: Uttered, cut_in_ms: float | None) -> None:
+        """Hear the rest of an answer that has come."""
+        cut_at = self._cut_at(uttered, cut_in_ms)
+        while (until := self._ear.heard.ends_at) > trio.current_time():
+            if cut_at is not None and cut_at <= trio.current_time():
+                return
+            with trio.move_on_at(until if cut_at is None else min(until, cut_at)):
+                await self._ear.news()
+                self._check()
+
+    def _cut_at(self, uttered: Uttered, cut_in_ms: float | None) -> float | None:
+        """Tell when so much of the answer will have been heard that the caller cuts in; None while nobody knows."""
+        turn = self._newest_since(uttered)
+        if cut_in_ms is None or turn is None:
+            return None
+        return self._ear.heard.reached_at(turn.response_ids, cut_in_ms)
+
+    def _is_answered(self, uttered: Uttered) -> bool:
+        turn = self._newest_since(uttered)
+        if turn is None or not turn.responses or self._ear.answering:
+            return False
+        last = turn.responses[-1]
+        return last.done_at is not None and last.status != "lost" and last.stop_reason != "tool_use"
+
+    def _runs_tool(self, uttered: Uttered) -> bool:
+        turn = self._newest_since(uttered)
+        return turn is not None and any(tool.answered_at is None for tool in turn.tools)
+
+    def _unanswered(self) -> str:
+        return f"step {self.step}: no answer began within the deadline 'answer' of {ANSWER_DEADLINE_S:g} s"
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+
+    async def _stay_for_words(self) -> None:
+        """Stay until the service has written down what the caller said."""
+        if self._session.config.transcription is None:
+            return
+        with trio.move_on_after(TRANSCRIPT_DEADLINE_S):
+            while self._misses_words():
+                await self._ear.news()
+                self._check()
+
+    def _misses_words(self) -> bool:
+        turn = self._newest()
+        if turn is None or turn.began not in {"speech", "push_to_talk"} or not turn.input_item_ids:
+            return False
+        words = self._ear.words.get(turn.input_item_ids[-1])
+        return words is None or not words.final
+
+    def _newest(self) -> TurnRecord | None:
+        turns = self._session.turns
+        return turns[-1] if turns else None
+
+    def _newest_since(self, uttered: Uttered) -> TurnRecord | None:
+        turn = self._newest()
+        return turn if turn is not None and turn.number > uttered.after_turn else None
+
+    def _check(self) -> None:
+        if self._ear.over:
+            raise _Over

@@ -1,0 +1,108 @@
+"""A child process of the farm: started with pipes, followed, and ended whatever happens."""
+
+import subprocess
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from engine.blocks import block_nursery
+from engine.farm.frames import Frames
+
+LAST_WORDS_LINES: Final = 20
+LAST_WORDS_CHARS: Final = 400
+"""What is kept of a child's stderr, to say why it died."""
+
+LAST_WORDS_S: Final = 1.0
+"""How long a process that has closed its stdout may take to be gone."""
+
+KILLED_WITHIN_S: Final = 10.0
+"""How long a killed process may take to be gone: a wait in the kernel can hold it."""
+
+
+class Child:
+    """A running child.
+
+    Attributes:
+        process: The process.
+        frames: To and from it.
+    """
+
+    def __init__(self, process: trio.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process = process
+        self.frames = Frames(process.stdout, process.stdin)
+        self._lines: deque[str] = deque(maxlen=LAST_WORDS_LINES)
+        self._heard = trio.Event()
+
+    @property
+    def last_words(self) -> str:
+        """Say how it ended, and the last line that it wrote to stderr."""
+        code = self.process.returncode
+        how = "still runs" if code is None else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        line = next((line for line in reversed(self._lines) if line.strip()), "")
+        return f"{how}: {line.strip()[:LAST_WORDS_CHARS]}" if line else how
+
+    async def listen(self) -> None:
+        """Read its stderr, until its end."""
+        assert self.process.stderr is not None
+        rest = b""
+        async for chunk in self.process.stderr:
+            *lines, rest = (rest + chunk).split(b"\n")
+            self._lines += (line.decode("utf-8", "replace") for line in lines)
+            rest = rest[-LAST_WORDS_CHARS:]
+        self._lines.append(rest.decode("utf-8", "replace"))
+        self._heard.set()
+
+    async def end(self, grace_s: float) -> None:
+        """Close its stdin, which tells it to end; kill it after the grace. Returns when it is gone."""
+        with trio.CancelScope(shield=True):
+            assert self.process.stdin is not None
+            await self.process.stdin.aclose()
+            with trio.move_on_after(grace_s):
+                await self.process.wait()
+            await self.kill()
+
+    async def kill(self) -> bool:
+        """Kill it; returns when it is gone, and tells whether it is."""
+        with trio.CancelScope(shield=True), trio.move_on_after(KILLED_WITHIN_S):
+            if self.process.returncode is None:
+                self.process.kill()
+            await self.process.wait()
+        return self.process.returncode is not None
+
+    async def died(self) -> None:
+        """Hear its last words out, after it closed its stdout."""
+        with trio.move_on_after(LAST_WORDS_S):
+            await self.process.wait()
+            await self._heard.wait()
+
+
+@asynccontextmanager
+async def started(module: str, arguments: Sequence[str] = ()) -> AsyncIterator[Child]:
+    """Run a module of Python in a child, for the time of the block; it is killed at the block's end.
+
+    It is in a session of its own: Ctrl-C in a terminal is for us, and we tell it.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    process = await trio.lowlevel.open_process(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    child = Child(process)
+    try:
+        async with block_nursery() as nursery:
+            nursery.start_soon(child.listen)
+            try:
+                yield child
+            finally:
+                await child.kill()
+            # Its children may hold stderr open.
+            nursery.cancel_scope.deadline = trio.current_time() + 0.5
+    finally:
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                await trio.aclose_forcefully(pipe)

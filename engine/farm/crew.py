@@ -1,0 +1,176 @@
+"""The workers as the coordinator sees them: each incarnation with what it has, and a row for people to look at."""
+
+from math import inf
+from typing import Final
+
+import attrs
+
+from engine.farm.job import Grant, Job, Status
+from engine.farm.link import Link, Up
+from engine.farm.snapshot import WorkerState
+
+QUIET_S: Final = 2.0
+"""A worker that said nothing for so long is not waited for: others may have more sessions than it."""
+
+AHEAD_SHARE: Final = 0.05
+AHEAD_MIN: Final = 2
+AHEAD_S: Final = 0.5
+"""By how much a worker may have more sessions than the one that has the fewest: starts don't wait for its next word.
+The largest of these holds: a share of the fewest, a number, and what starts in half a second."""
+
+MANY: Final = 10**9
+"""Stands for any number of sessions."""
+
+
+@attrs.define(eq=False)
+class Trial:
+    """A job and the tries that it had; the policy hands it back where it is to be tried again.
+
+    Attributes:
+        job: The job.
+        attempts: Number of its last try.
+        tries: Of these, those that count against `Retries.attempts`.
+        last: The last try's result: its attempt, and its status; None before it ended.
+    """
+
+    job: Job
+    attempts: int = 0
+    tries: int = 0
+    last: tuple[str, Status] | None = None
+
+
+@attrs.define(eq=False)
+class Attempt:
+    """A try under way: leave to try it is given, and no result is known.
+
+    Attributes:
+        grant: The leave.
+        trial: Of which job.
+        told: The worker was told, or may have been.
+    """
+
+    grant: Grant
+    trial: Trial
+    told: bool = False
+
+
+@attrs.define(eq=False)
+class Incarnation:
+    """One life of a worker, and what it has.
+
+    Attributes:
+        link: To it.
+        attempts: Under way there, granted ones with those that it was not told of yet.
+        grants: To be told to it: their leases are written.
+        acknowledge: To be told to it: their results are written.
+        lease_until: It may go on until then, whatever happens to us.
+        heard_at: When it last said something.
+        cpu_s: CPU time that it had used then.
+        roll: Ask it for the names of what it has.
+        waiting: Sessions that it had not begun when it last said something.
+        silent: It can't be reached, and may live until its lease is over.
+    """
+
+    link: Link
+    attempts: dict[str, Attempt] = attrs.field(factory=dict)
+    grants: list[Grant] = attrs.field(factory=list)
+    acknowledge: list[str] = attrs.field(factory=list)
+    lease_until: float = -inf
+    heard_at: float = -inf
+    cpu_s: float = 0.0
+    roll: bool = True
+    waiting: int = 0
+    silent: bool = False
+
+    def room(self) -> float:
+        """Say how many more it takes."""
+        return inf if self.link.slots is None else self.link.slots - len(self.attempts)
+
+
+class Crew:
+    """All incarnations that live, or may live."""
+
+    def __init__(self) -> None:
+        self.here: list[Incarnation] = []
+        self._rows: dict[str, WorkerState] = {}
+
+    @property
+    def rows(self) -> tuple[WorkerState, ...]:
+        """Give a row for each worker, by name."""
+        active = dict.fromkeys(self._rows, 0)
+        for each in self.here:
+            active[each.link.name] += len(each.attempts)
+        return tuple(attrs.evolve(row, active=active[name]) for name, row in sorted(self._rows.items(), key=_by_number))
+
+    def came(self, link: Link) -> Incarnation:
+        """Take in a new incarnation."""
+        row = self._rows.get(link.name)
+        starts = 1 if row is None else row.starts + 1
+        self._rows[link.name] = attrs.evolve(row or WorkerState(name=link.name), state="up", starts=starts)
+        incarnation = Incarnation(link)
+        self.here.append(incarnation)
+        return incarnation
+
+    def went(self, incarnation: Incarnation) -> None:
+        """Forget an incarnation that is dead, or has ended."""
+        self.here.remove(incarnation)
+        if all(each.link.name != incarnation.link.name for each in self.here):
+            self._change(incarnation, state="down")
+
+    def heard(self, incarnation: Incarnation, up: Up, now: float) -> None:
+        """Note how a worker fares."""
+        lasted_s = now - incarnation.heard_at
+        share = (up.cpu_s - incarnation.cpu_s) / lasted_s if 0 < lasted_s < inf else 0.0
+        row = self._rows[incarnation.link.name]
+        # Half of the last look, so that a row does not flicker: exchanges come many times a second.
+        self._change(
+            incarnation,
+            state="up",
+            memory_bytes=up.memory_bytes,
+            cpu_share=(row.cpu_share + max(0.0, share)) / 2,
+            lag_ms=max(up.lag_ms, row.lag_ms * 0.9),
+        )
+        incarnation.heard_at, incarnation.cpu_s, incarnation.waiting = now, up.cpu_s, up.waiting
+
+    def silent(self, incarnation: Incarnation) -> None:
+        """Note that a worker can't be reached, and may live."""
+        incarnation.silent = True
+        self._change(incarnation, state="silent")
+
+    def ended(self, incarnation: Incarnation, *, lost: bool) -> None:
+        """Count a session that ended, or went with its worker."""
+        row = self._rows[incarnation.link.name]
+        self._change(incarnation, ended=row.ended + (not lost), lost=row.lost + lost)
+
+    def fair_room(self, incarnation: Incarnation, pace_per_s: float, now: float) -> int:
+        """Say how many more sessions one may have without being far ahead of the others."""
+        loads = [len(each.attempts) for each in self.here if each is not incarnation and _takes_more(each, now)]
+        if not loads:
+            return int(min(incarnation.room(), MANY))
+        fewest = min(loads)
+        ahead = max(AHEAD_MIN, fewest * AHEAD_SHARE, AHEAD_S * pace_per_s / len(self.here))
+        return int(max(0, min(incarnation.room(), fewest + ahead - len(incarnation.attempts))))
+
+    def share(self, incarnation: Incarnation, now: float) -> float:
+        """Give a worker's share of the pace: those that have nothing to start, and get nothing, leave theirs to it."""
+        mine = len(incarnation.attempts)
+        starters = sum(
+            each is incarnation
+            or each.waiting > 0
+            or (_takes_more(each, now) and len(each.attempts) <= mine + AHEAD_MIN)
+            for each in self.here
+        )
+        return 1 / max(1, starters)
+
+    def _change(self, incarnation: Incarnation, **changes: object) -> None:
+        name = incarnation.link.name
+        self._rows[name] = attrs.evolve(self._rows[name], **changes)  # type: ignore[arg-type]
+
+
+def _takes_more(incarnation: Incarnation, now: float) -> bool:
+    return not incarnation.silent and incarnation.room() > 0 and now - incarnation.heard_at < QUIET_S
+
+
+def _by_number(named: tuple[str, object]) -> tuple[str, int]:
+    words, _, number = named[0].rpartition("-")
+    return (words, int(number)) if number.isdecimal() else (named[0], 0)
