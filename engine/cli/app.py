@@ -170,6 +170,7 @@ def _simulate(
     - `realtime-engine simulate --port 8765` repeats what it hears.
     - `realtime-engine simulate --port 0 --voice local` takes a free port, understands English and has a voice.
     - `realtime-engine simulate --port 8765 --script answers.toml` answers as the script says.
+    - `realtime-engine simulate --port 8765 --script answers.toml --voice local` hears and speaks besides.
     - `realtime-engine simulate --port 8765 --replay call.jsonl` plays a recorded call to each client.
 
     Parameters

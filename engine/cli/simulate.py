@@ -18,6 +18,7 @@ from engine.errors import ConfigError
 from engine.recording import read_recording
 from engine.simulator import (
     ResponderFactory,
+    Script,
     ScriptedResponder,
     SessionLedger,
     Simulator,
@@ -55,20 +56,32 @@ def simulate(
     if replay is not None:
         _run(console, partial(_keep_replaying, console, host, port, replay, at_once=at_once))
         return
-    responders = load_script(script).responder if script is not None else ScriptedResponder
-    says = f"script {script}" if script is not None else f"voice {voice or 'tone'}"
+    read = load_script(script) if script is not None else None
 
     async def command() -> None:
-        await keep_serving(console, host, port, says, await local_voice() if voice == "local" else responders)
+        await keep_serving(console, host, port, _says(script, voice), await _responders(read, voice))
 
     _run(console, command)
 
 
+def _says(script: Path | None, voice: Voice | None) -> str:
+    if script is None:
+        return f"voice {voice or 'tone'}"
+    return f"script {script}, voice local" if voice == "local" else f"script {script}"
+
+
+async def _responders(script: Script | None, voice: Voice | None) -> ResponderFactory:
+    if voice != "local":
+        return script.responder if script is not None else ScriptedResponder
+    if script is None:
+        return await local_voice()
+    from engine.simulator.local_voice.scripted import scripted_voice  # noqa: PLC0415 - its models are an extra
+
+    return await scripted_voice(script)
+
+
 def _check(script: Path | None, voice: Voice | None, replay: Path | None, *, at_once: bool) -> None:
     """Refuse options that do not go together."""
-    if script is not None and voice == "local":
-        message = "a script and the local voice do not go together | leave out --script or --voice local"
-        raise ConfigError("--voice", voice, "tone", message=message)
     if replay is not None and (script is not None or voice is not None):
         message = "a recording says by itself what is answered | leave out --script and --voice, or --replay"
         raise ConfigError("--replay", str(replay), "nothing with --script or --voice", message=message)

@@ -20,8 +20,7 @@ from engine.farm.link import LinkLost, Up
 from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.model import Plan
 from engine.farm.plan_rules import lasts_s, rules_of
-from engine.farm.policy import Policy
-from engine.farm.policy.retries import retry_wait_s
+from engine.farm.policy import Policy, retry_wait_s
 from engine.farm.snapshot import RunSnapshot
 from engine.farm.tally import Tally
 

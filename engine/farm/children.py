@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from engine.blocks import block_nursery
+from engine.errors import LocalMisuse
 from engine.farm.frames import Frames
 
 LAST_WORDS_LINES: Final = 20
@@ -32,10 +33,9 @@ class Child:
     """
 
     def __init__(self, process: trio.Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
         self.process = process
-        self.frames = Frames(process.stdout, process.stdin)
+        self._stdin, stdout, self._stderr = _pipes(process)
+        self.frames = Frames(stdout, self._stdin)
         self._lines: deque[str] = deque(maxlen=LAST_WORDS_LINES)
         self._heard = trio.Event()
 
@@ -49,9 +49,8 @@ class Child:
 
     async def listen(self) -> None:
         """Read its stderr, until its end."""
-        assert self.process.stderr is not None
         rest = b""
-        async for chunk in self.process.stderr:
+        async for chunk in self._stderr:
             *lines, rest = (rest + chunk).split(b"\n")
             self._lines += (line.decode("utf-8", "replace") for line in lines)
             rest = rest[-LAST_WORDS_CHARS:]
@@ -61,8 +60,7 @@ class Child:
     async def end(self, grace_s: float) -> None:
         """Close its stdin, which tells it to end; kill it after the grace. Returns when it is gone."""
         with trio.CancelScope(shield=True):
-            assert self.process.stdin is not None
-            await self.process.stdin.aclose()
+            await self._stdin.aclose()
             with trio.move_on_after(grace_s):
                 await self.process.wait()
             await self.kill()
@@ -80,6 +78,12 @@ class Child:
         with trio.move_on_after(LAST_WORDS_S):
             await self.process.wait()
             await self._heard.wait()
+
+
+def _pipes(process: trio.Process) -> tuple[trio.abc.SendStream, trio.abc.ReceiveStream, trio.abc.ReceiveStream]:
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise LocalMisuse("a child has three pipes | start it by `started`")
+    return process.stdin, process.stdout, process.stderr
 
 
 @asynccontextmanager
@@ -103,6 +107,5 @@ async def started(module: str, arguments: Sequence[str] = ()) -> AsyncIterator[C
             # Its children may hold stderr open.
             nursery.cancel_scope.deadline = trio.current_time() + 0.5
     finally:
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                await trio.aclose_forcefully(pipe)
+        for pipe in _pipes(process):
+            await trio.aclose_forcefully(pipe)

@@ -51,6 +51,7 @@ class Coordinator:
         lease_s: See `Down.lease_s`.
         grace_s: How long sessions may go on after `finish`.
         limiter: Of the thread in which the ledger is called; None calls it in this thread, for virtual time.
+        workers: How many are being started.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Coordinator:
         lease_s: float = LEASE_S,
         grace_s: float = 30.0,
         limiter: trio.CapacityLimiter | None = None,
+        workers: int = 1,
     ) -> None:
         self._lease_s = lease_s
         self._grace_s = grace_s
-        self._crew = Crew()
+        self._crew = Crew(workers)
         self._books = Books(plan, ledger, self._crew, base_urls, limiter)
         self._stopping: Stopping | None = None
         self._why = ""
@@ -188,7 +190,7 @@ class Coordinator:
         if self._stopping is not None or self._books.failure is not None:
             return 0
         orphans = self._books.orphans if now < self._orphans_until else 0
-        room = self._crew.fair_room(here, self._books.pace_per_s(now), now)
+        room = self._crew.fair_room(here, self._books.pace_per_s(now), self._books.sessions_max, now)
         return min(room, self._books.sessions_max - self._books.under_way - orphans)
 
     def _linger_s(self, now: float) -> float:
@@ -218,6 +220,16 @@ class Coordinator:
         self.finish(why)
         if self._stopping != "now":
             self._stopping, self._stop_at = "now", trio.current_time()
+
+    @property
+    def began(self) -> bool:
+        """Tell whether it knows where the run stands."""
+        return self._began
+
+    @property
+    def open_jobs(self) -> int | None:
+        """Count the jobs without a final result; None where the load begins them again."""
+        return self._books.open_jobs
 
     @property
     def over(self) -> bool:

@@ -12,11 +12,16 @@ from engine.farm.snapshot import WorkerState
 QUIET_S: Final = 2.0
 """A worker that said nothing for so long is not waited for: others may have more sessions than it."""
 
+SETTLE_S: Final = 5.0
+"""For so long after the first worker is there, those that are still starting are counted as having no sessions."""
+
 AHEAD_SHARE: Final = 0.05
 AHEAD_MIN: Final = 2
 AHEAD_S: Final = 0.5
+AHEAD_CAP_SHARE: Final = 0.1
 """By how much a worker may have more sessions than the one that has the fewest: starts don't wait for its next word.
-The largest of these holds: a share of the fewest, a number, and what starts in half a second."""
+The largest of these holds: a share of the fewest, a number, and its part of what starts in half a second (or of a tenth
+of the cap, where that is less)."""
 
 MANY: Final = 10**9
 """Stands for any number of sessions."""
@@ -88,9 +93,15 @@ class Incarnation:
 
 
 class Crew:
-    """All incarnations that live, or may live."""
+    """All incarnations that live, or may live.
 
-    def __init__(self) -> None:
+    Args:
+        expected: How many workers are being started; the first of them doesn't take everything.
+    """
+
+    def __init__(self, expected: int = 1) -> None:
+        self._expected = expected
+        self._first_at: float | None = None
         self.here: list[Incarnation] = []
         self._rows: dict[str, WorkerState] = {}
 
@@ -142,13 +153,26 @@ class Crew:
         row = self._rows[incarnation.link.name]
         self._change(incarnation, ended=row.ended + (not lost), lost=row.lost + lost)
 
-    def fair_room(self, incarnation: Incarnation, pace_per_s: float, now: float) -> int:
-        """Say how many more sessions one may have without being far ahead of the others."""
+    def fair_room(self, incarnation: Incarnation, pace_per_s: float, cap: int, now: float) -> int:
+        """Say how many more sessions one may have without being far ahead of the others.
+
+        Args:
+            incarnation: Which.
+            pace_per_s: Of starts, over all.
+            cap: Of sessions, over all.
+            now: Clock time.
+        """
         loads = [len(each.attempts) for each in self.here if each is not incarnation and _takes_more(each, now)]
+        if self._first_at is None:
+            self._first_at = now
+        heard = sum(each.heard_at > -inf for each in self.here)
+        if heard < self._expected and now - self._first_at < SETTLE_S:
+            loads.append(0)
         if not loads:
             return int(min(incarnation.room(), MANY))
         fewest = min(loads)
-        ahead = max(AHEAD_MIN, fewest * AHEAD_SHARE, AHEAD_S * pace_per_s / len(self.here))
+        step = min(AHEAD_S * pace_per_s, AHEAD_CAP_SHARE * cap) / max(len(self.here), self._expected)
+        ahead = max(AHEAD_MIN, fewest * AHEAD_SHARE, step)
         return int(max(0, min(incarnation.room(), fewest + ahead - len(incarnation.attempts))))
 
     def share(self, incarnation: Incarnation, now: float) -> float:

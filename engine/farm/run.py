@@ -1,18 +1,38 @@
 """A run of a plan, from the first worker's start to the last line of the ledger."""
 
+import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
 import attrs
+import trio
 
-from engine.farm.backends import LEASE_S, BackendFactory
+from engine.blocks import block_nursery
+from engine.errors import ConfigError, LocalMisuse
+from engine.farm.backends import LEASE_S, BackendFactory, WorkerSpec
+from engine.farm.backends.local import LocalBackend
+from engine.farm.backends.processes import ProcessesBackend
+from engine.farm.coordinator import Coordinator
+from engine.farm.ledger import Ledger
+from engine.farm.plan.load import ready
 from engine.farm.plan.model import Plan
-from engine.farm.plan.thresholds import Judged
+from engine.farm.plan.thresholds import Judged, judge
 from engine.farm.snapshot import RunSnapshot
+from engine.farm.target import target_of
+from engine.farm.vitals import machine_memory
 
-GRACE_S = 30.0
+GRACE_S: Final = 30.0
 """How long sessions may go on when a run is told to finish."""
+
+MEMORY_SHARE: Final = 0.8
+"""Of this machine's memory, for all workers together: past it the machine would kill whom it likes."""
+
+LEASE_MIN_S: Final = 1.0
+"""A shorter lease would end with any pause of the coordinator's."""
+
+BACKENDS: Final[Mapping[str, BackendFactory]] = {"local": LocalBackend, "processes": ProcessesBackend}
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +73,11 @@ class Run:
         resume: Go on with the run that the folder holds.
         grace_s: How long sessions may go on after `finish`.
         lease_s: How long a worker goes on without word from the coordinator.
-        memory_max_bytes: Of a worker; None for its share of this machine's.
+        memory_max_bytes: Of a worker. None for its share of this machine's, where `backend` runs it on this machine;
+            a worker in this event loop has no bound.
+
+    Raises:
+        ConfigError: A setting is not possible.
     """
 
     def __init__(
@@ -69,38 +93,123 @@ class Run:
         lease_s: float = LEASE_S,
         memory_max_bytes: int | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._workers = _cores() if workers == "auto" else workers
+        self._backend = _factory(backend, self._workers)
+        _check(plan, workers=self._workers, sessions=sessions, resume=resume, lease_s=lease_s, grace_s=grace_s)
+        self._plan = plan
+        self._folder = Path(out)
+        self._sessions = sessions
+        self._resume = resume
+        self._grace_s = grace_s
+        self._lease_s = lease_s
+        self._memory_max_bytes = memory_max_bytes or (None if callable(backend) else _share_of_memory(self._workers))
+        self._coordinator: Coordinator | None = None
+        self._told: list[tuple[str, str]] = []
+        self._last = RunSnapshot(run_id="", name=plan.name if plan is not None else "")
+        self._began = False
 
     async def run(self) -> RunSummary:
         """Run it, once.
 
         Raises:
-            ConfigError: A setting is not possible.
+            ConfigError: The plan can't work.
             LedgerUnusable: The folder's ledger can't be used, or no longer; what it holds is whole.
             BackendUnavailable: Workers can't be had.
             FarmError: The simulator that it started died.
         """
-        raise NotImplementedError
+        if self._began:
+            raise LocalMisuse("this run was run already | make another one, with resume=True to go on")
+        self._began = True
+        # One thread at a time for the ledger; SQLite is never called from two.
+        limiter = trio.CapacityLimiter(1)
+        ledger = await trio.to_thread.run_sync(self._open, limiter=limiter)
+        try:
+            return await self._run(ledger, limiter)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(ledger.close, limiter=limiter)
+
+    def _open(self) -> Ledger:
+        plan = ready(_with_sessions(self._plan, self._sessions)) if self._plan is not None else None
+        if plan is not None:
+            _key_of(plan)
+        if plan is None or self._resume:
+            return Ledger.open(self._folder, plan=plan)
+        return Ledger.create(self._folder, plan)
+
+    async def _run(self, ledger: Ledger, limiter: trio.CapacityLimiter) -> RunSummary:
+        plan = _with_sessions(ledger.plan, self._sessions)
+        spec = self._spec(plan, ledger)
+        async with target_of(plan, self._workers) as urls:
+            coordinator = Coordinator(
+                plan,
+                ledger,
+                base_urls=urls,
+                lease_s=self._lease_s,
+                grace_s=self._grace_s,
+                limiter=limiter,
+                workers=self._workers,
+            )
+            self._begin(coordinator)
+            try:
+                await coordinator.run(self._backend(spec))
+            finally:
+                self._last, self._coordinator = self.snapshot(), None
+        return await trio.to_thread.run_sync(partial(self._close, plan, ledger, coordinator), limiter=limiter)
+
+    def _begin(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+        for how, why in self._told:
+            getattr(coordinator, how)(why)
+
+    def _spec(self, plan: Plan, ledger: Ledger) -> WorkerSpec:
+        return WorkerSpec(
+            plan=plan,
+            folder=str(ledger.folder.absolute()),
+            count=self._workers,
+            lease_s=self._lease_s,
+            memory_max_bytes=self._memory_max_bytes,
+            key=_key_of(plan),
+        )
+
+    def _close(self, plan: Plan, ledger: Ledger, coordinator: Coordinator) -> RunSummary:
+        judged = tuple(judge(threshold, ledger.figures) for threshold in plan.thresholds)
+        summary = RunSummary(
+            run_id=ledger.run_id,
+            folder=ledger.folder,
+            why=coordinator.why,
+            stopped=coordinator.stopped,
+            open_jobs=coordinator.open_jobs,
+            done=self._last.done,
+            thresholds=judged,
+            snapshot=self._last,
+        )
+        ledger.finish(coordinator.why)
+        return summary
 
     def finish(self, why: str = "told to finish") -> None:
         """Let nothing more start; sessions may end within the grace. Any number of times, also before `run`."""
-        raise NotImplementedError
+        self._tell("finish", why)
 
     def stop(self, why: str = "told to stop") -> None:
         """Cancel all sessions now. Any number of times, also before `run`."""
-        raise NotImplementedError
+        self._tell("stop", why)
+
+    def _tell(self, how: Literal["finish", "stop"], why: str) -> None:
+        if self._coordinator is None:
+            self._told.append((how, why))
+        else:
+            getattr(self._coordinator, how)(why)
 
     def snapshot(self) -> RunSnapshot:
         """Give a picture of it; of phase `starting` before it began."""
-        raise NotImplementedError
+        if self._coordinator is not None and self._coordinator.began:
+            return self._coordinator.snapshot()
+        return self._last
 
 
 async def run_plan(
-    plan: Plan | None,
-    *,
-    on_snapshot: Callable[[RunSnapshot], object] | None = None,
-    every_s: float = 0.5,
-    **how: object,
+    plan: Plan | None, *, on_snapshot: Callable[[RunSnapshot], object] | None = None, every_s: float = 0.5, **how: Any
 ) -> RunSummary:
     """Run a plan: `Run(plan, **how).run()`, and give pictures of it meanwhile.
 
@@ -109,5 +218,79 @@ async def run_plan(
         on_snapshot: Called every so often, and once at the end.
         every_s: How often.
         how: As in `Run`.
+
+    Raises:
+        EngineError: As `Run` and `Run.run` say.
     """
-    raise NotImplementedError
+    run = Run(plan, **how)
+    async with block_nursery() as nursery:
+        if on_snapshot is not None:
+            nursery.start_soon(_show, run, on_snapshot, every_s)
+        summary = await run.run()
+        nursery.cancel_scope.cancel()
+    if on_snapshot is not None:
+        on_snapshot(summary.snapshot)
+    return summary
+
+
+async def _show(run: Run, on_snapshot: Callable[[RunSnapshot], object], every_s: float) -> None:
+    while True:
+        await trio.sleep(every_s)
+        on_snapshot(run.snapshot())
+
+
+def _share_of_memory(workers: int) -> int | None:
+    return int(machine_memory() * MEMORY_SHARE / workers) or None
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _factory(backend: str | BackendFactory | None, workers: int) -> BackendFactory:
+    if callable(backend):
+        return backend
+    name = backend or ("local" if workers == 1 else "processes")
+    if name not in BACKENDS:
+        raise ConfigError("backend", name, " or ".join(BACKENDS))
+    return BACKENDS[name]
+
+
+def _check(
+    plan: Plan | None, *, workers: int, sessions: int | None, resume: bool, lease_s: float, grace_s: float
+) -> None:
+    for name, value, least in (
+        ("workers", workers, 1),
+        ("sessions", sessions, 1),
+        ("lease_s", lease_s, LEASE_MIN_S),
+        ("grace_s", grace_s, 0.0),
+    ):
+        if value is not None and not value >= least:
+            raise ConfigError(name, value, f"{least:g} or more")
+    if plan is None and not resume:
+        raise ConfigError(
+            "plan", None, "a plan", message="there is no plan | give one, or resume=True with a run's folder"
+        )
+
+
+def _with_sessions(plan: Plan, sessions: int | None) -> Plan:
+    """Have another number of sessions at a time."""
+    if sessions is None:
+        return plan
+    load = attrs.evolve(plan.load, sessions=sessions) if plan.load.sessions is not None else plan.load
+    return attrs.evolve(plan, load=load, caps=attrs.evolve(plan.caps, sessions=sessions))
+
+
+def _key_of(plan: Plan) -> str:
+    """Take the service's key from the environment; workers on other machines have another one."""
+    if plan.target.kind == "simulator":
+        return ""
+    key = os.environ.get(plan.target.key_env, "")
+    if not key and plan.target.kind == "service":
+        message = (
+            f"the environment has no {plan.target.key_env} | export it, or set target.key_env to the variable's name"
+        )
+        raise ConfigError("target.key_env", plan.target.key_env, "a variable that holds the key", message=message)
+    return key

@@ -39,8 +39,8 @@ class Tally:
     """
 
     def __init__(self, counts: Counts, figures: Figures, now: float) -> None:
-        self.done: dict[str, int] = {**counts.done}
-        self.errors: dict[str, int] = {**counts.errors}
+        self.done: dict[str, int] = {str(name): count for name, count in counts.done.items()}
+        self.errors: dict[str, int] = {str(name): count for name, count in counts.errors.items()}
         self.tokens, self.cost_usd, self.unpriced = counts.tokens, counts.cost_usd, counts.unpriced
         self.retried = counts.retried
         self.figures = figures

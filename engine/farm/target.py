@@ -1,9 +1,23 @@
 """The simulator as a run's target: server processes on loopback, which end with the run, however it ends."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
 
+import trio
+
+from engine.blocks import block_nursery
+from engine.errors import FarmError
+from engine.farm.children import Child, started
+from engine.farm.frames import Garbled
 from engine.farm.plan.model import Plan
+from engine.farm.target_server import Serve, Serving
+
+START_S: Final = 60.0
+"""How long a server may take until it listens; the local voice takes some seconds."""
+
+MODULE: Final = "engine.farm.target_server"
 
 
 @asynccontextmanager
@@ -20,5 +34,55 @@ async def target_of(plan: Plan, workers: int) -> AsyncIterator[tuple[str, ...]]:
     Raises:
         FarmError: A server did not start, or died while sessions talked to it.
     """
-    raise NotImplementedError
-    yield ()
+    if plan.target.kind != "simulator":
+        yield ()
+        return
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(started(MODULE)) for _ in range(plan.target.servers or workers)]
+        urls = await _listening(servers, _order(plan))
+        async with block_nursery() as nursery:
+            for server in servers:
+                nursery.start_soon(_look_after, server)
+            yield urls
+            nursery.cancel_scope.cancel()
+
+
+def _order(plan: Plan) -> Serve:
+    script = plan.target.script and str(Path(plan.folder) / plan.target.script)
+    return Serve(voice=plan.target.voice, script=script, pace=plan.target.pace)
+
+
+async def _listening(servers: list[Child], order: Serve) -> tuple[str, ...]:
+    """Wait until all listen, all at the same time: each takes a second of its own."""
+    urls = [""] * len(servers)
+
+    async def ask(at: int) -> None:
+        urls[at] = await _base_url(servers[at], order)
+
+    async with block_nursery() as nursery:
+        for at in range(len(servers)):
+            nursery.start_soon(ask, at)
+    return tuple(urls)
+
+
+async def _base_url(server: Child, order: Serve) -> str:
+    try:
+        with trio.fail_after(START_S):
+            await server.frames.tell(order)
+            serving = await server.frames.hear(Serving)
+    except trio.TooSlowError:
+        raise FarmError(f"the simulator does not listen after {START_S:g} s | see how busy this machine is") from None
+    except (trio.BrokenResourceError, Garbled):
+        serving = None
+    if serving is None:
+        await server.died()
+        raise FarmError(f"the simulator died as it started ({server.last_words}) | try `realtime-engine simulate`")
+    if serving.why_not:
+        raise FarmError(f"the simulator can't serve: {serving.why_not}")
+    return serving.base_url
+
+
+async def _look_after(server: Child) -> None:
+    await server.process.wait()
+    await server.died()
+    raise FarmError(f"a simulator died while sessions talked to it ({server.last_words}) | go on with --resume")

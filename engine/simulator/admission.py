@@ -17,6 +17,8 @@ _TRANSLATION_END: Final = "/realtime/translations"
 _AZURE: Final = "/openai/"
 _BROWSER_KEY: Final = "openai-insecure-api-key."
 SUBPROTOCOL: Final = "realtime"
+REQUEST_ID_MAX_CHARS: Final = 512
+"""Longest name that a client may give its request (OpenAI, API reference, debugging requests)."""
 
 
 @attrs.frozen
@@ -78,6 +80,11 @@ class Handshake:
     def model(self) -> str:
         """Give the model of the URL; Azure calls it the deployment."""
         return self.query.get("model") or self.query.get("deployment") or ""
+
+    @property
+    def request_id(self) -> str:
+        """Give the client's own name for the request; empty where it gave none."""
+        return self.headers.get("x-client-request-id", "")[:REQUEST_ID_MAX_CHARS]
 
     def kind(self, secret: ClientSecret | None) -> str:
         """Tell which session it asks for: by the path, by `intent`, by the client secret; else a conversation."""

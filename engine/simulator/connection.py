@@ -114,6 +114,7 @@ class Connection:
             receive_buffer_size=RECEIVE_BUFFER_BYTES,
         )
         handshake = Handshake.read(request.path, request.headers, request.proposed_subprotocols)
+        self._ledger.request_id = handshake.request_id
         call_id = handshake.call_id
         if not handshake.known or (call_id is not None and self._account.joinable(call_id) is None):
             await request.reject(404, extra_headers=[(b"content-length", b"0")])

@@ -76,6 +76,7 @@ class SessionLedger:
         received: The client's messages.
         sent: The server's events.
         session_id: Empty when the connection was refused.
+        request_id: What the client called its request in the header `X-Client-Request-Id`; empty where it did not.
         close_code: Of the close frame, once there is one.
         close_reason: Of the close frame.
         open: False once the connection is over.
@@ -86,6 +87,7 @@ class SessionLedger:
     received: Lane
     sent: Lane
     session_id: str = ""
+    request_id: str = ""
     close_code: int | None = None
     close_reason: str | None = None
     open: bool = True

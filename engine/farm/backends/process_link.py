@@ -1,4 +1,4 @@
-"""The link to a worker's process: exchanges by frames, and the end of a process that stalls or takes too much memory."""
+"""The link to a worker's process: frames, and the end of a process that stalls or takes too much memory."""
 
 from typing import Final
 

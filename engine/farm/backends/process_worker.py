@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import attrs
 import trio
@@ -52,7 +52,7 @@ async def _answer(frames: Frames, worker: Worker) -> None:
 
 @contextmanager
 def pipes_of_mine() -> Iterator[Frames]:
-    """Take stdin and stdout for frames. What a tool of the plan prints goes to stderr, and can't be taken for a frame."""
+    """Take stdin and stdout for frames. What a tool of the plan prints goes to stderr, and is taken for no frame."""
     outgoing = os.dup(1)
     os.dup2(2, 1)
     lifeline.hold(0)
@@ -61,11 +61,8 @@ def pipes_of_mine() -> Iterator[Frames]:
 
 async def main() -> None:
     """Be a worker."""
-    with pipes_of_mine() as frames:
-        try:
-            await serve(frames)
-        except trio.BrokenResourceError:
-            pass  # The parent is gone; so are we.
+    with pipes_of_mine() as frames, suppress(trio.BrokenResourceError):  # The parent is gone; so are we.
+        await serve(frames)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ class ProcessesBackend:
             deaths = 1 if steady else deaths + 1
             logger.warning("%s: %s", name, why)
             if deaths >= DEATHS_MAX:
-                return self._give_up(name, why)
+                self._give_up(name, why)
+                return
             await trio.sleep(min(AGAIN_S * 2.0**deaths, AGAIN_MAX_S))
 
     def _give_up(self, name: str, why: str) -> None:

@@ -5,12 +5,13 @@ from typing import Final, Literal
 import attrs
 import trio
 
+from engine.blocks import block_nursery
 from engine.errors import BackendUnavailable
 from engine.farm.backends import BackendFactory, WorkerSpec
 from engine.farm.backends.ray_actor import RayWorker
 from engine.farm.backends.ray_address import Place, place_of
 from engine.farm.backends.ray_cluster import Cluster, cluster, in_thread
-from engine.farm.backends.ray_keeper import Keeper, Up
+from engine.farm.backends.ray_keeper import Crew, Keeper
 from engine.farm.backends.ray_link import RayActor
 from engine.farm.backends.ray_supplies import Supplies, supplies
 from engine.farm.link import OnLink
@@ -93,29 +94,21 @@ class RayBackend:
     async def _run(
         self, ray: Cluster, spec: WorkerSpec, goods: Supplies, actors: list[RayActor], on_link: OnLink
     ) -> None:
-        up = Up(trio.current_time())
-        keepers: list[Keeper] = []
-
-        def over() -> None:
-            for keeper in keepers:
-                keeper.end_wait()
-
-        for number, actor in enumerate(actors, 1):
-            keepers.append(Keeper(f"worker-{number}", actor, spec, goods, up, over))
-        async with trio.open_nursery() as watch:
-            watch.start_soon(self._watch_room, ray, up, len(actors))
-            async with trio.open_nursery() as working:
-                for keeper in keepers:
-                    working.start_soon(keeper.run, on_link)
+        crew = Crew(len(actors), trio.current_time())
+        async with block_nursery() as watch:
+            watch.start_soon(self._watch_room, ray, crew)
+            async with block_nursery() as working:
+                for number, actor in enumerate(actors, 1):
+                    working.start_soon(Keeper(f"worker-{number}", actor, spec, goods, crew).run, on_link)
             watch.cancel_scope.cancel()
 
-    async def _watch_room(self, ray: Cluster, up: Up, count: int) -> None:
+    async def _watch_room(self, ray: Cluster, crew: Crew) -> None:
         """End a run that waits for room too long."""
         while True:
-            left_s = up.none_since + self._room_s - trio.current_time()
-            if up.count == 0 and left_s <= 0:
-                raise BackendUnavailable(no_room(*await ray.room(), count, self._room_s))
-            await trio.sleep(self._room_s if up.count else left_s)
+            left_s = crew.none_since + self._room_s - trio.current_time()
+            if crew.up == 0 and left_s <= 0:
+                raise BackendUnavailable(no_room(*await ray.room(), crew.count, self._room_s))
+            await trio.sleep(self._room_s if crew.up else left_s)
 
 
 def _actors(ray: Cluster, goods: Supplies, count: int) -> list[RayActor]:

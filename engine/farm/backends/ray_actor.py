@@ -15,8 +15,10 @@ import attrs
 import trio
 
 from engine import __version__
+from engine.blocks import block_nursery
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.ray_files import Mirror, PlanFile, Scratch, is_here
+from engine.farm.collecting import tuned_collection
 from engine.farm.job import Grant
 from engine.farm.link import Down, Up
 
@@ -190,10 +192,11 @@ class RayWorker:
     async def _live(self, begin: Begin, spec: WorkerSpec) -> None:
         from engine.farm.worker import worker_of  # noqa: PLC0415 - begin() is to say what is missing on this node
 
-        async with _simulator(spec, own=begin.own_simulator) as self._base_url, trio.open_nursery() as nursery:
+        async with _simulator(spec, own=begin.own_simulator) as self._base_url, block_nursery() as nursery:
             self._worker = worker_of(spec, begin.name, shares_folder=begin.shares_folder)
             self._token = trio.lowlevel.current_trio_token()
             nursery.start_soon(self._worker.run)
+            nursery.start_soon(tuned_collection)
             self._up.set()
 
 

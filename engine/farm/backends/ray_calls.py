@@ -1,8 +1,9 @@
 """Answers of Ray's actors, awaited in Trio."""
 
 import contextlib
+import re
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -66,7 +67,14 @@ def _outcome(ray: Any, future: "Future[Any]") -> Any:
     raise error
 
 
+_FORMULA: Final = re.compile(
+    r"The actor \w+ is unavailable: |The actor is temporarily unavailable: |"
+    r"\.? The task may or may not have been executed on the actor\."
+)
+"""What Ray wraps a reason in."""
+
+
 def _line(error: BaseException) -> str:
-    """Give the first sentence of Ray's page."""
-    words = " ".join(str(error).split())
+    """Give the begin of Ray's page."""
+    words = " ".join(_FORMULA.sub("", str(error)).split())
     return words if len(words) <= 300 else words[:299] + "…"

@@ -34,6 +34,9 @@ LEAVE_S: Final = 20.0
 STORE_BYTES: Final = 128 * 2**20
 """Object store of a cluster that is started here. Results stay below a few MB, and larger files are moved in pieces."""
 
+LOG_CHARS: Final = 2000
+"""What is read of Ray's own words, which may say more than its error."""
+
 QUIETLY: Final = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
 """Ray's own words go to its log files."""
 
@@ -131,7 +134,7 @@ async def _find(place: Place) -> str | None:
         return None
     if "none" in told and place.address is None:
         raise BackendUnavailable(NONE_HERE)
-    raise unavailable(place.address or "auto", told.get("none") or told.get("error", ""))
+    raise unavailable(place.address or "auto", f"{told.get('none') or told.get('error', '')} {told['log']}")
 
 
 def _from_environment(place: Place) -> Place:
@@ -170,7 +173,8 @@ def _told(done: "subprocess.CompletedProcess[bytes]") -> dict[str, Any]:
         told = json.loads(last)
     except ValueError:
         told = None
-    return told if isinstance(told, dict) else {"error": done.stderr.decode(errors="replace")[-500:]}
+    log = done.stderr.decode(errors="replace")[-LOG_CHARS:]
+    return {**told, "log": log} if isinstance(told, dict) else {"error": log, "log": ""}
 
 
 class _Member:

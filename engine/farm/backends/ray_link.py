@@ -79,6 +79,10 @@ class RayLink:
         slots: Sessions that it takes at a time.
         shares_folder: It writes into the run's folder itself.
         memory_max_bytes: It is killed when it has more.
+
+    Attributes:
+        lost: How it was lost; None while it is not.
+        useful: It told a result.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class RayLink:
         self._shares_folder = shares_folder
         self._memory_max_bytes = memory_max_bytes
         self.lost: LinkLost | None = None
+        self.useful = False
 
     @property
     def name(self) -> str:
@@ -129,6 +134,7 @@ class RayLink:
         except ActorGone as gone:
             lost = LinkLost(f"{self._name} died: {gone}", confirmed=await self._known_dead(down.lease_s))
         else:
+            self.useful = self.useful or bool(up.results)
             if self._memory_max_bytes is None or up.memory_bytes <= self._memory_max_bytes:
                 return up
             lost = await self._too_large(up, down.lease_s)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import attrs
 
@@ -121,7 +121,7 @@ class _AgentFile:
     def __init__(self, path: Path | None) -> None:
         self._file = path.open("rb") if path is not None and path.exists() else None
 
-    def __enter__(self) -> "_AgentFile":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,7 +24,7 @@ from engine.farm.caller.toolbox import WatchedTools, toolbox
 from engine.farm.caller.turns import Telling, turn_results, unheard_turns
 from engine.farm.caller.walk import Walk
 from engine.farm.caller.watch import Watch
-from engine.farm.job import Grant, Result, TurnResult
+from engine.farm.job import Grant, Result, Status, TurnResult
 from engine.farm.plan.model import Plan, Push, Say, Scenario
 from engine.farm.plan.rendering import render
 from engine.farm.plan.settings import session_config
@@ -59,13 +59,24 @@ async def run_call(
         The result, whole but for `worker`.
     """
     files = CallFiles(sink, grant, plan.keep.format) if sink is not None else None
-    call = _Call(plan, grant, files, key, connector, watch or Watch(), unix_time)
+    call = _Call(
+        plan=plan,
+        grant=grant,
+        files=files,
+        key=key,
+        connector=connector,
+        watch=watch if watch is not None else Watch(),
+        unix_time=unix_time,
+    )
     try:
         return await call.run()
-    except BaseException:
+    except BaseException as error:
         if files is not None:
             await files.drop()
-        raise
+        if not isinstance(error, Exception):
+            raise
+        # A fault of ours, where the result is made: this call's alone.
+        return call.crashed(error)
 
 
 @attrs.frozen
@@ -78,40 +89,33 @@ class _Prepared:
     tools: WatchedTools
 
 
+@attrs.define(eq=False, kw_only=True)
 class _Call:
     """One try."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        grant: Grant,
-        files: CallFiles | None,
-        key: str | None,
-        connector: Connector | None,
-        watch: Watch,
-        unix_time: Callable[[], float],
-    ) -> None:
-        self._plan = plan
-        self._grant = grant
-        self._files = files
-        self._key = key
-        self._connector = connector
-        self._watch = watch
-        self._unix_time = unix_time
-        self._notes: list[str] = []
-        self._session: Session | None = None
-        self._ear = Ear(None)
-        self._mouth: Mouth | None = None
-        self._walk: Walk | None = None
-        self._tools: WatchedTools | None = None
-        self._began_at = trio.current_time()
-        self._began_unix = unix_time()
-        self._opened_at: float | None = None
-        self._told = 0
+    plan: Plan
+    grant: Grant
+    files: CallFiles | None
+    key: str | None
+    connector: Connector | None
+    watch: Watch
+    unix_time: Callable[[], float]
+    _notes: list[str] = attrs.field(factory=list)
+    _session: Session | None = None
+    _ear: Ear = attrs.field(factory=Ear)
+    _mouth: Mouth | None = None
+    _walk: Walk | None = None
+    _tools: WatchedTools | None = None
+    _began_at: float = attrs.field(factory=trio.current_time)
+    _began_unix: float = 0.0
+    _opened_at: float | None = None
+    _hung_up_at: float | None = None
+    _told: int = 0
 
     async def run(self) -> Result:
         """Have it."""
         fault, scenario = None, None
+        self._began_unix = self.unix_time()
         try:
             prepared = await self._prepare()
             scenario = prepared.scenario
@@ -120,28 +124,44 @@ class _Call:
             fault = fault_of(error, opened=self._opened_at is not None)
         return await self._tell(scenario, fault)
 
+    def crashed(self, error: Exception) -> Result:
+        """Tell of a fault of the farm's own."""
+        fault = fault_of(error, opened=True)
+        return attrs.evolve(self._outline(), status="error", error_kind="crash", error=fault.words)
+
+    def _outline(self) -> Result:
+        return Result(
+            attempt_id=self.grant.attempt_id,
+            job=self.grant.job.number,
+            scenario=self.grant.job.scenario,
+            attempt=self.grant.attempt,
+            began_at=self._began_unix,
+            duration_ms=self._ms(trio.current_time()),
+            connect_ms=None if self._opened_at is None else self._ms(self._opened_at),
+        )
+
     # --- before -----------------------------------------------------------------------------------------------------
 
     async def _prepare(self) -> _Prepared:
-        plan, grant = self._plan, self._grant
+        plan, grant = self.plan, self.grant
         scenario = render(self._scenario(), grant.job.values)
         tools = await toolbox(plan.folder, scenario.tools)
-        config = session_config(plan, scenario, base_url=grant.base_url, attempt_id=grant.attempt_id, key=self._key)
+        config = session_config(plan, scenario, base_url=grant.base_url, attempt_id=grant.attempt_id, key=self.key)
         config = attrs.evolve(config, tools=(*config.tools, *tools.specs))
         return _Prepared(scenario, config, await self._speeches(scenario), tools)
 
     def _scenario(self) -> Scenario:
-        name = self._grant.job.scenario
-        found = next((each for each in self._plan.scenarios if each.name == name), None)
+        name = self.grant.job.scenario
+        found = next((each for each in self.plan.scenarios if each.name == name), None)
         if found is None:
-            raise ConfigError("scenario", name, ", ".join(each.name for each in self._plan.scenarios))
+            raise ConfigError("scenario", name, ", ".join(each.name for each in self.plan.scenarios))
         return found
 
     async def _speeches(self, scenario: Scenario) -> dict[int, Speech]:
         found: dict[int, Speech] = {}
         for index, step in enumerate(scenario.turns):
             if isinstance(step, Say):
-                found[index] = await speech_of(self._plan.folder, step.say)
+                found[index] = await speech_of(self.plan.folder, step.say)
             elif isinstance(step, Push):
                 found[index] = measured(pushed(step.push))
         return found
@@ -150,11 +170,11 @@ class _Call:
 
     async def _talk_in_time(self, prepared: _Prepared) -> None:
         limit_s = prepared.scenario.deadline_s
-        if self._files is not None:
-            await self._files.begin()
-        self._began_at, self._began_unix = trio.current_time(), self._unix_time()
-        self._ear, self._tools = Ear(self._files.spool if self._files is not None else None), prepared.tools
-        with self._watch.call(self._talks), trio.move_on_after(limit_s) as scope:
+        if self.files is not None:
+            await self.files.begin()
+        self._began_at, self._began_unix = trio.current_time(), self.unix_time()
+        self._ear, self._tools = Ear(self.files.spool if self.files is not None else None), prepared.tools
+        with self.watch.call(self._talks), trio.move_on_after(limit_s) as scope:
             await self._talk(prepared)
         if scope.cancelled_caught:
             where = f" at step {self._walk.step}" if self._walk is not None else ""
@@ -162,18 +182,19 @@ class _Call:
             raise DeadlinePassed("deadline_s", limit_s, message=words)
 
     async def _talk(self, prepared: _Prepared) -> None:
-        recorder = self._files.recorder if self._files is not None else None
-        async with open_session(prepared.config, connector=self._connector, record=recorder) as session:
+        recorder = self.files.recorder if self.files is not None else None
+        async with open_session(prepared.config, connector=self.connector, record=recorder) as session:
             self._session, self._opened_at = session, trio.current_time()
             self._mouth = Mouth(session, prepared.config.engine.input_frame_ms)
             self._walk = Walk(session, self._ear, self._mouth, prepared.speeches, self._step_done)
             async with block_nursery() as nursery:
                 nursery.start_soon(self._ear.listen, session, session.run(prepared.tools))
                 if await self._walk.go(prepared.scenario.turns):
+                    self._hung_up_at = trio.current_time()
                     nursery.cancel_scope.cancel()
-                else:  # The ear knows why, and raises it where it is a fault.
-                    step, steps = self._walk.step, len(prepared.scenario.turns)
-                    self._notes.append(f"the session ended by itself at step {step} of {steps}")
+            if self._hung_up_at is None:  # The ear has heard the end, and raises nothing: it was in order.
+                step, steps = self._walk.step, len(prepared.scenario.turns)
+                self._notes.append(f"the session ended by itself at step {step} of {steps}")
             self._ear.heard.hung_up(trio.current_time())
 
     def _talks(self, now: float) -> bool:
@@ -183,21 +204,20 @@ class _Call:
         """Tell the worker of what is new."""
         if self._session is None:
             return
-        self._watch.told_limits(self._session.rate_limits)
-        if self._watch.turn_ended is not None and len(self._session.turns) > self._told:
+        self.watch.told_limits(self._session.rate_limits)
+        if self.watch.turn_ended is not None and len(self._session.turns) > self._told:
             self._tell_turns(self._turns())
 
     def _tell_turns(self, turns: tuple[TurnResult, ...]) -> None:
         for turn in turns[self._told :]:
-            if self._watch.turn_ended is not None:
-                self._watch.turn_ended(turn)
+            if self.watch.turn_ended is not None:
+                self.watch.turn_ended(turn)
         self._told = len(turns)
 
     # --- after ------------------------------------------------------------------------------------------------------
 
     async def _tell(self, scenario: Scenario | None, fault: Fault | None) -> Result:
-        ended_at = trio.current_time()
-        self._ear.heard.hung_up(ended_at)
+        self._ear.heard.hung_up(trio.current_time())
         turns = self._turns(ended=True)
         if self._session is not None:
             self._step_done()
@@ -207,18 +227,8 @@ class _Call:
         findings = Findings(turns=turns, errors=errors)
         verdicts = judge(scenario.expect if scenario is not None else (), findings)
         passed = fault is None and all(verdict.held for verdict in verdicts)
-        result = Result(
-            attempt_id=self._grant.attempt_id,
-            job=self._grant.job.number,
-            scenario=self._grant.job.scenario,
-            attempt=self._grant.attempt,
-            status="passed" if passed else "failed" if fault is None else "error",
-            began_at=self._began_unix,
-            duration_ms=self._ms(ended_at),
-            connect_ms=None if self._opened_at is None else self._ms(self._opened_at),
-            turns=turns,
-            verdicts=verdicts,
-        )
+        status: Status = "passed" if passed else "failed" if fault is None else "error"
+        result = attrs.evolve(self._outline(), status=status, turns=turns, verdicts=verdicts)
         if fault is not None:
             result = attrs.evolve(result, error_kind=fault.kind, error=fault.words, retry_after_s=fault.retry_after_s)
         return await self._with_files(self._with_figures(result), passed=passed)
@@ -241,7 +251,7 @@ class _Call:
         tools = self._tools
         if tools is None:
             raise AssertionError("a call that has turns has tools")
-        return Telling(self._began_at, self._ear, uttered, tools, trio.current_time())
+        return Telling(self._began_at, self._ear, uttered, tools, trio.current_time(), self._hung_up_at)
 
     def _with_figures(self, result: Result) -> Result:
         if self._session is None:
@@ -268,7 +278,7 @@ class _Call:
         )
 
     def _cost(self) -> float | None:
-        if self._plan.target.kind == "simulator":
+        if self.plan.target.kind == "simulator":
             return 0.0
         cost = self._session.cost() if self._session is not None else None
         if cost is None or cost.currency != "USD":
@@ -279,14 +289,14 @@ class _Call:
         return float(cost.total.quantize(Decimal("1e-9")))
 
     async def _with_files(self, result: Result, *, passed: bool) -> Result:
-        if self._files is None:
+        if self.files is None:
             return attrs.evolve(result, notes=tuple(self._notes))
-        files = await self._files.finish(self._sound(result), result.turns, passed=passed)
-        return attrs.evolve(result, files=files, notes=(*self._notes, *self._files.notes))
+        files = await self.files.finish(self._sound(result), result.turns, passed=passed)
+        return attrs.evolve(result, files=files, notes=(*self._notes, *self.files.notes))
 
     def _sound(self, result: Result) -> Sound:
         telling = self._telling() if self._tools is not None else None
-        spool = self._files.spool if self._files is not None else None
+        spool = self.files.spool if self.files is not None else None
         if telling is None or spool is None or self._mouth is None:
             return Sound((), (), None, 0)
         caller = [Placed(samples_at(telling, each.at), each.samples, each.pcm) for each in self._mouth.said]

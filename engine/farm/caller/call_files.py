@@ -1,5 +1,7 @@
 """The files of one call: begun with it, and at its end kept, or gone."""
 
+import gzip
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,8 +18,13 @@ from engine.farm.job import Grant, KeptFile, TurnResult
 from engine.recording import Recorder
 from engine.recording.recorder import BOUND_MIN_BYTES
 
+RECORDED: Final = "events.jsonl"
 EVENTS: Final = "events.jsonl.gz"
+"""Packed at the end alone: a packer takes a quarter of a MiB, for as long as the call lasts."""
 TRANSCRIPT: Final = "transcript.jsonl"
+
+OWNER_ONLY: Final = 0o600
+"""They hold what people said."""
 
 SPOOL_FACTOR: Final = 4
 """How much larger the agent's raw audio may grow than all files of a call together: speech packs to a half or less."""
@@ -64,12 +71,12 @@ class CallFiles:
             self.spool = Spool(self._place("agent.pcm"), SPOOL_FACTOR * keep.max_bytes)
         if events:
             share = keep.max_bytes // 4 if sound else keep.max_bytes
-            self.recorder = Recorder(self._place(EVENTS), audio="none", max_bytes=max(BOUND_MIN_BYTES, share))
+            self.recorder = Recorder(self._place(RECORDED), audio="none", max_bytes=max(BOUND_MIN_BYTES, share))
 
     def _make(self, *, events: bool) -> None:
         self._folder = self._sink.begin(self._grant)
         if events:
-            self._place(EVENTS).touch()  # A disk that has no room for a name is found here, and not by the session.
+            self._place(RECORDED).touch()  # A disk that has no room for a name is found here, and not by the session.
 
     async def finish(self, sound: Sound, turns: Sequence[TurnResult], *, passed: bool) -> tuple[KeptFile, ...]:
         """Write what is kept of the call, and remove the rest."""
@@ -118,6 +125,8 @@ class CallFiles:
             return
         if self.recorder.error is not None:
             self.notes.append("the events end early: their file could not be written on")
+        with self._place(RECORDED).open("rb") as plain, gzip.open(self._place(EVENTS), "wb") as packed:
+            shutil.copyfileobj(plain, packed)
         yield self._kept(EVENTS, "events")
 
     def _transcript(self, turns: Sequence[TurnResult]) -> Iterator[KeptFile]:
@@ -141,6 +150,7 @@ class CallFiles:
         return [self._kept(name, "audio")]
 
     def _kept(self, name: str, kind: Kind) -> KeptFile:
+        self._place(name).chmod(OWNER_ONLY)
         size_bytes = self._place(name).stat().st_size
         return KeptFile(path=f"{place_of(self._grant)}/{name}", size_bytes=size_bytes, kind=kind)
 

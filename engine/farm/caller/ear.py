@@ -1,6 +1,6 @@
 """The caller's ear: takes a session's events as they come, and knows what the agent says, does, and how it stands."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import attrs
@@ -9,6 +9,7 @@ import trio
 
 from engine.audio.pcm import PCM_RATE_HZ, SAMPLE_BYTES, base64_bytes
 from engine.dispatch import Dispatch
+from engine.errors import DeadlinePassed
 from engine.events import (
     BidiAudioStreamEvent,
     BidiConnectionRestartEvent,
@@ -20,10 +21,14 @@ from engine.events import (
     BidiTranscriptStreamEvent,
     ToolUseStreamEvent,
 )
-from engine.farm.caller.faults import CallBroken, failed_response, one_line
+from engine.farm.caller.faults import CallBroken, Fault, failed_response, one_line
 from engine.farm.caller.heard import Heard
 from engine.farm.caller.spool import Spool
 from engine.session import Session
+
+
+_STALL = "response_stall"
+"""The engine's deadline of a response that says nothing; the engine then ends it as failed."""
 
 
 @attrs.frozen
@@ -74,7 +79,7 @@ class Ear:
         spool: Takes the agent's audio; None where it is not kept.
     """
 
-    def __init__(self, spool: Spool | None) -> None:
+    def __init__(self, spool: Spool | None = None) -> None:
         self.heard = Heard()
         """The agent's speech as it sounds."""
         self.words: dict[str, Utterance] = {}
@@ -92,6 +97,7 @@ class Ear:
         self._spool = spool
         self._session: Session | None = None
         self._active: set[str] = set()
+        self._stall: DeadlinePassed | None = None
         self._items: dict[str, list[str]] = {}
         self._news = trio.lowlevel.ParkingLot()
         self._sounds = trio.lowlevel.ParkingLot()
@@ -187,6 +193,8 @@ class Ear:
         self._active.discard(event.response_id)
         self._tell()
         if event.stop_reason == "error" and (event.details or {}).get("status") == "failed":
+            if self._stall is not None:
+                raise CallBroken(Fault("deadline", one_line(str(self._stall))))
             fault = failed_response(event.details)
             self._note(now, fault.words)
             raise CallBroken(fault)
@@ -197,6 +205,8 @@ class Ear:
         self._tell()
 
     def _error(self, event: BidiErrorEvent, now: float) -> None:
+        if isinstance(event.error, DeadlinePassed) and event.error.deadline == _STALL:
+            self._stall = event.error
         self._note(now, f"{event.code}: {event.message}")
         self._tell()
 
@@ -219,7 +229,7 @@ class Ear:
         self._news.unpark_all()
         self._sounds.unpark_all()
 
-    HANDLES: ClassVar[dict[type, Callable[..., Any]]] = {
+    HANDLES: ClassVar[Mapping[type, Callable[..., Any]]] = {
         BidiResponseStartEvent: _began,
         BidiAudioStreamEvent: _audio,
         BidiTranscriptStreamEvent: _transcript,

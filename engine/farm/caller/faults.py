@@ -1,6 +1,6 @@
 """What went wrong with a call: the kind of its error, by the class and the code of what was raised."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -83,6 +83,7 @@ _CONNECTING: Final = frozenset({"connect", "session_created", "ping"})
 """Deadlines whose passing says that there is no connection."""
 
 _SERVER_FAULT: Final = 500
+_PROXY_CREDENTIALS: Final = 407
 
 
 def fault_of(error: BaseException, *, opened: bool) -> Fault:
@@ -129,34 +130,53 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _kind(error: BaseException, *, opened: bool) -> ErrorKind:
-    match error:
-        case HandshakeRejected():
-            return kind_of_code(*_codes_in(error.body)) or _of_status(error.status)
-        case ProxyRefused():
-            return "refused" if error.status == 407 else "connection"
-        case CertificateRefused():
-            return "refused"
-        case ConnectionLost():
-            return "connection"
-        case ServerReported():
-            return kind_of_code(error.code, error.error_type) or _of_report(error, opened=opened)
-        case DeadlinePassed():
-            return "connection" if error.deadline in _CONNECTING else "deadline"
-        case ConfigError() | UnsupportedContent():
-            return "caller"
-        case LimitExceeded(limit="SPEECH_MAX_S"):
-            return "caller"
-        case _:
-            return "crash"
+    for cls, kind_of in _KINDS.items():
+        if isinstance(error, cls):
+            return kind_of(error, opened)
+    return "crash"
+
+
+def _of_handshake(error: HandshakeRejected, _: bool) -> ErrorKind:
+    return kind_of_code(*_codes_in(error.body)) or _of_status(error.status)
+
+
+def _of_proxy(error: ProxyRefused, _: bool) -> ErrorKind:
+    return "refused" if error.status == _PROXY_CREDENTIALS else "connection"
+
+
+def _of_report(error: ServerReported, opened: bool) -> ErrorKind:
+    own: ErrorKind = "service" if opened or error.error_type == "server_error" else "refused"
+    return kind_of_code(error.code, error.error_type) or own
+
+
+def _of_deadline(error: DeadlinePassed, _: bool) -> ErrorKind:
+    return "connection" if error.deadline in _CONNECTING else "deadline"
+
+
+def _of_limit(error: LimitExceeded, _: bool) -> ErrorKind:
+    return "caller" if error.limit == "SPEECH_MAX_S" else "crash"
+
+
+def _always(kind: ErrorKind) -> Callable[[Any, bool], ErrorKind]:
+    return lambda _error, _opened: kind
+
+
+_KINDS: Final[Mapping[type[BaseException], Callable[[Any, bool], ErrorKind]]] = {
+    HandshakeRejected: _of_handshake,
+    ProxyRefused: _of_proxy,
+    CertificateRefused: _always("refused"),
+    ConnectionLost: _always("connection"),
+    ServerReported: _of_report,
+    DeadlinePassed: _of_deadline,
+    ConfigError: _always("caller"),
+    UnsupportedContent: _always("caller"),
+    LimitExceeded: _of_limit,
+}
+"""By class of the exception; the first that fits, so that a class stands after those that are made of it."""
 
 
 def _of_status(status: int) -> ErrorKind:
     return "service" if status >= _SERVER_FAULT else STATUSES.get(status, "connection")
-
-
-def _of_report(error: ServerReported, *, opened: bool) -> ErrorKind:
-    server = error.error_type == "server_error"
-    return "service" if opened or server else "refused"
 
 
 def _codes_in(body: str) -> tuple[object, object]:

@@ -14,7 +14,7 @@ def place_of(grant: Grant) -> str:
 
 
 class FileSink(Protocol):
-    """Takes the files of calls. All methods may block for the length of a few file operations: call them in a thread."""
+    """Takes the files of calls. Its methods block for the length of a few file operations: call them in a thread."""
 
     def begin(self, grant: Grant) -> Path:
         """Make an empty folder for a try's files; what an earlier, torn one left there is gone.

@@ -39,7 +39,7 @@ class Stretch:
 
 
 class Heard:
-    """The agent's speech on the caller's clock. It plays as `engine.audio.assumed_player` takes the user's player to."""
+    """The agent's speech on the caller's clock; plays as `engine.audio.assumed_player` takes the user's player to."""
 
     __slots__ = ("_cut", "_kept_samples", "ends_at", "stretches")
 

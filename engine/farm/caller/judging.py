@@ -8,6 +8,7 @@ import attrs
 import orjson
 
 from engine.audio.extras import load
+from engine.errors import ConfigError
 from engine.farm.caller.wording import word_error_rate
 from engine.farm.job import ToolUse, TurnResult, Verdict
 from engine.farm.plan.model import (
@@ -53,7 +54,14 @@ class Findings:
 
 def judge(expected: Sequence[Expectation], findings: Findings) -> tuple[Verdict, ...]:
     """Judge all expectations, in order."""
-    return tuple(_JUDGES[type(each)](each, findings) for each in expected)
+    return tuple(_judged(each, findings) for each in expected)
+
+
+def _judged(expected: Expectation, findings: Findings) -> Verdict:
+    try:
+        return _JUDGES[type(expected)](expected, findings)
+    except ConfigError as missing:
+        return _verdict(type(expected).__name__, held=False, found=f"it can't be judged: {missing}")
 
 
 def _contains(expected: Contains, findings: Findings) -> Verdict:

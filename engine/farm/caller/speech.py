@@ -1,4 +1,4 @@
-"""What callers say, as PCM16 mono 24 kHz: sound files, and words for the local voice; read once, shared by all calls."""
+"""What callers say, as PCM16 mono 24 kHz: sound files, and words for the local voice; read once, shared by calls."""
 
 import threading
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""The agent's audio on its way to a file: as it came, so that a call that goes on for long holds none of it in memory."""
+"""The agent's audio on its way to a file: as it came, so that a call that goes on for long holds none of it."""
 
 from pathlib import Path
 from typing import BinaryIO, Final

@@ -1,21 +1,23 @@
-"""The turns of a call as its result tells them: the session's turn log, with words, tools and what the plan had meant."""
+"""The turns of a call as its result tells them: the session's turn log, with words, tools and what was meant."""
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 import orjson
 
+from engine.errors import ConfigError
 from engine.farm.caller.ear import Ear
 from engine.farm.caller.toolbox import WatchedTools
 from engine.farm.caller.walk import Uttered
 from engine.farm.caller.wording import word_error_rate
 from engine.farm.job import ToolUse, TurnResult
-from engine.metering.records import TurnRecord
+from engine.metering.records import ResponseRecord, TurnRecord
 from engine.session import Session
 from engine.wire.items import FunctionCallOutputItem
 
 TEXT_MAX_CHARS = 20_000
-"""What a result keeps of one text: an answer, arguments, a tool's result. An answer of 4,096 tokens has about 16,000."""
+"""What a result keeps of one text: an answer, arguments, a result. An answer of 4,096 tokens has about 16,000."""
 
 _BEGAN_BY_CALLER = frozenset({"speech", "push_to_talk", "text"})
 
@@ -30,6 +32,7 @@ class Telling:
         uttered: What the caller did.
         tools: What they did.
         now: Clock time.
+        hung_up_at: When the caller hung up, in s; None where it did not.
     """
 
     began_at: float
@@ -37,6 +40,7 @@ class Telling:
     uttered: Sequence[Uttered]
     tools: WatchedTools
     now: float
+    hung_up_at: float | None = None
 
     def ms(self, at: float) -> float:
         """Give a clock time as ms since the call's begin."""
@@ -91,7 +95,10 @@ def _meant(records: Iterable[TurnRecord], uttered: Sequence[Uttered]) -> dict[in
 def _with_utterance(result: TurnResult, uttered: Uttered, heard: Sequence[str | None], telling: Telling) -> TurnResult:
     words = [each for each in heard if each is not None]
     known = uttered.words is not None and bool(words)
-    rate = word_error_rate(uttered.words or "", " ".join(words)) if known else None
+    rate = None
+    if known:
+        with contextlib.suppress(ConfigError):  # Without jiwer it is not known.
+            rate = word_error_rate(uttered.words or "", " ".join(words))
     began = telling.ms(uttered.began_at)
     return attrs.evolve(result, said=uttered.said, began_at_ms=began, word_error_rate=rate)
 
@@ -104,7 +111,7 @@ def _result(record: TurnRecord, telling: Telling, outputs: Mapping[str, str], he
         began=record.began,
         heard=heard,
         answer=_answer(record, ear),
-        status="unanswered" if last is None else _STATUS.get(last.status, last.status),
+        status=_status(last, telling.hung_up_at),
         began_at_ms=telling.ms(record.began_at),
         asked_at_ms=None if record.asked_at is None else telling.ms(record.asked_at),
         time_to_first_text_ms=record.time_to_first_text_ms,
@@ -120,8 +127,11 @@ def _result(record: TurnRecord, telling: Telling, outputs: Mapping[str, str], he
     )
 
 
-_STATUS = {"in_progress": "cancelled"}
-"""A response that ran when the caller hung up ends with the call."""
+def _status(last: ResponseRecord | None, hung_up_at: float | None) -> str:
+    if last is None:
+        return "unanswered"
+    cut_off = hung_up_at is not None and (last.done_at is None or last.done_at >= hung_up_at)
+    return "cancelled" if cut_off and last.status in {"in_progress", "lost"} else last.status
 
 
 def _answer(record: TurnRecord, ear: Ear) -> str:

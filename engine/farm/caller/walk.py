@@ -1,7 +1,7 @@
 """The caller's way through a scenario: each step in its turn, and the answer heard out before the next one."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 import attrs
@@ -136,7 +136,7 @@ class Walk:
         while trio.current_time() < until:
             await self._mouth.keep_silent()
 
-    _STEPS: ClassVar[Mapping[type, Callable[..., object]]] = {
+    _STEPS: ClassVar[Mapping[type, Callable[..., Awaitable[None]]]] = {
         Say: _say,
         Push: _say,
         Type: _type,
@@ -250,7 +250,7 @@ class Walk:
     def _unanswered(self) -> str:
         return f"step {self.step}: no answer began within the deadline 'answer' of {ANSWER_DEADLINE_S:g} s"
 
-    # --- the end --------------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------------------------
 
     async def _stay_for_words(self) -> None:
         """Stay until the service has written down what the caller said."""

@@ -36,5 +36,5 @@ def word_error_rate(reference: str, said: str) -> float | None:
         return 0.0
     if not found:
         return 1.0
-    jiwer: Any = load("jiwer", "farm")  # type: ignore[arg-type]
+    jiwer: Any = load("jiwer", "farm")
     return float(jiwer.wer(" ".join(expected), " ".join(found)))

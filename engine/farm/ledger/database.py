@@ -144,7 +144,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
         return _begin(_connect(path, "mode=ro"), path)
     except sqlite3.OperationalError:
         # Beside a ledger SQLite wants to write an index of the log. Where there is no log, it needs none.
-        if os.access(path.parent, os.W_OK) or path.with_name(path.name + "-wal").exists():
+        if path.with_name(path.name + "-wal").exists():
             raise
     return _begin(_connect(path, "mode=ro&immutable=1"), path)
 

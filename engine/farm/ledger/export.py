@@ -92,7 +92,8 @@ def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise FarmError(f"{path} can't be written: {reason} | make room, or give another folder") from error
+        where = error.filename or path
+        raise FarmError(f"{where} can't be written: {reason} | make room, or give another folder") from error
 
 
 def _write_csv(file: BinaryIO, table: TableOf, rows: Rows) -> None:

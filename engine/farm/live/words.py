@@ -17,9 +17,9 @@ __all__ = ["NOTHING", "count", "duration", "latency", "rate", "share", "size", "
 
 def duration(seconds: float) -> str:
     """Write a length of time: `4.2 s`, `2 min 14 s`, `3 h 05 min`, `2 d 04 h`."""
-    whole = round(max(seconds, 0.0))
-    if whole < 60 and seconds < 59.95:
+    if seconds < 59.95:
         return f"{max(seconds, 0.0):.1f} s"
+    whole = round(seconds)
     minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
     if days:
         return f"{days} d {hours % 24:02} h"

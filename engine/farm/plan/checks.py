@@ -113,7 +113,7 @@ def choices_of(prefix: str) -> Check:
             if not name.isidentifier():
                 raise ConfigError(f"{field}.{name}", name, "a name of letters, digits and _, for {name} in texts")
             if not isinstance(choices, tuple) or not choices:
-                raise ConfigError(f"{field}.{name}", choices, "a list of at least one value")
+                raise ConfigError(f"{field}.{name}", choices or [], "a list of at least one value")
 
     return check
 

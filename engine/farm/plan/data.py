@@ -61,7 +61,9 @@ def _filled(scenario: Scenario, index: int, folder: str) -> Scenario:
         return attrs.evolve(scenario, rows=read_rows(scenario.data, folder))
     except ConfigError as error:
         inner = error.field.removeprefix("scenario.") if error.field.startswith("scenario.") else "data"
-        raise ConfigError(f"scenarios[{index}].{inner}", scenario.data, error.allowed, message=str(error)) from error
+        field = f"scenarios[{index}].{inner}"
+        message = str(error).replace(f"{error.field}=", f"{field}=", 1)
+        raise ConfigError(field, scenario.data, error.allowed, message=message) from error
 
 
 def _sounds(given: Path, folder: Path) -> Iterator[Values]:

@@ -1,43 +1,24 @@
-"""Explains a plan before it runs: what it will do, what it will take, and what people should know; as data and lines."""
+"""Explains a plan before it runs: what it will do, what it will take, what people should know."""
 
 import os
 import textwrap
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import attrs
 
 from engine.farm.plan.estimate import Estimate, estimate
 from engine.farm.plan.jobs import begins_again, choices
-from engine.farm.plan.model import (
-    CannedTool,
-    Contains,
-    Expectation,
-    FirstAudioWithin,
-    Load,
-    Matches,
-    NoError,
-    Plan,
-    Push,
-    Say,
-    Scenario,
-    Silence,
-    Step,
-    ToolCalled,
-    ToolPlan,
-    Type,
-    Wait,
-    WordErrorRate,
-)
+from engine.farm.plan.model import Load, Plan, Scenario
 from engine.farm.plan.settings import joined
 from engine.farm.plan.warn import warnings_of
+from engine.farm.plan.wording import duration, expectation_words, settings_words, step_words, tool_words
 from engine.printable import one_line
 
 WIDTH: Final = 110
 """Characters of a line."""
 
 _LABEL_WIDTH: Final = 12
-_WORDS_SHOWN: Final = 60
 
 
 @attrs.frozen(kw_only=True)
@@ -90,7 +71,7 @@ def _what(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "plan", f"{plan.name}, from {plan.source}" if plan.source else plan.name
     yield "target", _target(plan)
     if plan.session:
-        yield "session", _settings(plan.session)
+        yield "session", settings_words(plan.session)
 
 
 def _target(plan: Plan) -> str:
@@ -98,33 +79,23 @@ def _target(plan: Plan) -> str:
     if target.kind == "simulator":
         servers = f"{target.servers} processes" if target.servers else "a process a worker"
         answers = f", answers by {target.script}" if target.script else ""
-        pace = f", with {_settings(target.pace)}" if target.pace else ""
+        pace = f", with {settings_words(target.pace)}" if target.pace else ""
         return f"the simulator on this machine ({servers}), voice {target.voice}{answers}{pace}"
     where = "OpenAI's service" if target.kind == "service" else str(target.url)
     return f"{where}, with the key of ${target.key_env}"
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {_short(value)}" for name, value in settings.items())
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else str(value)
-    shown = text if len(text) <= _WORDS_SHOWN else text[: _WORDS_SHOWN - 1] + "…"
-    return f'"{shown}"' if isinstance(value, str) else shown
 
 
 def _scenarios(plan: Plan) -> Iterator[tuple[str, str]]:
     for scenario in plan.scenarios:
         tags = f" [{', '.join(scenario.tags)}]" if scenario.tags else ""
         yield "scenario", f"{scenario.name}{tags}: {_count(scenario)}"
-        yield "", "the caller " + ", then ".join(map(_step, scenario.turns))
+        yield "", "the caller " + ", then ".join(map(step_words, scenario.turns))
         if scenario.session:
-            yield "", f"with {_settings(joined({}, scenario.session))}"
+            yield "", f"with {settings_words(joined({}, scenario.session))}"
         if scenario.tools:
-            yield "", "tools: " + ", ".join(map(_tool, scenario.tools))
+            yield "", "tools: " + ", ".join(map(tool_words, scenario.tools))
         if scenario.expect:
-            yield "", "expects: " + "; ".join(map(_expectation, scenario.expect))
+            yield "", "expects: " + "; ".join(map(expectation_words, scenario.expect))
 
 
 def _count(scenario: Scenario) -> str:
@@ -137,48 +108,6 @@ def _count(scenario: Scenario) -> str:
 
 def _plural(number: float, thing: str) -> str:
     return f"{number:,.0f} {thing}{'' if round(number) == 1 else 's'}"
-
-
-def _step(step: Step) -> str:
-    match step:
-        case Say(say=words):
-            done = f"says {_short(words)}"
-        case Type(type=words):
-            done = f"types {_short(words)}"
-        case Wait(wait_s=wait_s):
-            return f"waits {wait_s:g} s"
-        case Silence(silence_ms=silence_ms):
-            return f"is silent for {silence_ms:g} ms"
-        case Push(push=keys):
-            done = f"pushes {keys}"
-    cut_ms = getattr(step, "interrupt_after_ms", None)
-    before = f"cuts in after {cut_ms:g} ms of the answer and " if cut_ms is not None else ""
-    return f"{before}{done}" + ("" if step.await_answer else " and goes on without the answer")
-
-
-def _tool(tool: ToolPlan) -> str:
-    return f"{tool.name} (canned)" if isinstance(tool, CannedTool) else tool.function
-
-
-def _expectation(expectation: Expectation) -> str:
-    turn = getattr(expectation, "turn", None)
-    where = "" if turn is None else " in the last turn" if turn == -1 else f" in turn {turn}"
-    match expectation:
-        case Contains(contains=words):
-            return f"the agent says {_short(words)}{where}"
-        case Matches(matches=pattern):
-            return f"the agent's words match {_short(pattern)}{where}"
-        case WordErrorRate(reference=reference, at_most=at_most, of=of):
-            who = "the service hears" if of == "heard" else "the agent says"
-            return f"{who} {_short(reference)} with at most {at_most:.0%} of words wrong{where}"
-        case ToolCalled(tool_called=name, arguments=arguments):
-            return f"{name} is called" + (f" with {_settings(arguments)}" if arguments else "")
-        case FirstAudioWithin(first_audio_within_ms=within_ms):
-            return f"first audio within {within_ms:g} ms{where}"
-        case NoError():
-            return "no error"
-        case _:
-            return "the last answer is JSON" + (" of the schema" if expectation.json_answer is not True else "")
 
 
 def _how(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -219,11 +148,7 @@ def _kept(plan: Plan) -> str:
 
 def _takes(plan: Plan, reckoned: Estimate) -> Iterator[tuple[str, str]]:
     least = "" if begins_again(plan.load) else " at least"
-    about = (
-        f"about {_plural(reckoned.sessions, 'session')}"
-        if begins_again(plan.load)
-        else _plural(reckoned.sessions, "session")
-    )
+    about = ("about " if begins_again(plan.load) else "") + _plural(reckoned.sessions, "session")
     yield "takes", f"{about}, {duration(reckoned.session_s)} of talk, in about {duration(reckoned.duration_s)}{least}"
     yield "tokens", f"about {_round(reckoned.tokens)}"
     yield "cost", _cost(reckoned)
@@ -244,12 +169,3 @@ def _round(value: float) -> str:
 
 def _money(usd: float) -> str:
     return f"{usd:,.2f} USD" if usd >= 1 else f"{float(f'{usd:.2g}'):g} USD"
-
-
-def duration(length_s: float) -> str:
-    """Write a length of time, short."""
-    if length_s < 90:
-        return f"{length_s:.0f} s" if length_s >= 10 else f"{length_s:.1g} s"
-    if length_s < 5400:
-        return f"{length_s / 60:.0f} min"
-    return f"{length_s / 3600:.1f} h"

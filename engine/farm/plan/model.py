@@ -6,10 +6,9 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from engine.config.addresses import split_url
 from engine.config.checks import flag, instance_of
 from engine.errors import ConfigError
-from engine.farm.plan import checks
+from engine.farm.plan import checks, forms
 from engine.farm.plan.checks import (
     choices_of,
     items,
@@ -35,41 +34,6 @@ SERVERS_MAX: Final = 256
 """Processes that simulate the service, on one machine."""
 
 _OF_SIMULATOR: Final = ("voice", "script", "servers", "pace")
-_VARIABLE_WORDS: Final = "the name of an environment variable: letters, digits and _"
-_KEYS_WORDS: Final = "telephone keys: 0 to 9, *, #, A to D"
-_TOOL_NAME_WORDS: Final = "1 to 64 letters, digits, _ and -"
-_FUNCTION_WORDS: Final = "'module:name' or 'file.py:name'"
-
-
-def _fits(pattern: str, value: str) -> None:
-    if re.fullmatch(pattern, value) is None:
-        raise ValueError
-
-
-def _variable(value: str) -> None:
-    _fits(r"[A-Za-z_][A-Za-z0-9_]*", value)
-
-
-def _telephone_keys(value: str) -> None:
-    _fits(r"[0-9*#A-D]+", value)
-
-
-def _tool_name(value: str) -> None:
-    _fits(r"[A-Za-z0-9_-]{1,64}", value)
-
-
-def _function(value: str) -> None:
-    place, _, name = value.rpartition(":")
-    if not place or not name.isidentifier():
-        raise ValueError
-
-
-def _check_url(url: str) -> None:
-    parts = split_url(url)
-    if parts is None or parts.scheme not in {"ws", "wss", "http", "https"} or not parts.hostname or "@" in parts.netloc:
-        allowed = "an address as wss://host/v1 (or ws, https, http), without user and password"
-        raise ConfigError("target.url", "(not shown)" if "@" in url else url, allowed)
-
 
 # --- whom to call -----------------------------------------------------------------------------------------------------
 
@@ -96,13 +60,15 @@ class Target:
     script: str | None = attrs.field(default=None, validator=optional(text("target.", empty=False)))
     servers: int | None = attrs.field(default=None, validator=optional(whole("target.", 1, SERVERS_MAX, "processes")))
     pace: Json = attrs.field(factory=dict, validator=mapping("target."))
-    key_env: str = attrs.field(default="OPENAI_API_KEY", validator=written_as("target.", _variable, _VARIABLE_WORDS))
+    key_env: str = attrs.field(
+        default="OPENAI_API_KEY", validator=written_as("target.", forms.variable, forms.VARIABLE)
+    )
 
     def __attrs_post_init__(self) -> None:
         if (self.kind == "url") != (self.url is not None):
             raise ConfigError("target.url", self.url, "a URL with kind = 'url', and none with another kind")
         if self.url is not None:
-            _check_url(self.url)
+            forms.check_url(self.url)
         for name in _OF_SIMULATOR if self.kind != "simulator" else ():
             if getattr(self, name) != getattr(attrs.fields(Target), name).default and getattr(self, name):
                 raise ConfigError(f"target.{name}", getattr(self, name), "only with kind = 'simulator'")
@@ -177,7 +143,7 @@ class Silence:
 class Push:
     """Push telephone keys: `0` to `9`, `*`, `#`, `A` to `D`, heard as their pairs of tones (ITU-T Q.23)."""
 
-    push: str = attrs.field(validator=written_as("", _telephone_keys, _KEYS_WORDS))
+    push: str = attrs.field(validator=written_as("", forms.telephone_keys, forms.TELEPHONE_KEYS))
     await_answer: bool = attrs.field(default=True, validator=flag("push."))
 
 
@@ -196,7 +162,7 @@ class CannedTool:
         takes_ms: How long it takes.
     """
 
-    name: str = attrs.field(validator=written_as("tool.", _tool_name, _TOOL_NAME_WORDS))
+    name: str = attrs.field(validator=written_as("tool.", forms.tool_name, forms.TOOL_NAME))
     answer: Any = None
     description: str = attrs.field(default="", validator=text("tool."))
     parameters: Json | None = attrs.field(default=None, validator=optional(mapping("tool.")))
@@ -207,7 +173,7 @@ class CannedTool:
 class FunctionTool:
     """A Python function: `module:name`, or `file.py:name` beside the plan."""
 
-    function: str = attrs.field(validator=written_as("tool.", _function, _FUNCTION_WORDS))
+    function: str = attrs.field(validator=written_as("tool.", forms.function, forms.FUNCTION))
 
 
 ToolPlan = CannedTool | FunctionTool

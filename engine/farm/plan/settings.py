@@ -167,4 +167,14 @@ def _client(given: Json, target: Target, url: str | None, attempt_id: str | None
 def _as_written(error: ConfigError) -> ConfigError:
     """Name a setting as the plan does."""
     field = "session." + error.field.replace("client_config.", "client.").removeprefix("inference.")
-    return ConfigError(field, error.value, error.allowed, message=str(error).replace(error.field, field, 1))
+    message = str(error).replace(error.field, field, 1)
+    if error.allowed.startswith(_KEYS):
+        known = error.allowed.removeprefix(_KEYS).split(", ")
+        message = f"{field} is not known{did_you_mean(field.rpartition('.')[2], known)}; allowed: {error.allowed}"
+    return ConfigError(
+        field, error.value, error.allowed, message=message if field in message else f"{field}: {message}"
+    )
+
+
+_KEYS: Final = "the keys "
+"""How `engine.config` begins when it says which keys there are."""

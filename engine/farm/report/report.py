@@ -69,7 +69,7 @@ def _blocks(reading: Reading) -> list[tuple[str, str]]:
     for scenario in reading.plan.scenarios:
         for tag in scenario.tags:
             tagged.setdefault(tag, []).append(scenario.name)
-    table = {**sessions.columns, "block": sessions.block, "tagged": tagged}
+    table = {**sessions.columns, "block": sessions.block, "tagged": tagged, "expectations": list(sessions.expectations)}
     series = {name: one.to_json() for name, one in reading.series.items() if one.value}
     blocks = [(f"block-{number}", text) for number, text in enumerate(sessions.blocks)]
     return [

@@ -22,7 +22,7 @@ MOST_DETAILS_BYTES: Final = 48 * 2**20
 
 COLUMNS: Final = (
     "job", "scenario", "about", "status", "final", "kind", "why", "tries", "worker", "at_s", "duration_ms", "turns",
-    "first_audio_ms", "response_ms", "word_error_rate", "tokens", "cost_usd", "checks_failed", "sound",
+    "first_audio_ms", "response_ms", "word_error_rate", "tokens", "cost_usd", "failed", "sound",
 )  # fmt: skip
 """Of the table, as the page's script calls them."""
 
@@ -50,6 +50,8 @@ class Sessions:
         self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.block: list[int] = []
         self.blocks: list[str] = []
+        self.expectations: dict[str, int] = {}
+        """Expectations that failed somewhere, numbered: column `failed` names them so."""
         self.without_details = 0
         """Sessions for whose details the page had no room."""
         self._open: list[bytes] = []
@@ -63,6 +65,7 @@ class Sessions:
         last, values = tries[-1], self._values_of(tries[-1].job)
         for name, cell in _cells(last, values, final=final, tries=len(tries), at_s=at_s).items():
             self.columns[name].append(cell)
+        self.columns["failed"].append([self._number(one.expected) for one in last.verdicts if not one.held])
         self.block.append(-1)
         if self._room <= 0 and last.status == "passed":
             self.without_details += 1
@@ -72,6 +75,9 @@ class Sessions:
         self._waiting.append(len(self.block) - 1)
         if len(self._open) == BLOCK_SESSIONS:
             self.close()
+
+    def _number(self, expected: str) -> int:
+        return self.expectations.setdefault(expected, len(self.expectations))
 
     def _file_links(self, result: Result) -> dict[str, Any]:
         return {"files": dict(self._links(result))} if result.files else {}
@@ -108,7 +114,6 @@ def _cells(last: Result, values: Mapping[str, Any], *, final: bool, tries: int, 
         "word_error_rate": round(sum(rates) / len(rates), 4) if rates else None,
         "tokens": last.tokens,
         "cost_usd": last.cost_usd,
-        "checks_failed": sum(not verdict.held for verdict in last.verdicts),
         "sound": int(any(file.kind == "audio" for file in last.files)),
     }
 

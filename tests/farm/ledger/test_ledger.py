@@ -1,4 +1,4 @@
-"""What is leased and recorded is there for whoever reads or goes on; nothing ends twice, nothing runs twice at a time."""
+"""What is leased and recorded is there for who reads or goes on; nothing ends twice, nothing runs twice at a time."""
 
 import threading
 
@@ -14,13 +14,14 @@ def statuses(ledger):
     return {each.attempt_id: each.status for each in ledger.attempts()}
 
 
-def test_a_new_run_has_nothing(folder):
-    with Ledger.create(folder, PLAN) as ledger:
+def test_a_new_run_has_nothing(folder, clock):
+    with Ledger.create(folder, PLAN, unix_time=clock) as ledger:
         resumed = ledger.begin_session()
 
         assert (resumed.stint, resumed.lost, resumed.waiting) == (1, (), ())
         assert (resumed.next_index, resumed.done, resumed.counts.done) == ({}, {}, {})
         assert ledger.plan == PLAN
+        assert ledger.created_at == clock.now
         assert len(ledger.run_id) == 8
 
 
@@ -140,6 +141,14 @@ def test_a_grant_must_be_named_by_its_run_job_and_attempt(ledger):
         ledger.lease([(grant(0).__class__(attempt_id="a-0-1", job=other.job), "w1")])
 
 
+def test_values_that_are_no_text_are_made_to_fit(ledger, reopened):
+    ledger.lease([(grant(0, said="half \ud800 of a pair", many=10**30), "w\udcff1")])
+
+    _, resumed = reopened(ledger)
+    assert resumed.waiting[0].job.values == {"said": "half ? of a pair", "many": 2**63 - 1}
+    assert resumed.lost[0].worker == "w?1"
+
+
 # --- what an attempt took that was given up ------------------------------------------------------------------------
 
 
@@ -185,7 +194,9 @@ def test_what_was_under_way_when_the_run_was_killed_is_lost_and_told(ledger, reo
     assert (resumed.next_index, resumed.done) == ({"greet": 2, "order": 1}, {"greet": 1})
     assert resumed.counts == ledger.counts()
     assert (resumed.counts.under_way, resumed.counts.waiting) == (0, 2)
-    assert [each.text for each in ledger.notes()] == ["2 attempts were under way when the run was killed: ended as lost"]
+    assert [each.text for each in ledger.notes()] == [
+        "2 attempts were under way when the run was killed: ended as lost"
+    ]
     assert (resumed.lost[0].began_at, resumed.lost[0].error_kind) == (1000.0, "worker")
 
 

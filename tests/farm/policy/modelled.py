@@ -107,10 +107,9 @@ class Model:
 
     def _admit(self):
         self.asked += 1
-        for scenario, job in self.policy.admit(self.now, self.room - len(self._running)):
-            if job is None:
-                job = Job(self._jobs, scenario)
-                self._jobs += 1
+        for scenario, again in self.policy.admit(self.now, self.room - len(self._running)):
+            job = again or Job(self._jobs, scenario)
+            self._jobs += again is None
             assert job.scenario == scenario
             job.tries += 1
             outcome = self.session(job)

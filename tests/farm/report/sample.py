@@ -23,7 +23,7 @@ from engine.farm.report import write_report
 
 RUN_ID = "1f3a9c02"
 BEGAN_AT = 1_790_000_000.0
-RATE_HZ = 16000
+RATE_HZ = 8000
 
 ORDERS = [
     ("Where is my order 4711?", "order-4711.wav", "It left our store on Monday and arrives tomorrow."),
@@ -254,37 +254,62 @@ def with_files(folder, result):
     return attrs.evolve(result, files=tuple(kept))
 
 
-def write_run(folder, *, sessions=500, sounds=12, run_id=RUN_ID, slower=1.0, seed=1, change=None, the_plan=None):
+def write_run(
+    folder, *, sessions=500, sounds=12, run_id=RUN_ID, slower=1.0, seed=1, change=None, the_plan=None, finish=True
+):
     """Write a run into a folder.
 
     Args:
         folder: New.
         sessions: About how many.
-        sounds: Sessions whose audio is written, beside those that did not pass.
+        sounds: Sessions whose audio is written; of 20 times as many, that of those that did not pass.
         run_id: Of the run.
         slower: Factor of latencies, and of how many break.
         seed: Another gives other values of the same kind.
         change: Called with each result, gives the one to write; a job without a final result is not over.
         the_plan: Instead of the sample's.
+        finish: False leaves it as a run that goes on, or was killed.
     """
-    folder, made = Path(folder), the_plan or plan(sessions=sessions)
-    numbered, clock = Jobs(made), [BEGAN_AT]
+    folder, made, clock = Path(folder), the_plan or plan(sessions=sessions), [BEGAN_AT]
     with Ledger.create(folder, made, run_id=run_id, unix_time=lambda: clock[0]) as ledger:
         ledger.begin_session()
-        last = {result.job: result.attempt_id for result in results(made, run_id=run_id, slower=slower, seed=seed)}
-        for told in results(made, run_id=run_id, slower=slower, seed=seed):
-            result = told if change is None else change(told)
-            if result.job < sounds or (sounds and result.status != "passed"):
-                result = with_files(folder, result)
-            grant = Grant(attempt_id=result.attempt_id, job=numbered.numbered(result.job), attempt=result.attempt)
-            clock[0] = max(clock[0], result.began_at)
-            ledger.lease([(grant, result.worker)])
-            clock[0] = max(clock[0], result.began_at + result.duration_ms / 1000)
-            ledger.record([result], {result.attempt_id} & {last[result.job]} if result.status != "stopped" else set())
+        told = list(results(made, run_id=run_id, slower=slower, seed=seed))
+        last = {result.job: result.attempt_id for result in told}
+        for batch in _batches(told if change is None else [change(result) for result in told]):
+            clock[0] = max(clock[0], batch[0].began_at)
+            _write(ledger, batch, Jobs(made), clock, frozenset(last.values()), sounds)
         ledger.sample([Sample(name="memory_bytes", value=9e7, worker="process-0")])
         ledger.note("service", "rate limit told: 40,000 tokens a minute")
-        ledger.finish("all jobs done")
+        if finish:
+            ledger.finish("all jobs done")
     return folder
+
+
+def _batches(told):
+    """Give results in batches in which no job comes twice."""
+    batch = []
+    for result in told:
+        if len(batch) == 200 or any(result.job == other.job for other in batch[-3:]):
+            yield batch
+            batch = []
+        batch.append(result)
+    yield batch
+
+
+def _write(ledger, batch, jobs, clock, final, sounds):
+    ledger.lease(
+        [
+            (Grant(attempt_id=one.attempt_id, job=jobs.numbered(one.job), attempt=one.attempt), one.worker)
+            for one in batch
+        ]
+    )
+    batch = [with_files(ledger.folder, one) if _sounds(one, sounds) else one for one in batch]
+    clock[0] = max(clock[0], *(one.began_at + one.duration_ms / 1000 for one in batch))
+    ledger.record(batch, {one.attempt_id for one in batch if one.status != "stopped"} & final)
+
+
+def _sounds(result, sounds):
+    return result.job < sounds or (result.job < 20 * sounds and result.status != "passed")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ const byId = (id) => document.getElementById(id);
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("aria-") && value !== null) { element.setAttribute(name, String(value)); continue; }
     if (value === null || value === undefined || value === false) continue;
     if (name === "on") for (const [event, call] of Object.entries(value)) element.addEventListener(event, call);
     else if (name === "className") element.className = value;

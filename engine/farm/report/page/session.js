@@ -119,8 +119,10 @@ function turnHead(turn, seek) {
 
 const lineOf = (who, name, text) => (text ? make("div", { className: `line ${who}` }, make("span", {}, name), make("span", { className: "outside" }, text)) : null);
 
+const bare = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+
 function turnOf(turn, seek) {
-  const heard = turn.heard !== undefined && turn.heard !== null && turn.heard !== turn.said;
+  const heard = typeof turn.heard === "string" && bare(turn.heard) !== bare(turn.said ?? "");
   const cut = turn.interrupted && turn.heard_ms < turn.audio_ms ? make("div", { className: "line" }, make("span"), make("span", { className: "soft small" }, `heard ${msText(turn.heard_ms)} of ${msText(turn.audio_ms)}`)) : null;
   return make("li", { "data-from": turn.began_at_ms ?? 0 }, turnHead(turn, seek),
     lineOf("caller", "Caller", turn.said), heard ? lineOf("", "understood", turn.heard || "(nothing)") : null,
@@ -170,6 +172,16 @@ function inStep(audio, timeline, list) {
   return { seek, stop: () => cancelAnimationFrame(frame) };
 }
 
+/** From the caller's end to the first sound of the answer: what a caller calls slow. */
+function waitsOf(result) {
+  const waits = [];
+  for (const { asked_at_ms: at, time_to_first_audio_heard_ms: heard, time_to_first_audio_ms: sent } of result.turns ?? []) {
+    const ms = heard ?? sent;
+    if (typeof at === "number" && typeof ms === "number") waits.push({ lane: "wait", at_ms: at, until_ms: at + ms });
+  }
+  return waits;
+}
+
 // --- all of it -------------------------------------------------------------------------------------------------------
 
 function showTry() {
@@ -182,7 +194,7 @@ function showTry() {
   const one = session.tries[number], { result } = one;
   let step;
   const seek = (ms) => step.seek(ms);
-  const timeline = new Timeline(result.spans ?? [], result.duration_ms ?? 0, seek);
+  const timeline = new Timeline([...waitsOf(result), ...(result.spans ?? [])], result.duration_ms ?? 0, seek);
   const sound = audioOf(session, one);
   const list = make("ol", { className: "transcript" }, ...(result.turns ?? []).map((turn) => turnOf(turn, seek)));
   step = inStep(sound?.audio, timeline, list);

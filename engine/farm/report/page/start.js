@@ -15,7 +15,7 @@ function writeAddress() {
 
 function readAddress() {
   const parameters = new URLSearchParams(location.hash.slice(1));
-  if (![...parameters.keys()].some((key) => ["call", "q", "status", "scenario", "tag", "kind", "worker", "slower", "sound", "sort"].includes(key))) return null;
+  if (![...parameters.keys()].some((key) => ["call", "q", "status", "slower", "sound", "sort", ...CHOICES].includes(key))) return null;
   readView(parameters);
   return { call: parameters.has("call") ? Number(parameters.get("call")) : null, attempt: Number(parameters.get("try")) || null };
 }

@@ -19,7 +19,8 @@ const COLUMNS = [
 ];
 
 /** What filters and order are in force; it stands in the page's address, so that it can be sent to others. */
-const view = { search: "", status: new Set(), scenario: "", tag: "", kind: "", worker: "", slower: null, sound: false, sort: "job", down: false };
+const view = { search: "", status: new Set(), scenario: "", tag: "", kind: "", worker: "", expected: "", slower: null, sound: false, sort: "job", down: false };
+const CHOICES = ["scenario", "tag", "kind", "worker", "expected"];
 let data = null;      // columns, as Python wrote them
 let shown = [];       // rows that the filters leave, in order
 let chosen = null;    // row under the keyboard
@@ -28,7 +29,7 @@ let words = [];       // what was said, by row, once it is unpacked
 function readView(parameters) {
   view.search = parameters.get("q") ?? "";
   view.status = new Set((parameters.get("status") ?? "").split(",").filter((status) => status in STATUS_MARKS));
-  for (const name of ["scenario", "tag", "kind", "worker"]) view[name] = parameters.get(name) ?? "";
+  for (const name of CHOICES) view[name] = parameters.get(name) ?? "";
   view.slower = Number(parameters.get("slower")) || null;
   view.sound = parameters.has("sound");
   const sort = parameters.get("sort") ?? "job";
@@ -40,7 +41,7 @@ function viewParameters() {
   const parameters = new URLSearchParams();
   if (view.search) parameters.set("q", view.search);
   if (view.status.size) parameters.set("status", [...view.status].join(","));
-  for (const name of ["scenario", "tag", "kind", "worker"]) if (view[name]) parameters.set(name, view[name]);
+  for (const name of CHOICES) if (view[name]) parameters.set(name, view[name]);
   if (view.slower) parameters.set("slower", view.slower);
   if (view.sound) parameters.set("sound", "");
   if (view.sort !== "job" || view.down) parameters.set("sort", (view.down ? "-" : "") + view.sort);
@@ -67,6 +68,7 @@ function searched() {
 function filtered() {
   const found = searched();
   const tagged = view.tag ? new Set(data.tagged[view.tag] ?? []) : null;
+  const expected = view.expected ? data.expectations.indexOf(view.expected) : null;
   const rows = [];
   for (let row = 0; row < data.job.length; row += 1) {
     if (view.status.size && !view.status.has(data.status[row])) continue;
@@ -74,6 +76,7 @@ function filtered() {
     if (tagged && !tagged.has(data.scenario[row])) continue;
     if (view.kind && data.kind[row] !== view.kind) continue;
     if (view.worker && data.worker[row] !== view.worker) continue;
+    if (expected !== null && !data.failed[row].includes(expected)) continue;
     if (view.slower && !(data.first_audio_ms[row] > view.slower)) continue;
     if (view.sound && !data.sound[row]) continue;
     if (found(row)) rows.push(row);
@@ -125,7 +128,9 @@ function cell(column, row) {
     return make("td", { className: classes, role: "gridcell" }, sound, String(value));
   } else {
     content = column.unit ? figureText(value, column.unit) : String(value ?? "");
-    if (column.outside) content = make("span", { className: "outside" }, content);
+    // Beside an open session there is room for one text only.
+    const instead = column.key === "why" && !value && current ? data.about[row] : "";
+    if (column.outside) content = make("span", { className: instead ? "outside soft" : "outside" }, instead || content);
   }
   return make("td", { className: classes, role: "gridcell", title: column.outside && value ? value : null }, content);
 }
@@ -136,7 +141,7 @@ function line(row, place) {
 }
 
 function space(rows) {
-  const filler = make("td", { colspan: COLUMNS.length });
+  const filler = make("td", { colspan: COLUMNS.filter((column) => !column.wide || !current).length });
   filler.style.height = `${rows * ROW_PX}px`;
   return make("tr", { className: "space", "aria-hidden": "true" }, filler);
 }
@@ -192,6 +197,8 @@ function showControls() {
   if (document.activeElement !== byId("search")) byId("search").value = view.search;
   if (document.activeElement !== byId("slower")) byId("slower").value = view.slower ?? "";
   byId("sound").checked = view.sound;
+  byId("by-expected").textContent = `failed: ${view.expected} \u00d7`;
+  byId("by-expected").classList.toggle("hidden", !view.expected);
 }
 
 function startSelect(name, values, about) {
@@ -219,6 +226,7 @@ function startTable() {
   byId("search").addEventListener("input", later(() => { view.search = byId("search").value; update(); hearWords(); }, 120));
   byId("slower").addEventListener("input", later(() => { view.slower = Number(byId("slower").value) || null; update(); }, 120));
   byId("sound").addEventListener("change", () => { view.sound = byId("sound").checked; update(); });
+  byId("by-expected").addEventListener("click", () => { view.expected = ""; update(); });
   byId("reset").addEventListener("click", () => { readView(new URLSearchParams()); update(); });
   byId("rows").addEventListener("keydown", tableKeys);
   byId("body").addEventListener("click", (event) => {

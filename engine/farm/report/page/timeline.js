@@ -2,8 +2,8 @@
 
 const LANES = [
   { lane: "caller", name: "Caller" },
-  { lane: "agent", name: "Agent, sent" },
-  { lane: "heard", name: "Agent, heard" },
+  { lane: "agent", name: "Agent sent" },
+  { lane: "heard", name: "Agent heard" },
   { lane: "tool", name: "Tools" },
   { lane: "mark", name: "Events" },
 ];
@@ -65,7 +65,7 @@ class Timeline {
     if (!width) return;
     this.tracks.style.width = `${width}px`;
     const px = (ms) => (ms / this.lengthMs) * width;
-    const lanes = LANES.map(({ lane }) => make("div", { className: "lane" }, ...this.spans.filter((span) => span.lane === lane).map((span) => this.shape(span, px, width))));
+    const lanes = LANES.map(({ lane }) => make("div", { className: "lane" }, ...this.spans.filter((span) => span.lane === lane || (lane === "heard" && span.lane === "wait")).map((span) => this.shape(span, px, width))));
     this.tracks.replaceChildren(this.ticks(px, width), ...lanes, this.playhead);
     this.move(this.atMs);
   }
@@ -91,6 +91,12 @@ class Timeline {
       // Near the end, its words stand before it.
       if (px(span.at_ms) > width - 110) { flag.style.left = "auto"; flag.style.right = `${Math.max(0, width - px(span.at_ms) - 3)}px`; flag.style.borderLeft = "0"; flag.style.borderRight = "3px solid var(--mark)"; flag.style.padding = "0 4px 0 0"; }
       return flag;
+    }
+    if (span.lane === "wait") {
+      const gap = make("div", { className: "gap", title: `waiting for the first sound: ${msText(ms)}` }, px(ms) > 44 ? msText(ms) : "");
+      gap.style.left = `${px(span.at_ms)}px`;
+      gap.style.width = `${Math.max(2, px(ms))}px`;
+      return gap;
     }
     const wide = px(ms) > 26;
     const bar = make("div", { className: `bar ${span.lane}${wide ? " outside" : " thin"}`, title }, wide ? span.text : "");

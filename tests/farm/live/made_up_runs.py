@@ -1,6 +1,7 @@
 """Runs that never were, for whatever shows runs."""
 
 import random
+from functools import cache
 
 from engine.farm.figures import Figures
 from engine.farm.snapshot import RunSnapshot, WorkerState
@@ -9,6 +10,7 @@ HOSTILE = "<script>alert('x')</script>\x1b[2J\u202e&amp;"
 """What others may call their things."""
 
 
+@cache
 def figures(turns=400, *, slow=1.0, seed=1):
     chance, made = random.Random(seed), Figures()
     for _ in range(turns):

@@ -1,0 +1,142 @@
+"""Workers in processes: killed, stopped, too large, dying as they start; and what the coordinator makes of it."""
+
+import logging
+import signal
+from collections import Counter
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+from real_runs import alive, children_of, send, typed_plan
+
+from engine.errors import BackendUnavailable
+from engine.farm.backends import WorkerSpec
+from engine.farm.backends.processes import DEATHS_MAX, ProcessesBackend
+from engine.farm.ledger import Ledger
+from engine.farm.plan.model import FunctionTool
+from engine.farm.run import Run
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+
+WORKER = "process_worker"
+
+
+def results_of(folder, *, final_only=True):
+    with Ledger.open(folder, write=False) as ledger:
+        return list(ledger.results(final_only=final_only))
+
+
+async def until(condition, within_s=20.0):
+    with trio.fail_after(within_s):
+        while not condition():
+            await trio.sleep(0.02)
+
+
+async def test_two_processes_share_the_jobs_and_are_gone_afterwards(tmp_path):
+    run = Run(typed_plan(tmp_path, 30, sessions=6), out=tmp_path / "run", workers=2)
+    summary = await run.run()
+    assert summary.done == {"passed": 30}
+    assert (summary.stopped, summary.open_jobs) == (False, 0)
+    assert set(Counter(result.worker for result in results_of(tmp_path / "run"))) == {"worker-1", "worker-2"}
+    assert children_of() == []
+
+
+@pytest.mark.parametrize(("how", "words"), [(signal.SIGKILL, "killed by signal 9"), (signal.SIGSTOP, "said nothing")])
+async def test_a_worker_that_dies_or_stalls_is_replaced_and_its_sessions_run_again(tmp_path, how, words):
+    plan = typed_plan(tmp_path, 10, sessions=10, wait_s=1.0)
+    run = Run(plan, out=tmp_path / "run", workers=2, lease_s=1.5)
+    async with trio.open_nursery() as nursery:
+
+        async def hit():
+            await until(lambda: run.snapshot().active == 10)
+            await trio.sleep(0.2)
+            send(children_of(having=WORKER)[0], how)
+
+        nursery.start_soon(hit)
+        summary = await run.run()
+    assert summary.done == {"passed": 10}
+    lost = [result for result in results_of(tmp_path / "run", final_only=False) if result.status == "lost"]
+    assert lost
+    assert all(words in result.error for result in lost)
+    assert len({result.worker for result in lost}) == 1
+    assert children_of() == []
+
+
+async def test_a_worker_that_takes_too_much_memory_is_killed_and_it_is_told(tmp_path):
+    tool = tmp_path / "greedy.py"
+    tool.write_text(
+        "kept = []\n\n\ndef hello() -> str:\n"
+        '    """Say hello."""\n'
+        "    kept.append(bytearray(400 * 2**20))\n    return 'hello'\n"
+    )
+    script = tmp_path / "script.toml"
+    script.write_text('[[turn]]\nrepeat = true\nparts = [{ call = "hello" }]\n\n[[turn]]\nrepeat = true\nsay = "done"\n')
+    plan = typed_plan(tmp_path, 1, wait_s=1.0, tools=(FunctionTool(function="greedy.py:hello"),))
+    plan = attrs.evolve(
+        plan,
+        target=attrs.evolve(plan.target, script=str(script)),
+        retries=attrs.evolve(plan.retries, attempts=2),
+    )
+    run = Run(plan, out=tmp_path / "run", workers=1, backend="processes", memory_max_bytes=300 * 2**20)
+    summary = await run.run()
+    assert summary.done == {"lost": 1}
+    (result,) = results_of(tmp_path / "run")
+    assert "over its bound of 300" in result.error
+    assert result.attempt == 2
+
+
+async def test_workers_that_die_as_they_start_end_the_run_with_their_last_words(tmp_path, caplog):
+    caplog.set_level(logging.ERROR)
+    spec = WorkerSpec(plan=typed_plan(tmp_path), folder=str(tmp_path), count=2)
+
+    async def on_link(link):
+        raise AssertionError
+
+    backend = ProcessesBackend(spec, module="engine.farm.no_such_worker")
+    with pytest.raises(BackendUnavailable, match=f"{DEATHS_MAX} times.*No module named") as caught:
+        await backend.run(on_link)
+    assert "\n" not in str(caught.value)
+    assert children_of(having="no_such_worker") == []
+
+
+async def test_what_a_tool_prints_is_taken_for_no_frame(tmp_path):
+    tool = tmp_path / "loud.py"
+    tool.write_text('def hello() -> str:\n    """Say hello."""\n    print("x" * 100_000)\n    return "hello"\n')
+    plan = typed_plan(tmp_path, 2, tools=(FunctionTool(function="loud.py:hello"),))
+    script = tmp_path / "script.toml"
+    script.write_text('[[turn]]\nparts = [{ call = "hello" }]\n\n[[turn]]\nrepeat = true\nsay = "done"\n')
+    plan = attrs.evolve(plan, target=attrs.evolve(plan.target, script=str(script)))
+    summary = await Run(plan, out=tmp_path / "run", backend="processes").run()
+    assert summary.done == {"passed": 2}
+    tools = [use.name for result in results_of(tmp_path / "run") for turn in result.turns for use in turn.tools]
+    assert tools == ["hello", "hello"]
+
+
+async def test_cancelled_it_leaves_no_process_behind(tmp_path):
+    plan = typed_plan(tmp_path, 10, wait_s=30.0)
+    run = Run(plan, out=tmp_path / "run", workers=2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run.run)
+        await until(lambda: run.snapshot().active > 0)
+        pids = children_of()
+        assert len(pids) == 4  # two workers, two simulators
+        nursery.cancel_scope.cancel()
+    assert alive(pids) == []
+
+
+async def test_stop_ends_sessions_in_processes_at_once(tmp_path):
+    plan = typed_plan(tmp_path, 10, wait_s=30.0)
+    run = Run(plan, out=tmp_path / "run", workers=2)
+    async with trio.open_nursery() as nursery:
+
+        async def stop():
+            await until(lambda: run.snapshot().active == 8)
+            await trio.sleep(0.3)
+            run.stop("Ctrl-C")
+
+        nursery.start_soon(stop)
+        summary = await run.run()
+    assert (summary.stopped, summary.why, summary.open_jobs) == (True, "Ctrl-C", 10)
+    assert Counter(result.status for result in results_of(tmp_path / "run", final_only=False)) == {"stopped": 8}
+    assert children_of() == []

@@ -1,0 +1,336 @@
+"""Whatever breaks a call is told by its result: what kind, in one line, and nothing of it is left behind."""
+
+import json
+
+import pytest
+import trio
+from calls import CARD, LONG_ANSWER, ONE_SAY, SPEECH, called, grant_of, lanes, one_call, plan_of, simulated
+
+from engine.audio.files import write_wav
+from engine.audio.pcm import silence
+from engine.errors import ConnectionLost, HandshakeRejected
+from engine.farm.caller import FolderSink
+from engine.farm.caller.speech import SPEECH_MAX_S
+from engine.farm.caller.walk import ANSWER_DEADLINE_S, HEARING_DEADLINE_S
+from engine.farm.plan.model import Contains, FunctionTool, NoError, Say, Type, Wait
+from engine.simulator import Fail, Pace
+from engine.testing import in_memory
+
+
+def refusing(error):
+    async def connect(nursery, endpoint):
+        await trio.lowlevel.checkpoint()
+        raise error
+
+    return connect
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (429, "rate_limit_exceeded", "rate_limited"),
+        (429, None, "rate_limited"),
+        (429, "insufficient_quota", "quota"),
+        (401, "invalid_api_key", "refused"),
+        (403, None, "refused"),
+        (503, None, "service"),
+    ],
+)
+async def test_a_refused_handshake(autojump_clock, status, code, kind):
+    body = json.dumps({"error": {"code": code, "message": "no"}}) if code else "<html>no</html>"
+    result = await one_call(plan_of(*ONE_SAY), connector=refusing(HandshakeRejected(status, body, 7.0)))
+
+    assert (result.status, result.error_kind, result.retry_after_s) == ("error", kind, 7.0)
+    assert str(status) in result.error
+    assert (result.connect_ms, result.links, result.turns, result.spans) == (None, 0, (), ())
+
+
+async def test_no_network(autojump_clock):
+    result = await one_call(plan_of(*ONE_SAY), connector=refusing(ConnectionLost("nobody listens")))
+
+    assert (result.status, result.error_kind, result.error) == ("error", "connection", "nobody listens")
+
+
+async def test_a_wrong_key(autojump_clock):
+    async with simulated(keys={"right"}) as simulator:
+        result = await called(simulator, plan_of(*ONE_SAY), key="wrong-key-0123456789")
+
+    assert (result.status, result.error_kind) == ("error", "refused")
+    assert "wrong-key-0123456789" not in result.error
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("rate_limit_exceeded", "rate_limited"),
+        ("insufficient_quota", "quota"),
+        ("server_error", "service"),
+        ("nobody_knows", "service"),
+    ],
+)
+async def test_a_response_that_fails_ends_the_call(autojump_clock, code, kind):
+    plan = plan_of(Type(type="Hi"), Type(type="Never said."), expect=(NoError(),))
+    result = await one_call(plan, Fail(code, "out of it"))
+
+    assert (result.status, result.error_kind) == ("error", kind)
+    assert code in result.error
+    assert [turn.status for turn in result.turns] == ["failed"]
+    assert not result.verdicts[0].held
+    assert any(code in mark.text for mark in lanes(result, "mark"))
+
+
+async def test_settings_that_the_service_refuses(autojump_clock):
+    plan = plan_of(*ONE_SAY, session={"model": "gpt-4o-nobody", "reasoning_effort": None})
+    async with simulated(models={"gpt-realtime"}) as simulator:
+        result = await called(simulator, plan)
+
+    assert (result.status, result.error_kind) == ("error", "refused")
+
+
+# --- waits ----------------------------------------------------------------------------------------------------------
+
+
+class Deaf:
+    """A connection to a service that never hears a request for a response."""
+
+    def __init__(self, transport):
+        self._transport = transport
+        self.receive, self.ping = transport.receive, transport.ping
+        self.close, self.statistics = transport.close, transport.statistics
+
+    async def send(self, text):
+        if '"response.create"' in text:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._transport.send(text)
+
+
+def deaf(simulator):
+    async def connect(nursery, endpoint):
+        return Deaf(await in_memory(simulator)(nursery, endpoint))
+
+    return connect
+
+
+async def test_a_turn_that_is_never_answered_ends_by_a_named_deadline(autojump_clock):
+    async with simulated("Yes.") as simulator:
+        result = await called(simulator, plan_of(Wait(wait_s=1), Type(type="Hi")), connector=deaf(simulator))
+
+    assert (result.status, result.error_kind) == ("error", "deadline")
+    assert result.error.startswith("step 2: no answer began within the deadline 'answer' of 30 s")
+    assert result.duration_ms == pytest.approx(1000 + ANSWER_DEADLINE_S * 1000, abs=500)
+    assert [(turn.said, turn.status) for turn in result.turns] == [("Hi", "unanswered")]
+
+
+async def test_an_answer_that_stalls_ends_by_the_engines_own_deadline(autojump_clock):
+    plan = plan_of(Type(type="Hi"), session={"engine": {"response_stall_deadline_s": 20}})
+    result = await one_call(plan, "Yes.", pace=Pace(think_ms=1e7))
+
+    assert (result.status, result.error_kind) == ("error", "deadline")
+    assert "'response_stall' of 20 s" in result.error
+    assert result.duration_ms == pytest.approx(20_000, abs=100)
+    assert [turn.status for turn in result.turns] == ["lost"]
+    assert result.notes == ()
+
+
+async def test_a_caller_that_is_not_heard(autojump_clock, tmp_path):
+    write_wav(tmp_path / "nothing.wav", silence(1000))
+    result = await one_call(plan_of(Say(say="nothing.wav"), folder=tmp_path))
+
+    assert (result.status, result.error_kind) == ("error", "deadline")
+    assert "'hearing'" in result.error
+    assert result.duration_ms == pytest.approx(1000 + HEARING_DEADLINE_S * 1000, abs=100)
+    (turn,) = result.turns
+    assert (turn.said, turn.status) == ("nothing.wav", "unanswered")
+
+
+async def test_a_caller_that_need_not_be_heard_goes_on(autojump_clock, tmp_path):
+    write_wav(tmp_path / "nothing.wav", silence(1000))
+    plan = plan_of(Say(say="nothing.wav", await_answer=False), Type(type="Hi"), folder=tmp_path)
+    result = await one_call(plan, "Hello.")
+
+    assert result.status == "passed"
+    assert [mark.text for mark in lanes(result, "mark")] == ["the service did not hear the caller"]
+
+
+async def test_a_session_that_takes_too_long_ends_where_it_stands(autojump_clock):
+    result = await one_call(plan_of(Say(say=CARD), Wait(wait_s=100), deadline_s=20), "Yes.")
+
+    assert (result.status, result.error_kind) == ("error", "deadline")
+    assert "deadline_s of 20 s at step 2" in result.error
+    assert result.duration_ms == pytest.approx(20_000, abs=100)
+    assert [turn.status for turn in result.turns] == ["completed"]
+
+
+async def test_it_may_be_over_in_the_middle_of_a_word(autojump_clock):
+    result = await one_call(plan_of(Say(say=CARD), deadline_s=0.5), "Yes.")
+
+    assert result.error_kind == "deadline"
+    (said,) = lanes(result, "caller")
+    assert said.until_ms == pytest.approx(480, abs=1)
+
+
+# --- connections ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_connection_that_breaks_is_made_anew_and_told(autojump_clock):
+    plan = plan_of(Type(type="Hi"), Wait(wait_s=5), Type(type="Still there?"), expect=(NoError(),))
+    async with simulated() as simulator, trio.open_nursery() as nursery:
+
+        async def cut():
+            await trio.sleep(5)
+            await simulator.disconnect_all()
+
+        nursery.start_soon(cut)
+        result = await called(simulator, plan)
+
+    assert result.links == 2
+    assert result.turns[-1].status == "completed"
+    assert (result.status, result.error_kind) == ("failed", None)
+    assert "connection lost" in result.verdicts[0].found
+    assert any("made anew" in mark.text for mark in lanes(result, "mark"))
+
+
+async def test_a_renewal_is_no_error(autojump_clock):
+    engine = {"session_max_s": 60.0, "renew_margin_s": 10.0}
+    plan = plan_of(
+        Type(type="Hi"),
+        Wait(wait_s=60),
+        Type(type="Still there?"),
+        session={"engine": engine, "client": {"timeout_s": 30}},
+        expect=(NoError(),),
+    )
+    result = await one_call(plan)
+
+    assert result.status == "passed"
+    assert result.links > 1
+    assert any("renewed" in mark.text for mark in lanes(result, "mark"))
+
+
+async def test_a_connection_that_can_not_be_made_anew(autojump_clock):
+    plan = plan_of(Type(type="Hi"), Wait(wait_s=60), session={"engine": {"reconnect": False}})
+    async with simulated() as simulator, trio.open_nursery() as nursery:
+
+        async def cut():
+            await trio.sleep(5)
+            await simulator.disconnect_all()
+
+        nursery.start_soon(cut)
+        result = await called(simulator, plan)
+
+    assert (result.status, result.error_kind) == ("error", "connection")
+    assert result.duration_ms == pytest.approx(5000, abs=100)
+    assert result.turns[0].status == "completed"
+
+
+async def test_one_that_breaks_while_the_caller_speaks(autojump_clock):
+    plan = plan_of(Say(say=CARD), session={"engine": {"reconnect": False}})
+    async with simulated() as simulator, trio.open_nursery() as nursery:
+
+        async def cut():
+            await trio.sleep(0.6)
+            await simulator.disconnect_all()
+
+        nursery.start_soon(cut)
+        result = await called(simulator, plan)
+
+    assert (result.status, result.error_kind) == ("error", "connection")
+    assert lanes(result, "caller")[0].until_ms <= 640
+
+
+# --- plans ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (plan_of(Say(say="missing.wav")), "missing.wav"),
+        (plan_of(Type(type="{unknown}")), "unknown"),
+        (plan_of(Type(type="x"), folder="/", tools=(FunctionTool(function="nowhere.py:f"),)), "nowhere.py"),
+        (plan_of(Type(type="x"), tools=(FunctionTool(function="math:nothing"),)), "math:nothing"),
+    ],
+)
+async def test_a_plan_that_can_not_be_carried_out(autojump_clock, plan, words):
+    async with simulated() as simulator:
+        result = await called(simulator, plan)
+        assert simulator.total_sessions == 0
+
+    assert (result.status, result.error_kind) == ("error", "caller")
+    assert words in result.error
+    assert "\n" not in result.error
+
+
+async def test_a_sound_file_of_an_hour(autojump_clock, tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    with soundfile.SoundFile(str(tmp_path / "hour.flac"), "w", 8000, 1) as file:
+        for _ in range(3600):
+            file.write([0.0] * 8000)
+    result = await one_call(plan_of(Say(say="hour.flac"), folder=tmp_path))
+
+    assert (result.status, result.error_kind) == ("error", "caller")
+    assert f"{SPEECH_MAX_S:g}" in result.error
+    assert "cut hour.flac" in result.error
+
+
+async def test_a_file_that_is_no_sound(autojump_clock, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"RIFF, but nothing else")
+    result = await one_call(plan_of(Say(say="broken.wav"), folder=tmp_path))
+
+    assert (result.status, result.error_kind) == ("error", "caller")
+    assert "broken.wav" in result.error
+
+
+async def test_an_unknown_scenario(autojump_clock):
+    plan = plan_of(Wait(wait_s=1))
+    async with simulated() as simulator:
+        grant = grant_of()
+        other = grant.job.__class__(number=1, scenario="other", index=0)
+        result = await called(simulator, plan, grant.__class__(attempt_id="x", job=other))
+
+    assert (result.status, result.error_kind) == ("error", "caller")
+
+
+async def test_an_expectation_that_does_not_hold(autojump_clock):
+    result = await one_call(plan_of(Type(type="Hi"), expect=(Contains(contains="moon"),)), "The sun.")
+
+    assert (result.status, result.error_kind) == ("failed", None)
+    assert result.verdicts[0].found == "The sun."
+
+
+# --- cancellation ---------------------------------------------------------------------------------------------------
+
+
+async def test_cancelled_at_any_time_it_leaves_no_file(autojump_clock, tmp_path):
+    plan = plan_of(Say(say=CARD), Say(say=CARD, interrupt_after_ms=300))
+    sink = FolderSink(tmp_path)
+    whole = await one_call(plan, LONG_ANSWER, "Yes.", sink=sink)
+    assert len(whole.files) == 3
+    ends = [step * whole.duration_ms / 1000 / 40 for step in range(41)]
+    async with simulated(LONG_ANSWER, "Yes.") as simulator:
+        for number, after_s in enumerate(ends, 100):
+            with trio.move_on_after(after_s) as scope:
+                await called(simulator, plan, grant_of(number=number), sink=sink)
+            assert scope.cancelled_caught
+        await trio.sleep(5)
+        assert simulator.active_sessions == 0
+
+    assert {path.name for path in tmp_path.glob("sessions/*/*")} == {"1f3a9c02-37-1"}
+
+
+async def test_other_calls_go_on(autojump_clock):
+    async with simulated("Yes.", transcripts=["x"]) as simulator, trio.open_nursery() as nursery:
+        results = []
+
+        async def call(number, connector):
+            results.append(await called(simulator, plan_of(Say(say=CARD)), grant_of(number=number), connector))
+
+        nursery.start_soon(call, 1, refusing(ConnectionLost("gone")))
+        nursery.start_soon(call, 2, in_memory(simulator))
+
+    assert {result.job: result.status for result in results} == {1: "error", 2: "passed"}
+
+
+def test_the_deadlines_leave_room():
+    assert HEARING_DEADLINE_S > 8.0
+    assert ANSWER_DEADLINE_S < 60.0
+    assert SPEECH.is_dir()

@@ -1,0 +1,259 @@
+"""The page over real sockets: what it serves, that its readers are bounded, and that none can slow, hold or end a run."""
+
+import socket
+
+import orjson
+import pytest
+import trio
+from made_up_runs import HOSTILE, snapshot
+
+from engine.errors import ConfigError
+from engine.farm.live import app, serving
+from engine.farm.live.board import Board
+from engine.farm.live.serving import TOKEN_VARIABLE, serve_page
+
+
+def address(page):
+    return page.url.removeprefix("http://").split("/")[0]
+
+
+async def opened(page, path="/", headers=""):
+    host, _, port = address(page).rpartition(":")
+    stream = await trio.open_tcp_stream(host, int(port))
+    await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{headers}\r\n".encode())
+    return stream
+
+
+async def read_until(stream, mark):
+    data = b""
+    while mark not in data:
+        more = await stream.receive_some()
+        assert more, data
+        data += more
+    return data
+
+
+async def get(page, path="/", headers=""):
+    async with await opened(page, path, headers + "Connection: close\r\n") as stream:
+        data = b"".join([more async for more in stream])
+    head, _, body = data.partition(b"\r\n\r\n")
+    return int(head.split()[1]), head.decode().lower(), body
+
+
+def events(data):
+    """Give the events in what was sent, by name."""
+    pieces = [line for line in data.split(b"\r\n") if line.startswith(b"event: ")]
+    return [
+        (name.removeprefix(b"event: ").decode(), orjson.loads(rest.partition(b"\ndata: ")[2] or rest.split(b"data: ")[1]))
+        for name, _, rest in (piece.partition(b"\n") for piece in pieces)
+    ]
+
+
+@pytest.fixture
+async def board():
+    board = Board()
+    board.show(snapshot(elapsed_s=1.0))
+    return board
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/", "text/html"), ("/live.js", "text/javascript"), ("/live.css", "text/css"), ("/plotly.js", "text/javascript")],
+)
+async def test_the_page_has_all_that_it_needs_on_this_machine(board, path, kind):
+    async with serve_page(board, 0) as page:
+        status, head, body = await get(page, path)
+
+    assert status == 200
+    assert f"content-type: {kind}" in head
+    assert "content-security-policy: default-src 'none'; script-src 'self';" in head
+    assert len(body) > 1000
+    assert b"//cdn" not in body
+
+
+async def test_what_is_not_there_and_what_is_not_asked_for_so_is_refused(board):
+    async with serve_page(board, 0) as page:
+        assert (await get(page, "/../../etc/passwd"))[0] == 404
+        async with await opened(page) as stream:
+            await stream.send_all(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
+            assert b" 405 " in await read_until(stream, b" 405 ")
+
+
+async def test_a_reader_gets_the_course_so_far_then_each_picture_then_the_end(board):
+    async with serve_page(board, 0) as page, await opened(page, "/events") as stream:
+        data = await read_until(stream, b'"point"')
+        board.show(snapshot(elapsed_s=2.0, active=77))
+        data += await read_until(stream, b'"at_s":2.0')
+        board.show(snapshot(elapsed_s=3.0, phase="over"))
+        board.close("the report is in the folder")
+        data += b"".join([more async for more in stream])
+    told = events(data)
+
+    assert [name for name, _ in told] == ["history", "picture", "picture", "picture", "over"]
+    assert told[0][1]["points"]["at_s"] == [1.0]
+    assert told[2][1]["point"]["active"] == 77
+    assert told[3][1]["state"] == "over"
+    assert told[4][1] == {"words": "the report is in the folder"}
+
+
+async def test_pictures_that_nobody_fetched_are_skipped(board):
+    async with serve_page(board, 0) as page, await opened(page, "/events") as stream:
+        data = await read_until(stream, b'"point"')
+        for second in range(2, 50):
+            board.show(snapshot(elapsed_s=float(second)))
+        data += await read_until(stream, b'"at_s":49.0')
+
+    assert [told["point"]["at_s"] for name, told in events(data) if name == "picture"] == [1.0, 49.0]
+
+
+async def test_pictures_come_once_a_second_and_when_the_phase_changes():
+    board, seen = Board(), []
+    for tenth in range(25):
+        board.show(snapshot(elapsed_s=tenth / 10, phase="finishing" if tenth >= 12 else "running"))
+        seen.append(board.picture)
+
+    assert len(set(seen)) == 4  # at 0.0, 0.9, 1.2 and 2.1 s
+
+
+async def test_too_many_readers_are_told_to_come_again(board, monkeypatch):
+    monkeypatch.setattr(app, "READERS_MAX", 1)
+    async with serve_page(board, 0) as page:
+        async with await opened(page, "/events") as stream:
+            await read_until(stream, b"history")
+            status, head, _ = await get(page, "/events")
+            assert (status, "retry-after: 10" in head) == (503, True)
+        with trio.fail_after(5):
+            while (await get(page, "/metrics"))[0] != 200:
+                pass
+            while b" 200 " not in await first_bytes(page, "/events"):
+                await trio.sleep(0.01)
+
+
+async def first_bytes(page, path):
+    async with await opened(page, path) as stream:
+        return bytes(await stream.receive_some())
+
+
+async def test_connections_past_the_bound_are_closed_at_once(board, monkeypatch):
+    monkeypatch.setattr(serving, "CONNECTIONS_MAX", 1)
+    async with serve_page(board, 0) as page, await opened(page, "/events") as stream:
+        await read_until(stream, b"history")
+        async with await opened(page) as second:
+            with pytest.raises((trio.BrokenResourceError, AssertionError)):
+                await read_until(second, b"200")
+
+
+async def test_a_reader_that_does_not_read_keeps_nobody_waiting(board, monkeypatch):
+    monkeypatch.setattr(serving, "GOODBYE_S", 0.05)
+    with trio.fail_after(20):
+        async with serve_page(board, 0) as page:
+            host, _, port = address(page).rpartition(":")
+            stuck = socket.socket()
+            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stuck.connect((host, int(port)))
+            stuck.sendall(f"GET /plotly.js HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            while (await get(page, "/metrics"))[0] != 200:
+                pass
+            await trio.sleep(0.3)  # its answer fills the buffers
+    stuck.close()
+
+
+async def test_a_reader_that_takes_too_long_is_cut_off(board, monkeypatch, autojump_clock):
+    """On sockets in memory, so that time can be skipped."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    ours.send_stream.send_all_hook = trio.sleep_forever
+
+    class Stream:
+        socket = type("Socket", (), {"close": lambda self: None})()
+        send_all = staticmethod(ours.send_all)
+
+    began = trio.current_time()
+    with pytest.raises(trio.BrokenResourceError):
+        await serving._Stream(Stream()).send_all(b"x")
+    assert trio.current_time() - began == serving.SEND_DEADLINE_S
+
+
+async def test_a_fault_of_the_page_does_not_end_the_run(board, monkeypatch, caplog):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(app, "exposition", broken)
+    async with serve_page(board, 0) as page:
+        assert (await get(page, "/metrics"))[0] == 500
+        async with await opened(page) as stream:
+            await stream.send_all(b"\x16\x03\x01 not http at all\r\n\r\n")
+        assert (await get(page))[0] == 200
+
+
+@pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nHTTP2-Settings: a\r\nConnection: Upgrade\r\n\r\n",
+                                   b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 200,
+                                   b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                                   b"\x00" * 100_000])
+async def test_whatever_is_sent_the_page_goes_on(board, words):
+    async with serve_page(board, 0) as page:
+        host, _, port = address(page).rpartition(":")
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            with trio.move_on_after(1):
+                try:
+                    await stream.send_all(words)
+                    await stream.receive_some()
+                except trio.BrokenResourceError:
+                    pass
+        assert (await get(page))[0] == 200
+
+
+async def test_a_token_is_asked_for_where_others_can_come(board):
+    async with serve_page(board, 0, "0.0.0.0", {}) as page:
+        port = int(page.url.split(":")[-1].split("/")[0])
+        here = serving.Page(f"http://127.0.0.1:{port}/", None)
+
+        assert page.url.endswith(f"/?token={page.token}")
+        assert len(page.token) == 32
+        assert page.token not in repr(page).replace(page.url, "")
+        assert (await get(here))[0] == 401
+        assert (await get(here, "/events"))[0] == 401
+        status, head, _ = await get(here, f"/?token={page.token}")
+        assert (status, "set-cookie: realtime-farm-" in head) == (303, True)
+        cookie = f"Cookie: realtime-farm-{port}={page.token}\r\n"
+        assert (await get(here, "/", cookie))[0] == 200
+
+
+async def test_each_run_has_a_token_of_its_own_unless_one_is_given(board):
+    tokens = set()
+    for _ in range(2):
+        async with serve_page(board, 0, "0.0.0.0", {}) as page:
+            tokens.add(page.token)
+    async with serve_page(board, 0, "0.0.0.0", {TOKEN_VARIABLE: "sixteen-letters-"}) as page:
+        assert page.token == "sixteen-letters-"
+    assert len(tokens) == 2
+
+
+@pytest.mark.parametrize("token", ["short", "has a space in its middle", "ümlaute-ümlaute-ümlaute", "semi;colon;semi;colon"])
+async def test_a_token_that_can_not_be_used_is_refused_without_being_shown(board, token):
+    with pytest.raises(ConfigError, match=TOKEN_VARIABLE) as caught:
+        async with serve_page(board, 0, "0.0.0.0", {TOKEN_VARIABLE: token}):
+            pass
+    assert token not in str(caught.value)
+
+
+async def test_a_port_in_use_says_what_to_do(board):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(ConfigError, match="give another with --web"):
+            async with serve_page(board, taken.getsockname()[1]):
+                pass
+
+
+async def test_nothing_is_left_when_it_is_over(board):
+    before = trio.lowlevel.current_statistics().tasks_living
+    async with serve_page(board, 0) as page, await opened(page, "/events") as stream:
+        await read_until(stream, b"history")
+    assert trio.lowlevel.current_statistics().tasks_living == before
+    with pytest.raises(OSError):
+        await get(page)
+
+
+async def test_names_of_others_are_data_in_what_is_sent(board):
+    board.show(snapshot(elapsed_s=2.0, name=HOSTILE))
+
+    assert orjson.loads(board.picture)["name"] == HOSTILE
+    assert b"\n" not in board.picture

@@ -1,0 +1,140 @@
+"""A run from its first worker to the last line of its ledger: settings, the two-step stop, resuming."""
+
+from collections import Counter
+
+import attrs
+import pytest
+import trio
+from real_runs import children_of, typed_plan
+
+from engine.errors import ConfigError, LedgerUnusable, LocalMisuse
+from engine.farm.backends.local import LocalBackend
+from engine.farm.ledger import Ledger
+from engine.farm.plan.model import Target
+from engine.farm.plan.thresholds import read_threshold
+from engine.farm.run import Run, run_plan
+
+
+def results_of(folder, *, final_only=True):
+    with Ledger.open(folder, write=False) as ledger:
+        return list(ledger.results(final_only=final_only))
+
+
+async def test_a_plan_runs_in_this_loop_and_the_summary_tells_what_came_of_it(tmp_path):
+    thresholds = tuple(map(read_threshold, ("error_rate < 1%", "p95(session_time) < 1ms")))
+    plan = attrs.evolve(typed_plan(tmp_path, 6), thresholds=thresholds)
+    pictures = []
+    summary = await run_plan(plan, out=tmp_path / "run", on_snapshot=pictures.append, every_s=0.05)
+    assert (summary.done, summary.open_jobs, summary.why) == ({"passed": 6}, 0, "all jobs are done")
+    assert [judged.held for judged in summary.thresholds] == [True, False]
+    assert summary.folder == tmp_path / "run"
+    assert pictures[0].phase == "starting"
+    assert pictures[-1] == summary.snapshot
+    assert summary.snapshot.phase == "over"
+    assert children_of() == []
+
+
+async def test_finish_then_resume_runs_every_job_once(tmp_path):
+    plan = typed_plan(tmp_path, 12, sessions=4, wait_s=0.5)
+    run = Run(plan, out=tmp_path / "run")
+    async with trio.open_nursery() as nursery:
+
+        async def finish():
+            while run.snapshot().active < 4:
+                await trio.sleep(0.02)
+            run.finish("Ctrl-C")
+
+        nursery.start_soon(finish)
+        first = await run.run()
+    assert (first.why, first.stopped, first.done) == ("Ctrl-C", True, {"passed": 4})
+    # The plan is the ledger's where none is given.
+    second = await Run(None, out=tmp_path / "run", resume=True).run()
+    assert (second.done, second.stopped, second.open_jobs) == ({"passed": 12}, False, 0)
+    assert Counter(result.job for result in results_of(tmp_path / "run")) == Counter(range(12))
+    assert second.run_id == first.run_id
+    third = await Run(plan, out=tmp_path / "run", resume=True).run()
+    assert third.done == {"passed": 12}
+
+
+async def test_told_to_stop_before_it_began_it_starts_nothing(tmp_path):
+    run = Run(typed_plan(tmp_path, 5), out=tmp_path / "run")
+    run.finish("changed my mind")
+    run.stop("really")
+    assert run.snapshot().phase == "starting"
+    summary = await run.run()
+    assert (summary.done, summary.open_jobs, summary.why) == ({}, 5, "changed my mind")
+    assert summary.stopped
+
+
+async def test_sessions_take_the_place_of_the_plans(tmp_path):
+    plan = typed_plan(tmp_path, 12, sessions=12, wait_s=0.3)
+    pictures = []
+    await run_plan(plan, out=tmp_path / "run", sessions=3, on_snapshot=pictures.append, every_s=0.02)
+    assert max(picture.active for picture in pictures) == 3
+
+
+async def test_a_run_is_run_once(tmp_path):
+    run = Run(typed_plan(tmp_path, 1), out=tmp_path / "run")
+    await run.run()
+    with pytest.raises(LocalMisuse, match="resume"):
+        await run.run()
+
+
+async def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
+    await Run(typed_plan(tmp_path, 1), out=tmp_path / "run").run()
+    with pytest.raises(LedgerUnusable):
+        await Run(typed_plan(tmp_path, 1), out=tmp_path / "run").run()
+
+
+async def test_two_runs_can_not_share_a_folder(tmp_path):
+    run = Run(typed_plan(tmp_path, 4, wait_s=1.0), out=tmp_path / "run")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run.run)
+        while not run.snapshot().active:
+            await trio.sleep(0.02)
+        with pytest.raises(LedgerUnusable):
+            await Run(None, out=tmp_path / "run", resume=True).run()
+        run.stop("enough")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"workers": 0}, "workers=0"),
+        ({"sessions": 0}, "sessions=0"),
+        ({"lease_s": 0.5}, "lease_s=0.5"),
+        ({"grace_s": -1.0}, "grace_s"),
+        ({"backend": "dask"}, "local or processes"),
+        ({"plan": None}, "no plan"),
+    ],
+)
+def test_settings_that_can_not_be_are_told_before_anything_starts(tmp_path, settings, words):
+    plan = settings.pop("plan", typed_plan(tmp_path, 1))
+    with pytest.raises(ConfigError, match=words):
+        Run(plan, out=tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+async def test_without_a_key_the_service_is_not_called(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    plan = attrs.evolve(typed_plan(tmp_path, 1), target=Target(kind="service"))
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        await Run(plan, out=tmp_path / "run").run()
+
+
+async def test_a_backend_of_ones_own_gets_all_that_its_workers_need(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "sk-canary-0123456789")
+    seen = []
+
+    def factory(spec):
+        seen.append(spec)
+        return LocalBackend(spec)
+
+    await Run(typed_plan(tmp_path, 2), out=tmp_path / "run", workers=3, backend=factory).run()
+    (spec,) = seen
+    assert (spec.count, spec.folder, spec.memory_max_bytes) == (3, str(tmp_path / "run"), None)
+    assert "canary" not in repr(attrs.evolve(spec, key="sk-canary-0123456789"))
+
+
+def test_auto_takes_one_worker_a_core(tmp_path):
+    assert Run(typed_plan(tmp_path, 1), out=tmp_path, workers="auto")._workers >= 1
