@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import attrs
 from rich.table import Table
 from rich.text import Text
 
@@ -15,26 +16,32 @@ from engine.farm.live.screen import Facts, text, threshold_cells
 from engine.farm.live.view import View, ended_row, view_of
 from engine.farm.live.words import duration
 from engine.farm.report import write_report
+from engine.farm.report.formatting import clipped
 from engine.farm.run import RunSummary
 
-FAILURES_SHOWN: Final = 5
+FAILURES_SHOWN: Final = 3
 """Sessions that went wrong and are named; the report has all of them."""
+
+WHY_MOST_CHARACTERS: Final = 160
+"""Of why one went wrong."""
 
 
 def tell(console: CommandConsole, summary: RunSummary) -> None:
     """Print what came of a run."""
     view = view_of(summary.snapshot)
     console.print(Text("  ").join(_head(view, summary)))
+    if summary.open_jobs:
+        console.print(text(f"{summary.open_jobs:,} sessions are still to be had", "yellow"))
     console.print(Facts(view.facts))
     console.print(Facts(view.spent))
     if view.errors:
         console.print(Facts(view.errors, Text("errors: ", "red")))
     if view.latencies:
         console.print(_latencies(view))
-    if summary.thresholds:
-        console.print(_thresholds(summary))
     for line in _failures(summary):
         console.print(line, soft_wrap=True)
+    if summary.thresholds:
+        console.print(_thresholds(summary))
 
 
 def tell_report(console: CommandConsole, summary: RunSummary) -> None:
@@ -69,7 +76,9 @@ def _thresholds(summary: RunSummary) -> Table:
     table.add_column(no_wrap=True)
     table.add_column()
     for judged in summary.thresholds:
-        table.add_row(*threshold_cells(ended_row(judged)))
+        row = ended_row(judged)
+        # Of a run that was stopped before there was anything to judge, nothing is said.
+        table.add_row(*threshold_cells(attrs.evolve(row, tone="") if summary.stopped and judged.value is None else row))
     return table
 
 
@@ -85,7 +94,7 @@ def _failures(summary: RunSummary) -> Iterator[Text]:
     for result in Ledger.open(summary.folder, write=False).results():
         if result.status in {"passed", "stopped"}:
             continue
-        yield text(f"call {result.job}  {result.scenario}: {_why(result)}", "yellow")
+        yield text(f"call {result.job}  {result.scenario}: {clipped(_why(result), WHY_MOST_CHARACTERS)}", "yellow")
         yield from (text(f"         {path}", "dim") for path in _audio(summary.folder, result))
         shown += 1
         if shown == FAILURES_SHOWN:

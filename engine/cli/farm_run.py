@@ -13,6 +13,7 @@ from engine.cli.console import CommandConsole
 from engine.cli.farm_watch import Watch, console_of
 from engine.errors import ConfigError
 from engine.farm.backends import BackendFactory
+from engine.farm.ledger import Ledger
 from engine.farm.plan.load import load_plan
 from engine.farm.plan.model import Plan
 from engine.farm.run import Run, RunSummary
@@ -61,7 +62,8 @@ def farm_run(asked: FarmRun) -> None:
         grace_s=asked.grace_s,
     )
     console = console_of()
-    watch = Watch(run, console, plan, folder, grace_s=asked.grace_s, web=asked.web, web_host=asked.web_host)
+    shown = plan or Ledger.open(folder, write=False).plan
+    watch = Watch(run, console, shown, folder, grace_s=asked.grace_s, web=asked.web, web_host=asked.web_host)
     again = resume_command(asked, folder)
     try:
         summary = trio.run(watch.run)

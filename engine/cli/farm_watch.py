@@ -53,7 +53,7 @@ class Watch:
     Args:
         run: The run.
         console: Where it is shown.
-        plan: Its plan; None where the ledger alone knows it.
+        plan: Its plan.
         folder: Of the run.
         grace_s: How long sessions may go on after the first Ctrl-C.
         web: Port of the page; None for none.
@@ -64,7 +64,7 @@ class Watch:
         self,
         run: Run,
         console: CommandConsole,
-        plan: Plan | None,
+        plan: Plan,
         folder: Path,
         *,
         grace_s: float,
@@ -73,7 +73,7 @@ class Watch:
     ) -> None:
         self._run = run
         self._console = console
-        self._thresholds = plan.thresholds if plan is not None else ()
+        self._thresholds = plan.thresholds
         self._folder = folder
         self._grace_s = grace_s
         self._web = web
@@ -93,6 +93,7 @@ class Watch:
         # Signals first, so that Ctrl-C never falls between two things.
         with trio.open_signal_receiver(*SIGNALS) as signals:
             async with AsyncExitStack() as stack:
+                self._print(f"run in   {self._folder}")
                 viewers = await self._viewers(stack)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._obey, signals, nursery.cancel_scope, name="farm signals")

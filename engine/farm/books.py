@@ -1,9 +1,9 @@
 """What is granted, and what came of it: policy, ledger and figures in step. The coordinator's bookkeeping."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import cycle
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import trio
@@ -12,16 +12,17 @@ from engine.blocks import block_nursery
 from engine.errors import LedgerUnusable
 from engine.farm.crew import Attempt, Crew, Incarnation, Trial
 from engine.farm.figures import Figures
-from engine.farm.job import Grant, Job, Result
+from engine.farm.job import Grant, Result
 from engine.farm.journal import Journal
 from engine.farm.keeping import Keeping
 from engine.farm.ledger import Ledger, Resumed, Sample
 from engine.farm.link import LinkLost, Up
 from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.model import Plan
-from engine.farm.plan_rules import lasts_s, rules_of
-from engine.farm.policy import Policy, retry_wait_s
+from engine.farm.plan_rules import lasts_s
+from engine.farm.policy import Policy
 from engine.farm.snapshot import RunSnapshot
+from engine.farm.standing import Standing, settle, take_up
 from engine.farm.tally import Tally
 
 SAMPLE_EVERY_S: Final = 5.0
@@ -39,6 +40,7 @@ class Books:
         limiter: See `Coordinator`.
     """
 
+    _stand: Standing
     _policy: Policy
     _tally: Tally
     _keeping: Keeping
@@ -60,8 +62,6 @@ class Books:
         self._journal = Journal(ledger, limiter)
         self._being_written: set[str] = set()
         self._lost: set[str] = set()
-        self._next_index: dict[str, int] = {}
-        self._elapsed_before_s = self._began_at = 0.0
         self.sessions_max = plan.caps.sessions
         self.under_way = 0
         """Attempts that are granted and have no result, those of silent workers too."""
@@ -80,49 +80,12 @@ class Books:
             resumed, figures = self._read()
         else:
             resumed, figures = await trio.to_thread.run_sync(self._read, limiter=self._limiter)
-        now, counts = trio.current_time(), resumed.counts
-        self.orphans = len(resumed.lost)
-        self._elapsed_before_s, self._began_at = counts.elapsed_s, now
-        self._next_index = dict(resumed.next_index)
-        self._tally = Tally(counts, figures, now)
-        open_jobs = {
-            name: None if size is None else size - self._next_index.get(name, 0)
-            for name, size in self._jobs.open.items()
-        }
-        self._policy = Policy(
-            rules_of(self._plan),
-            open_jobs,
-            now=now - counts.elapsed_s,
-            tokens=counts.tokens,
-            cost_usd=counts.cost_usd,
-        )
-        at_a_time = min(self.sessions_max, self._jobs.total or self.sessions_max)
-        self._keeping = Keeping(self._plan.keep, kept_bytes=counts.kept_bytes, at_a_time=at_a_time)
-        self._take_up(resumed, now)
+        self._stand = take_up(self._plan, self._jobs, resumed, figures, self._journal, trio.current_time())
+        self._policy, self._tally, self._keeping = self._stand.policy, self._stand.tally, self._stand.keeping
+        self.orphans = self._stand.orphans
 
     def _read(self) -> tuple[Resumed, Figures]:
         return self._ledger.begin_session(), self._ledger.figures()
-
-    def _take_up(self, resumed: Resumed, now: float) -> None:
-        """Queue the jobs that were begun, or make their last result final where they are not tried again."""
-        if resumed.lost:
-            self._journal.note("lost", f"{len(resumed.lost)} sessions were under way when the run was cut off")
-            self._journal.drop_files(map(_leave_of, resumed.lost))
-        for each in resumed.waiting:
-            wait_s = 0.0 if each.last is None else retry_wait_s(each.last, self._plan.retries, tries=each.tries)
-            last = None if each.last is None else (each.last.attempt_id, each.last.status)
-            trial = Trial(each.job, each.attempts, each.tries, last)
-            if wait_s is None:
-                self._settle(trial)
-            else:
-                self._policy.wait_to_retry(each.job.scenario, trial, now, wait_s=wait_s)
-
-    def _settle(self, trial: Trial) -> None:
-        """Make a job's last result final: it won't be tried again."""
-        if trial.last is not None:
-            attempt_id, status = trial.last
-            self._journal.settle([attempt_id])
-            self._tally.settled(status)
 
     async def keep(self) -> None:
         """Write what is asked for, until cancelled."""
@@ -142,7 +105,7 @@ class Books:
         """Write the last words. When a load's time is over, jobs that wait for a further try have had their last."""
         if lasts_s(self._plan.load) is not None and not stopped and self.failure is None:
             for _, trial in self._policy.waiting_jobs():
-                self._settle(trial)
+                settle(trial, self._tally, self._journal)
         if self._keeping.refused:
             bound = self._plan.keep.max_bytes
             self._journal.note("files", f"{self._keeping.refused} sessions kept no files: keep.max_bytes is {bound:,}")
@@ -166,12 +129,12 @@ class Books:
         grants = [self._grant(here, scenario, trial) for scenario, trial in admitted]
         self._tally.started(len(grants), now)
         leases = [(grant, here.link.name) for grant in grants]
-        await self._journal.lease(leases, partial(here.grants.extend, grants)).wait()
+        await self._journal.lease(leases, partial(here.may_tell, grants)).wait()
 
     def _grant(self, here: Incarnation, scenario: str, trial: Trial | None) -> Grant:
         if trial is None:
-            index = self._next_index.get(scenario, 0)
-            self._next_index[scenario] = index + 1
+            index = self._stand.next_index.get(scenario, 0)
+            self._stand.next_index[scenario] = index + 1
             trial = Trial(self._jobs.nth(scenario, index))
         attempt_id = f"{self._ledger.run_id}-{trial.job.number}-{trial.attempts + 1}"
         grant = Grant(
@@ -182,6 +145,7 @@ class Books:
             base_url=next(self._base_urls),
         )
         here.attempts[attempt_id] = Attempt(grant, trial)
+        here.untold.add(attempt_id)
         self.under_way += 1
         return grant
 
@@ -199,14 +163,11 @@ class Books:
         self._adopt(here, up)
         results = [result for result in up.results if self._is_under_way(here, result)]
         self._take_back(here, up.returned, now)
-        written = self._record(here, results, up.files, now)
+        await self._record(here, results, up.files, now)
         missing = self._missing(here, up)
-        if missing:
-            self._lost.update(missing)
-            written = self._record(
-                here, [_lost(here.attempts[name], "its worker does not have it") for name in missing], {}, now
-            )
-        await written.wait()
+        self._lost.update(missing)
+        lost = [_lost(here.attempts[name], "its worker does not have it") for name in missing]
+        await self._record(here, lost, {}, now)
 
     def _is_under_way(self, here: Incarnation, result: Result) -> bool:
         """Tell whether a result is news; what was told before is acknowledged once it is written."""
@@ -223,13 +184,17 @@ class Books:
             here.acknowledge.append(attempt_id)
         return False
 
-    def _record(self, here: Incarnation, results: Iterable[Result], files: Any, now: float) -> trio.Event:
+    async def _record(
+        self, here: Incarnation, results: Sequence[Result], files: Mapping[str, bytes], now: float
+    ) -> None:
+        """End attempts, and return when their results are written (or can't be)."""
+        if not results:
+            return
         ended = [self._end(here, result, now) for result in results]
         self._being_written.update(result.attempt_id for result, _ in ended)
         final = {result.attempt_id for result, is_final in ended if is_final}
-        return self._journal.record(
-            [result for result, _ in ended], final, files, partial(self._count, here, ended, now)
-        )
+        then = partial(self._count, here, ended, now)
+        await self._journal.record([result for result, _ in ended], final, files, then).wait()
 
     def _end(self, here: Incarnation, told: Result, now: float) -> tuple[Result, bool]:
         """End an attempt, and say whether that was its job's last."""
@@ -259,6 +224,7 @@ class Books:
         mine = [attempt_id for attempt_id in attempts if attempt_id in here.attempts]
         for attempt_id in mine:
             attempt = here.attempts.pop(attempt_id)
+            here.untold.discard(attempt_id)
             self.under_way -= 1
             self._keeping.ended(attempt_id, None)
             self._policy.returned(attempt.grant.job.scenario, attempt.trial, now)
@@ -277,24 +243,21 @@ class Books:
 
     def _missing(self, here: Incarnation, up: Up) -> list[str]:
         """Name what the worker should have and hasn't; where only the number is wrong, its names are asked for."""
-        due = {attempt_id for attempt_id, attempt in here.attempts.items() if attempt.told}
         if up.roll is not None:
-            return sorted(due.difference(up.roll))
-        here.roll = up.active != len(due)
+            return sorted(here.attempts.keys() - here.untold - {*up.roll})
+        here.roll = up.active != len(here.attempts) - len(here.untold)
         return []
 
     async def lose(self, here: Incarnation, why: str, now: float) -> None:
         """End as lost what a dead worker had; what it was never told is granted again as if nothing had been."""
         await self._journal.flush()  # Leases that are being written have to be there before they are taken back.
-        self._take_back(here, [name for name, attempt in here.attempts.items() if not attempt.told], now)
+        self._take_back(here, [*here.untold], now)
         results = [_lost(attempt, why) for attempt in here.attempts.values()]
-        if not results:
-            return
         self._lost.update(result.attempt_id for result in results)
-        if here.link.shares_folder:
+        if here.link.shares_folder and results:
             self._journal.drop_files([attempt.grant for attempt in here.attempts.values()])
         self._journal.note("lost", f"{here.link.name}: {why}; {len(results)} sessions went with it")
-        await self._record(here, results, {}, now).wait()
+        await self._record(here, results, {}, now)
 
     # --- how it stands -------------------------------------------------------------------------------------------
 
@@ -315,7 +278,7 @@ class Books:
 
     def pace_per_s(self, now: float) -> float:
         """Say how many sessions may start a second."""
-        return self._policy.statistics(now).pace_per_s
+        return self._policy.pace_per_s(now)
 
     def look_again_at(self, now: float) -> float | None:
         """Say when something may start although nothing else happened."""
@@ -323,9 +286,9 @@ class Books:
 
     def snapshot(self, now: float) -> RunSnapshot:
         """Give a picture of it."""
-        tally, policy, elapsed_s = self._tally, self._policy.statistics(now), now - self._began_at
+        tally, policy = self._tally, self._policy.statistics(now)
+        elapsed_s = now - self._stand.began_at + self._stand.elapsed_s
         whole_s = lasts_s(self._plan.load)
-        elapsed_s += self._elapsed_before_s
         left_s = tally.left_s(self.open_jobs or 0, now) if whole_s is None else max(0.0, whole_s - elapsed_s)
         figures = Figures()
         figures.merge(tally.figures)
@@ -351,10 +314,6 @@ class Books:
             kept_bytes=self._keeping.kept_bytes,
             workers=self._crew.rows,
         )
-
-
-def _leave_of(result: Result) -> Grant:
-    return Grant(attempt_id=result.attempt_id, job=Job(number=result.job, scenario=result.scenario, index=0))
 
 
 def _lost(attempt: Attempt, why: str) -> Result:

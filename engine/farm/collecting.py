@@ -1,15 +1,47 @@
-"""Keeps Python's garbage collector from halting all sessions of a process at once."""
+"""Keeps Python's garbage collector from halting all sessions of a process at once.
+
+A full collection looks at every object of every session, and nothing else runs meanwhile. What is frozen is not looked
+at: so sessions are frozen as their number grows, and looked at again when half of them have gone, for what they left
+behind in cycles is freed only then.
+"""
 
 import gc
+from collections.abc import Callable
 from typing import Final
 
 import trio
 
-FREEZE_EVERY_S: Final = 5.0
-THRESHOLDS: Final = (50_000, 20, 100)
+LOOK_EVERY_S: Final = 2.0
+
+FEW_SESSIONS: Final = 50
+"""With fewer, a full collection takes some milliseconds more than that of Python itself, and is left alone."""
+
+GROWTH: Final = 1.25
+"""When there are so many times more sessions than at the last freeze, they are frozen too."""
 
 
-async def tuned_collection() -> None:
-    """Tune it, for the process that this runs in."""
-    gc.set_threshold(*THRESHOLDS)
-    await trio.sleep_forever()
+async def tuned_collection(sessions: Callable[[], int]) -> None:
+    """Tune it for the process that this runs in, until cancelled. Call it when all is imported.
+
+    Args:
+        sessions: Counts those that are open.
+    """
+    gc.collect()
+    gc.freeze()
+    frozen = 0
+    while True:
+        await trio.sleep(LOOK_EVERY_S)
+        frozen = _look(sessions(), frozen)
+
+
+def _look(count: int, frozen: int) -> int:
+    """Freeze or thaw where it is time, and say at how many sessions that was."""
+    if count >= max(FEW_SESSIONS, frozen * GROWTH):
+        gc.freeze()
+        return count
+    if count < frozen / 2:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        return count
+    return frozen

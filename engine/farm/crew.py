@@ -1,5 +1,6 @@
 """The workers as the coordinator sees them: each incarnation with what it has, and a row for people to look at."""
 
+from collections.abc import Iterable
 from math import inf
 from typing import Final
 
@@ -51,12 +52,10 @@ class Attempt:
     Attributes:
         grant: The leave.
         trial: Of which job.
-        told: The worker was told, or may have been.
     """
 
     grant: Grant
     trial: Trial
-    told: bool = False
 
 
 @attrs.define(eq=False)
@@ -65,27 +64,31 @@ class Incarnation:
 
     Attributes:
         link: To it.
-        attempts: Under way there, granted ones with those that it was not told of yet.
+        attempts: Under way there.
+        untold: Of these, those that it was not told of yet.
         grants: To be told to it: their leases are written.
         acknowledge: To be told to it: their results are written.
         lease_until: It may go on until then, whatever happens to us.
         heard_at: When it last said something.
         cpu_s: CPU time that it had used then.
         roll: Ask it for the names of what it has.
-        waiting: Sessions that it had not begun when it last said something.
         silent: It can't be reached, and may live until its lease is over.
     """
 
     link: Link
     attempts: dict[str, Attempt] = attrs.field(factory=dict)
+    untold: set[str] = attrs.field(factory=set)
     grants: list[Grant] = attrs.field(factory=list)
     acknowledge: list[str] = attrs.field(factory=list)
     lease_until: float = -inf
     heard_at: float = -inf
     cpu_s: float = 0.0
     roll: bool = True
-    waiting: int = 0
     silent: bool = False
+
+    def may_tell(self, grants: Iterable[Grant]) -> None:
+        """Take grants whose leases are written."""
+        self.grants += grants
 
     def room(self) -> float:
         """Say how many more it takes."""
@@ -141,7 +144,7 @@ class Crew:
             cpu_share=(row.cpu_share + max(0.0, share)) / 2,
             lag_ms=max(up.lag_ms, row.lag_ms * 0.9),
         )
-        incarnation.heard_at, incarnation.cpu_s, incarnation.waiting = now, up.cpu_s, up.waiting
+        incarnation.heard_at, incarnation.cpu_s = now, up.cpu_s
 
     def silent(self, incarnation: Incarnation) -> None:
         """Note that a worker can't be reached, and may live."""
@@ -174,17 +177,6 @@ class Crew:
         step = min(AHEAD_S * pace_per_s, AHEAD_CAP_SHARE * cap) / max(len(self.here), self._expected)
         ahead = max(AHEAD_MIN, fewest * AHEAD_SHARE, step)
         return int(max(0, min(incarnation.room(), fewest + ahead - len(incarnation.attempts))))
-
-    def share(self, incarnation: Incarnation, now: float) -> float:
-        """Give a worker's share of the pace: those that have nothing to start, and get nothing, leave theirs to it."""
-        mine = len(incarnation.attempts)
-        starters = sum(
-            each is incarnation
-            or each.waiting > 0
-            or (_takes_more(each, now) and len(each.attempts) <= mine + AHEAD_MIN)
-            for each in self.here
-        )
-        return 1 / max(1, starters)
 
     def _change(self, incarnation: Incarnation, **changes: object) -> None:
         name = incarnation.link.name

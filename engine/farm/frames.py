@@ -51,27 +51,27 @@ class Frames:
         Raises:
             Garbled: It is no frame of this kind.
         """
-        head = await self._read(_LENGTH.size)
-        if head is None:
+        # Taken out of the buffer only when all of it is there: a cancelled call loses nothing.
+        if not await self._have(_LENGTH.size):
             return None
-        (size_bytes,) = _LENGTH.unpack(head)
+        (size_bytes,) = _LENGTH.unpack_from(self._buffer)
         if size_bytes > FRAME_MAX_BYTES:
             raise Garbled(f"a frame of {size_bytes:,} bytes is over the bound of {FRAME_MAX_BYTES:,}")
-        content = await self._read(size_bytes)
-        if content is None:
+        end = _LENGTH.size + size_bytes
+        if not await self._have(end):
             return None
+        content = bytes(self._buffer[_LENGTH.size : end])
+        del self._buffer[:end]
         try:
             return from_json(content, kind)
         except Exception as error:
             raise Garbled(f"a frame is no {kind.__name__}: {type(error).__name__}") from error
 
-    async def _read(self, size_bytes: int) -> bytes | None:
-        """Give exactly so many bytes; None where the stream ends before. A cancelled call loses nothing."""
+    async def _have(self, size_bytes: int) -> bool:
+        """Read until the buffer holds so many bytes; False where the stream ends before."""
         while len(self._buffer) < size_bytes:
             chunk = await self._incoming.receive_some(CHUNK_BYTES)
             if not chunk:
-                return None
+                return False
             self._buffer += chunk
-        content = bytes(self._buffer[:size_bytes])
-        del self._buffer[:size_bytes]
-        return content
+        return True

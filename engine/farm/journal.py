@@ -132,20 +132,17 @@ class Journal:
         return None
 
     def _write(self, batch: _Batch) -> None:
-        if batch.results:
-            self._ledger.record(_keep_files(self._ledger.folder, batch), batch.final)
-        if batch.returned:
+        results = _keep_files(self._ledger.folder, batch)
+        with self._ledger.together():
+            self._ledger.record(results, batch.final)
             self._ledger.returned(batch.returned)
-        if batch.settled:
             self._ledger.settle(batch.settled)
-        if batch.leases:
             self._ledger.lease(batch.leases)
+            for kind, text in batch.notes:
+                self._ledger.note(kind, text)
+            self._ledger.sample(batch.samples)
         for grant in batch.torn:
             FolderSink(self._ledger.folder).drop(grant)
-        for kind, text in batch.notes:
-            self._ledger.note(kind, text)
-        if batch.samples:
-            self._ledger.sample(batch.samples)
 
 
 def _keep_files(folder: Path, batch: _Batch) -> list[Result]:

@@ -19,7 +19,8 @@ class Down:
         acknowledged: Attempts whose results are in the ledger: the worker forgets them.
         lease_s: From the receipt on, the worker may go on so long without hearing more; then it cancels all its
             sessions and begins a new epoch.
-        starts_per_s: The worker's share of the pace.
+        starts_per_s: Starts come no faster than this. It is the pace of all workers together: grants keep to it
+            already, and a worker only spreads those that came at once.
         stop: `finish`: nothing new starts, sessions may end. `now`: sessions are cancelled, and told as `stopped`.
         linger_s: How long the worker may hold its answer back when it has nothing to tell.
         roll: Ask for the names of the attempts that it has.

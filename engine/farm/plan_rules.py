@@ -14,6 +14,7 @@ def rules_of(plan: Plan) -> Rules:
         retries=plan.retries,
         weights={scenario.name: scenario.weight for scenario in plan.scenarios},
         expected_tokens={name: each.tokens for name, each in reckoned.items()},
+        expected_life_s={name: each.life_s for name, each in reckoned.items()},
         expected_usd={name: each.usd for name, each in reckoned.items() if each.usd is not None},
     )
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 import attrs
 import trio
 
 from engine.blocks import block_nursery
+from engine.config.addresses import is_loopback
 from engine.errors import ConfigError, LocalMisuse
 from engine.farm.backends import LEASE_S, BackendFactory, WorkerSpec
 from engine.farm.backends.local import LocalBackend
@@ -18,6 +20,7 @@ from engine.farm.coordinator import Coordinator
 from engine.farm.ledger import Ledger
 from engine.farm.plan.load import ready
 from engine.farm.plan.model import Plan
+from engine.farm.plan.settings import ANY_KEY
 from engine.farm.plan.thresholds import Judged, judge
 from engine.farm.snapshot import RunSnapshot
 from engine.farm.target import target_of
@@ -288,7 +291,9 @@ def _key_of(plan: Plan) -> str:
     if plan.target.kind == "simulator":
         return ""
     key = os.environ.get(plan.target.key_env, "")
-    if not key and plan.target.kind == "service":
+    if not key and is_loopback(urlsplit(plan.target.url or "").hostname or ""):
+        return ANY_KEY  # A simulator that somebody else started.
+    if not key:
         message = (
             f"the environment has no {plan.target.key_env} | export it, or set target.key_env to the variable's name"
         )

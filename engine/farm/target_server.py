@@ -62,7 +62,7 @@ async def keep_serving(frames: Frames) -> None:
         await frames.tell(Serving(why_not=str(error)))
         return
     async with block_nursery() as nursery, serve(settings, responders, host="127.0.0.1") as server:
-        nursery.start_soon(tuned_collection)
+        nursery.start_soon(tuned_collection, lambda: server.active_sessions)
         await frames.tell(Serving(base_url=server.base_url))
         await frames.hear(Serve)  # Nothing more comes: this is the end of the stream.
         nursery.cancel_scope.cancel()

@@ -17,7 +17,7 @@ def test_help_names_the_commands_and_the_exit_codes(command):
     shown = command("--help")
 
     assert shown.code == 0
-    assert all(name in shown.out for name in ("demo", "talk", "simulate"))
+    assert all(name in shown.out for name in ("demo", "talk", "simulate", "farm"))
     assert all(f"{code}: {meaning}" in shown.out for code, meaning in exits.MEANINGS.items())
     assert "--debug" in shown.out
 
@@ -77,7 +77,7 @@ def test_without_the_extra_one_line_tells_what_to_install(module):
 
 
 def test_the_command_line_loads_no_audio_library_and_no_simulator_before_it_must():
-    heavy = "{'numpy', 'soxr', 'soundfile', 'matplotlib', 'pocketsphinx', 'hibari', 'engine.simulator'}"
+    heavy = "{'numpy', 'soxr', 'soundfile', 'matplotlib', 'pocketsphinx', 'hibari', 'engine.simulator', 'engine.farm', 'ddsketch'}"
     shown = python(f"import sys, engine.cli.app; print(sorted({heavy} & set(sys.modules)))")
 
     assert shown.stdout.strip() == "[]", shown.stderr

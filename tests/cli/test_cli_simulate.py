@@ -87,6 +87,12 @@ def test_a_server_that_is_stopped_closes_its_clients_and_logs_it(number):
     assert (errors, process.returncode) == ("", 0)
 
 
+def test_a_script_goes_with_the_local_voice(tmp_path):
+    (tmp_path / "script.toml").write_text(SCRIPT)
+    with simulate("--port", 0, "--script", tmp_path / "script.toml", "--voice", "local") as (_, welcome):
+        assert f"script {tmp_path / 'script.toml'}, voice local" in welcome
+
+
 def test_the_welcome_tells_each_client_how_to_come(command):
     with simulate("--port", 0) as (_, welcome):
         url = re.search(r"ws://127\.0\.0\.1:\d+/v1", welcome).group()
@@ -130,7 +136,6 @@ def test_a_port_in_use_says_what_to_do(command):
         (["--script", "missing.toml"], "missing.toml"),
         (["--script", "broken.toml"], "a TOML file"),
         (["--script", "wrong.toml"], "allowed: the keys"),
-        (["--script", "good.toml", "--voice", "local"], "leave out"),
         (["--host", "192.0.2.1"], "can't listen on '192.0.2.1'"),
     ],
 )

@@ -20,7 +20,8 @@ def plan_of(jobs=10, *, sessions=4, starts_per_s=1000.0, name="talk", **more):
 
 
 def grant_of(number, attempt=1):
-    return Grant(attempt_id=f"cafe0001-{number}-{attempt}", job=Job(number=number, scenario="talk", index=number))
+    job = Job(number=number, scenario="talk", index=number)
+    return Grant(attempt_id=f"cafe0001-{number}-{attempt}", job=job, attempt=attempt)
 
 
 def passed(grant, **more):

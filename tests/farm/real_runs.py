@@ -1,9 +1,6 @@
 """Runs against real simulators, in real processes, short ones: typed sessions of a fraction of a second."""
 
-import os
-import signal
-from pathlib import Path
-
+from benchmarks.farm_kills import alive, children_of, send
 from engine.farm.plan.model import Caps, Keep, Plan, Retries, Scenario, Target, Type, Wait
 
 PACE = {
@@ -31,37 +28,4 @@ def typed_plan(folder, jobs=8, *, sessions=8, wait_s=0.0, url=None, **more):
     )
 
 
-def children_of(pid=None, having="engine.farm"):
-    """Give the pids of a process's children, and of theirs, whose command line holds a text."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            parents[int(status.parent.name)] = int(fields[1])
-    found, wanted = set(), {pid or os.getpid()}
-    while wanted:
-        wanted = {child for child, parent in parents.items() if parent in wanted} - found
-        found |= wanted
-    return sorted(child for child in found if having in _command_of(child))
-
-
-def alive(pids):
-    return [pid for pid in pids if _command_of(pid)]
-
-
-def _command_of(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
-
-
-def send(pid, number=signal.SIGKILL):
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    return True
+__all__ = ["alive", "children_of", "send", "typed_plan"]

@@ -156,9 +156,7 @@ async def test_results_that_nobody_asked_for_are_not_counted(tmp_path, autojump_
 
         async def flooding(down):
             up = await exchange(down)
-            made_up = tuple(
-                passed_of(f"{rig.ledger.run_id}-{number}-9") for number in range(500)
-            )
+            made_up = tuple(passed_of(f"{rig.ledger.run_id}-{number}-9") for number in range(500))
             return Up(results=(*up.results, *made_up), active=up.active, roll=up.roll)
 
         link.exchange = flooding
@@ -342,7 +340,9 @@ async def test_a_full_disk_ends_the_run_in_one_line_and_what_was_acknowledged_is
     def full(results, final):
         results = list(results)
         if len(written) + len(results) > 20:
-            raise LedgerUnusable(str(tmp_path / "ledger.sqlite"), "no space left on the disk", "free some, then --resume")
+            raise LedgerUnusable(
+                str(tmp_path / "ledger.sqlite"), "no space left on the disk", "free some, then --resume"
+            )
         written.extend(results)
         return record(results, final)
 

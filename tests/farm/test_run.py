@@ -42,6 +42,7 @@ async def test_finish_then_resume_runs_every_job_once(tmp_path):
         async def finish():
             while run.snapshot().active < 4:
                 await trio.sleep(0.02)
+            await trio.sleep(0.2)  # What is granted and has not begun is handed back.
             run.finish("Ctrl-C")
 
         nursery.start_soon(finish)

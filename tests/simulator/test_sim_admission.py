@@ -92,3 +92,19 @@ async def test_conversation_created_is_sent_only_where_asked_for(autojump_clock)
         created = await client.next()
     assert created["type"] == "conversation.created"
     assert created["conversation"]["id"].startswith("conv_")
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ([KEY], ""),
+        ([KEY, (b"X-Client-Request-Id", b"1f3a9c02-37-1")], "1f3a9c02-37-1"),
+        ([(b"x-client-request-id", b"refused-too")], "refused-too"),
+        ([KEY, (b"x-client-request-id", b"n" * 600)], "n" * 512),
+    ],
+)
+async def test_the_clients_own_name_for_its_request_is_noted(autojump_clock, headers, name):
+    async with talk(headers=headers, greeted=False) as client:
+        await client.next()
+        (ledger,) = client.server.sessions
+    assert ledger.request_id == name

@@ -39,7 +39,7 @@ async def serve(frames: Frames) -> None:
     worker = worker_of(order.spec, order.name)
     async with block_nursery() as nursery:
         nursery.start_soon(worker.run)
-        nursery.start_soon(tuned_collection)
+        nursery.start_soon(tuned_collection, lambda: worker.busy)
         await frames.tell(Ready(pid=os.getpid()))
         await _answer(frames, worker)
         nursery.cancel_scope.cancel()

@@ -196,7 +196,7 @@ class RayWorker:
             self._worker = worker_of(spec, begin.name, shares_folder=begin.shares_folder)
             self._token = trio.lowlevel.current_trio_token()
             nursery.start_soon(self._worker.run)
-            nursery.start_soon(tuned_collection)
+            nursery.start_soon(tuned_collection, lambda: self._worker.busy)
             self._up.set()
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -106,6 +107,7 @@ async def cluster(place: Place, cpus: int) -> AsyncIterator[Cluster]:
             await member.join()
         if not member.is_in:
             raise nothing_answers(how.get("address", "this machine"), within_s)
+        _take_sigterm_back()
         yield Cluster(member.ray)
     finally:
         with trio.move_on_after(LEAVE_S, shield=True):
@@ -227,6 +229,14 @@ class _Member:
     def _tell(self, event: trio.Event) -> None:
         with contextlib.suppress(trio.RunFinishedError):
             self._token.run_sync_soon(event.set)
+
+
+def _take_sigterm_back() -> None:
+    """Undo Ray's handler below Python's: it prints a trace, passes the signal on, and aborts the process 3 s later."""
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGTERM)
+        if handler is not None:
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _silence(ray: Any) -> None:

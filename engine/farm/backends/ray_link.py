@@ -12,6 +12,9 @@ from engine.farm.link import Down, LinkLost, Up
 ASK_S: Final = 2.0
 """How long an actor may take to say hello."""
 
+KILL_S: Final = 15.0
+"""How long Ray may take to kill a worker and to start it again: 6.5 s for one that does not listen (measured)."""
+
 PAUSE_S: Final = 0.25
 """Between two questions whether an actor is up again."""
 
@@ -128,7 +131,7 @@ class RayLink:
         try:
             up = await self._exchange(down)
         except AnswerLate:
-            lost = LinkLost(f"{self._name} was silent for {down.linger_s + down.lease_s:g} s", confirmed=False)
+            lost = await self._killed(f"{self._name} was silent for {down.linger_s + down.lease_s:g} s, and was killed")
         except OtherIncarnation:
             lost = LinkLost(f"{self._name} died, and was started again", confirmed=await self._died_alone())
         except ActorGone as gone:
@@ -137,7 +140,10 @@ class RayLink:
             self.useful = self.useful or bool(up.results)
             if self._memory_max_bytes is None or up.memory_bytes <= self._memory_max_bytes:
                 return up
-            lost = await self._too_large(up, down.lease_s)
+            taken, bound = up.memory_bytes >> 20, self._memory_max_bytes >> 20
+            lost = await self._killed(
+                f"{self._name} took {taken:,} MiB of memory, over its bound of {bound:,}, and was killed"
+            )
         self.lost = lost
         raise lost
 
@@ -153,10 +159,11 @@ class RayLink:
         up: Up = await self._actor.ask("exchange", self._hello.incarnation, down, within_s=within_s)
         return up
 
-    async def _too_large(self, up: Up, lease_s: float) -> LinkLost:
-        await self._actor.kill(for_good=False)
-        why = f"{self._name} had {up.memory_bytes / 2**20:.0f} MiB of memory, and was killed"
-        return LinkLost(why, confirmed=await self._known_dead(lease_s))
+    async def _killed(self, why: str) -> LinkLost:
+        """Kill it, and wait until that is known: a stopped process keeps its connections, whatever its lease says."""
+        with trio.move_on_after(ASK_S):
+            await self._actor.kill(for_good=False)
+        return LinkLost(why, confirmed=await self._known_dead(KILL_S))
 
     async def _known_dead(self, within_s: float) -> bool:
         """Wait until Ray has started it again, which it does when it knows that the process is gone."""

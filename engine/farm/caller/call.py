@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import takewhile
 
 import attrs
 import trio
@@ -205,22 +206,23 @@ class _Call:
         if self._session is None:
             return
         self.watch.told_limits(self._session.rate_limits)
-        if self.watch.turn_ended is not None and len(self._session.turns) > self._told:
-            self._tell_turns(self._turns())
+        if self.watch.turn_ended is not None and not self._ear.answering:
+            over = takewhile(lambda turn: turn.status != "unanswered", self._turns(after=self._told))
+            self._tell_turns(tuple(over))
 
     def _tell_turns(self, turns: tuple[TurnResult, ...]) -> None:
-        for turn in turns[self._told :]:
-            if self.watch.turn_ended is not None:
+        for turn in turns:
+            if self.watch.turn_ended is not None and turn.number > self._told:
                 self.watch.turn_ended(turn)
-        self._told = len(turns)
+                self._told = turn.number
 
     # --- after ------------------------------------------------------------------------------------------------------
 
     async def _tell(self, scenario: Scenario | None, fault: Fault | None) -> Result:
         self._ear.heard.hung_up(trio.current_time())
-        turns = self._turns(ended=True)
+        turns = self._all_turns()
         if self._session is not None:
-            self._step_done()
+            self.watch.told_limits(self._session.rate_limits)
         self._tell_turns(turns)
         fault = fault or self._tool_fault()
         errors = [*self._ear.errors, *([fault.words] if fault is not None else [])]
@@ -240,11 +242,14 @@ class _Call:
         why = "took too long" if report.ending == "timed_out" else f"raised {report.exception!r}"
         return Fault("tool", one_line(f"the tool {report.call.name} {why}"))
 
-    def _turns(self, *, ended: bool = False) -> tuple[TurnResult, ...]:
+    def _turns(self, *, after: int = 0) -> tuple[TurnResult, ...]:
         if self._session is None or self._walk is None or self._tools is None:
             return ()
-        turns = turn_results(self._session, self._telling())
-        return turns + unheard_turns(self._session, self._telling()) if ended else turns
+        return turn_results(self._session, self._telling(), after)
+
+    def _all_turns(self) -> tuple[TurnResult, ...]:
+        turns = self._turns()
+        return turns + unheard_turns(self._session, self._telling()) if self._session is not None else turns
 
     def _telling(self) -> Telling:
         uttered = self._walk.uttered if self._walk is not None else []

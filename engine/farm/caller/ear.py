@@ -1,7 +1,7 @@
 """The caller's ear: takes a session's events as they come, and knows what the agent says, does, and how it stands."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import attrs
 import orjson
@@ -21,14 +21,21 @@ from engine.events import (
     BidiTranscriptStreamEvent,
     ToolUseStreamEvent,
 )
-from engine.farm.caller.faults import CallBroken, Fault, failed_response, one_line
+from engine.farm.caller.faults import CallBroken, Fault, failed_response, kind_of_code, one_line
 from engine.farm.caller.heard import Heard
 from engine.farm.caller.spool import Spool
 from engine.session import Session
 
-
-_STALL = "response_stall"
+_STALL: Final = "response_stall"
 """The engine's deadline of a response that says nothing; the engine then ends it as failed."""
+
+
+_ENDING: Final = frozenset({"rate_limited", "quota"})
+"""Kinds of errors after which a call can't go on, though its session may: what was asked for is not coming."""
+
+MARKS_MAX: Final = 1_000
+ERRORS_MAX: Final = 100
+"""What one call keeps of these; of more, the first are told."""
 
 
 @attrs.frozen
@@ -94,6 +101,8 @@ class Ear:
         """Audio that came, by response."""
         self.over = False
         """The session has ended."""
+        self.connected = True
+        """There is a connection; False while a lost one is made anew."""
         self._spool = spool
         self._session: Session | None = None
         self._active: set[str] = set()
@@ -125,6 +134,11 @@ class Ear:
     async def sounds(self) -> None:
         """Wait until the agent says more, or `news`."""
         await self._sounds.park()
+
+    def mark(self, at: float, words: str) -> None:
+        """Note that something happened."""
+        if len(self.marks) < MARKS_MAX:
+            self.marks.append(Mark(at, words))
 
     async def listen(self, session: Session, events: AsyncIterator[Any]) -> None:
         """Take events until the session is over.
@@ -183,7 +197,7 @@ class Ear:
     def _interrupted(self, event: BidiInterruptionEvent, now: float) -> None:
         assert self._session is not None  # noqa: S101 - events come from it
         if self.heard.ends_at > now:
-            self.marks.append(Mark(now, "interrupted"))
+            self.mark(now, "interrupted")
         self.heard.cut(now, self._session.playback.heard_ms)
         if event.reason == "error":
             self._active.clear()  # The connection that they ran on is gone.
@@ -208,21 +222,27 @@ class Ear:
         if isinstance(event.error, DeadlinePassed) and event.error.deadline == _STALL:
             self._stall = event.error
         self._note(now, f"{event.code}: {event.message}")
+        kind = kind_of_code(event.code)
+        if kind in _ENDING:
+            raise CallBroken(Fault(kind, one_line(str(event.error))))
         self._tell()
 
     def _note(self, now: float, words: str) -> None:
         line = one_line(words)
-        self.errors.append(line)
-        self.marks.append(Mark(now, line))
+        if len(self.errors) < ERRORS_MAX:
+            self.errors.append(line)
+        self.mark(now, line)
 
     def _warned(self, event: BidiConnectionWarningEvent, now: float) -> None:
         if event.error is not None:
             self._note(now, f"connection lost: {event.error}")
             self._active.clear()
+            self.connected = False
 
     def _restarted(self, event: BidiConnectionRestartEvent, now: float) -> None:
         words = "renewed" if event.reason == "renewal" else "made anew"
-        self.marks.append(Mark(now, f"connection {words} after {event.gap_ms:.0f} ms without one"))
+        self.mark(now, f"connection {words} after {event.gap_ms:.0f} ms without one")
+        self.connected = True
         self._tell()
 
     def _tell(self) -> None:

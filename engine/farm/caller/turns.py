@@ -47,9 +47,10 @@ class Telling:
         return round((at - self.began_at) * 1000, 3)
 
 
-def turn_results(session: Session, telling: Telling) -> tuple[TurnResult, ...]:
-    """Tell all turns so far."""
-    records, outputs = session.turns, _outputs(session)
+def turn_results(session: Session, telling: Telling, after: int = 0) -> tuple[TurnResult, ...]:
+    """Tell all turns so far, from the one after this number on."""
+    records = [record for record in session.turns if record.number > after]
+    outputs = _outputs(session) if any(record.tools for record in records) else {}
     meant = _meant(records, telling.uttered)
     heard = {record.number: _heard(record, telling.ear) for record in records}
     results = []

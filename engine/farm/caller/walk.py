@@ -9,7 +9,7 @@ import trio
 
 from engine.errors import DeadlinePassed, SessionEnded
 from engine.events import BidiTextInputEvent
-from engine.farm.caller.ear import Ear, Mark
+from engine.farm.caller.ear import Ear
 from engine.farm.caller.mouth import Mouth
 from engine.farm.caller.speech import Speech
 from engine.farm.plan.model import Push, Say, Silence, Step, Type, Wait
@@ -82,6 +82,7 @@ class Walk:
         self._detection = session.config.turn_detection
         self.uttered: list[Uttered] = []
         """What the caller did so far."""
+        self._waits_since = 0.0
         self.step = 0
         """Number of the step that is taken, from 1."""
 
@@ -163,7 +164,7 @@ class Walk:
         elif not await self._be_heard(uttered, voiced_until):
             if awaited:
                 raise DeadlinePassed("hearing", HEARING_DEADLINE_S, message=self._unheard())
-            self._ear.marks.append(Mark(trio.current_time(), "the service did not hear the caller"))
+            self._ear.mark(trio.current_time(), "the service did not hear the caller")
         uttered.through_at = trio.current_time()
         if awaited and self._detection is not None and self._detection.create_response is False:
             await self._session.responses.create()
@@ -171,9 +172,11 @@ class Walk:
 
     async def _be_heard(self, uttered: Uttered, voiced_until: float) -> bool:
         """Send silence until the service has heard the end of speech; False when it has not in time."""
-        ends_at = trio.current_time() + HEARING_DEADLINE_S
+        waits_since = trio.current_time()
         while not self._was_heard(uttered, voiced_until):
-            if trio.current_time() >= ends_at:
+            if not self._ear.connected:
+                waits_since = trio.current_time()
+            elif trio.current_time() >= waits_since + HEARING_DEADLINE_S:
                 return False
             await self._mouth.keep_silent()
         return True
@@ -200,34 +203,38 @@ class Walk:
 
     async def _hear(self, uttered: Uttered, cut_in_ms: float | None) -> None:
         """Hear the answer out, or so much of it as the caller lets it say."""
-        ear, waits_since = self._ear, trio.current_time()
-        while not self._is_answered(uttered):
-            now = trio.current_time()
-            cut_at = self._cut_at(uttered, cut_in_ms)
-            if cut_at is not None and cut_at <= now:
-                return
+        self._waits_since = trio.current_time()
+        while not self._has_heard(uttered, cut_in_ms):
+            self._be_patient(uttered)
             if self._is_heard() and self._detection is not None:
-                await self._mouth.keep_silent()
-                waits_since = trio.current_time()
+                await self._mouth.keep_silent()  # Its last words were a turn of their own.
                 continue
-            if ear.answering or self._runs_tool(uttered):
-                waits_since = now
-            elif now >= waits_since + ANSWER_DEADLINE_S:
-                raise DeadlinePassed("answer", ANSWER_DEADLINE_S, message=self._unanswered())
-            with trio.move_on_at(min(now + _LOOK_S, cut_at if cut_at is not None else now + _LOOK_S)):
-                await (ear.news() if cut_in_ms is None else ear.sounds())
+            with trio.move_on_at(self._look_again_at(uttered, cut_in_ms)):
+                await (self._ear.news() if cut_in_ms is None else self._ear.sounds())
             self._check()
-        await self._hear_out(uttered, cut_in_ms)
 
-    async def _hear_out(self, uttered: Uttered, cut_in_ms: float | None) -> None:
-        """Hear the rest of an answer that has come."""
-        cut_at = self._cut_at(uttered, cut_in_ms)
-        while (until := self._ear.heard.ends_at) > trio.current_time():
-            if cut_at is not None and cut_at <= trio.current_time():
-                return
-            with trio.move_on_at(until if cut_at is None else min(until, cut_at)):
-                await self._ear.news()
-                self._check()
+    def _has_heard(self, uttered: Uttered, cut_in_ms: float | None) -> bool:
+        now, cut_at = trio.current_time(), self._cut_at(uttered, cut_in_ms)
+        if cut_at is not None and cut_at <= now:
+            return True
+        return self._ear.heard.ends_at <= now and self._is_answered(uttered)
+
+    def _look_again_at(self, uttered: Uttered, cut_in_ms: float | None) -> float:
+        now, cut_at = trio.current_time(), self._cut_at(uttered, cut_in_ms)
+        look_at = self._ear.heard.ends_at if self._is_answered(uttered) else now + _LOOK_S
+        return look_at if cut_at is None else min(look_at, cut_at)
+
+    def _be_patient(self, uttered: Uttered) -> None:
+        """Wait on as long as there is something to wait for.
+
+        Raises:
+            DeadlinePassed: There was nothing for too long.
+        """
+        ear, now = self._ear, trio.current_time()
+        if ear.answering or not ear.connected or ear.heard.ends_at > now or self._runs_tool(uttered):
+            self._waits_since = now
+        elif now >= self._waits_since + ANSWER_DEADLINE_S:
+            raise DeadlinePassed("answer", ANSWER_DEADLINE_S, message=self._unanswered())
 
     def _cut_at(self, uttered: Uttered, cut_in_ms: float | None) -> float | None:
         """Tell when so much of the answer will have been heard that the caller cuts in; None while nobody knows."""

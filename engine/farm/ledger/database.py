@@ -195,6 +195,24 @@ def transaction(db: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connecti
             raise
 
 
+@contextmanager
+def part(db: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """Write all of a block or nothing of it, as a part of a transaction.
+
+    Raises:
+        LedgerUnusable: The disk does not take it.
+    """
+    with errors_told(path):
+        db.execute("SAVEPOINT part")
+        try:
+            yield db
+        except BaseException:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK TO part")
+            raise
+        db.execute("RELEASE part")
+
+
 def close_to_keep(db: sqlite3.Connection) -> None:
     """Close a ledger that is written to its end: as one file that can be read anywhere, as from a read-only disk."""
     with suppress(sqlite3.Error):  # somebody reads it, or the disk is full: the log stays beside it then

@@ -20,8 +20,10 @@ from engine.farm.ledger.database import (
     connect_to_write,
     connected_to_read,
     create_file,
+    part,
     transaction,
 )
+from engine.farm.ledger.figures import FiguresByScenario
 from engine.farm.ledger.folder import FolderLock, make_folder, released_on_error, require_no_run, require_run
 from engine.farm.ledger.records import Attempt, Counts, Note, Resumed, Sample, Stint
 from engine.farm.ledger.resume import begin_stint
@@ -52,6 +54,8 @@ class Ledger:
         self._lock = lock
         self._unix_time = unix_time
         self._stint: int | None = None
+        self._together = False
+        self._figures = FiguresByScenario()
 
     @classmethod
     def create(
@@ -214,6 +218,22 @@ class Ledger:
         with self._writing() as (db, now):
             writing.write_samples(db, samples, now)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that a block writes: one wait for the disk, and all of it or nothing.
+
+        Raises:
+            LocalMisuse: As with all that write; and in a block of the same kind.
+        """
+        if self._together:
+            raise LocalMisuse("what is written together can't be divided | leave the inner block out")
+        with self._writing():
+            self._together = True
+            try:
+                yield
+            finally:
+                self._together = False
+
     def finish(self, why: str) -> None:
         """End the stretch, and close."""
         with self._writing() as (db, _):
@@ -248,7 +268,7 @@ class Ledger:
         if self._stint is None:
             raise LocalMisuse("the stretch has not begun | call begin_session first")
         now = self._unix_time()
-        with transaction(db, self._path):
+        with part(db, self._path) if self._together else transaction(db, self._path):
             yield db, now
             db.execute("UPDATE stint SET last_at = ? WHERE number = ?", (now, self._stint))
 
@@ -277,14 +297,17 @@ class Ledger:
             yield from reading.read_attempts(db)
 
     def figures(self, scenario: str | None = None, tag: str | None = None) -> Figures:
-        """Give the metrics of final results: of all, of one scenario, or of scenarios with a tag."""
+        """Give the metrics of final results: of all, of one scenario, or of scenarios with a tag.
+
+        Each scenario's results are read once, and again when there are more.
+        """
         names = [
             each.name
             for each in self.plan.scenarios
             if scenario in (None, each.name) and (tag is None or tag in each.tags)
         ]
         with connected_to_read(self._path) as db:
-            return reading.read_figures(db, names)
+            return self._figures.read(db, names)
 
     def sessions_table(self) -> Iterator[dict[str, Any]]:
         """Give final results as flat rows, by job: the columns of table `sessions` of the export."""

@@ -1,10 +1,9 @@
 """What the ledger is asked: where the run stands, and what came of its sessions, one by one."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.farm.figures import Figures
 from engine.farm.job import Job, Result
 from engine.farm.ledger.records import Attempt, Counts, Note, Sample, Stint
 from engine.farm.ledger.rows import result_of, turn_of
@@ -123,12 +122,3 @@ def read_samples(db: sqlite3.Connection) -> Iterator[Sample]:
 def read_stints(db: sqlite3.Connection) -> tuple[Stint, ...]:
     """Give the run's stretches."""
     return tuple(Stint(**dict(row)) for row in db.execute("SELECT * FROM stint ORDER BY number"))
-
-
-def read_figures(db: sqlite3.Connection, scenarios: Iterable[str]) -> Figures:
-    """Give the metrics of some scenarios' final results."""
-    figures = Figures()
-    for scenario in scenarios:
-        for result in read_results(db, FINAL, OF_SCENARIO, bare=True, scenario=scenario):
-            figures.add_result(result)
-    return figures

@@ -122,6 +122,8 @@ class Events:
             nursery.start_soon(gone, name="page reader leaves")
             await self._tell(send)
             nursery.cancel_scope.cancel()
+        # Outside: the server says that the reader is gone while it takes this, and must not be cancelled there.
+        await send({"type": "http.response.body", "body": b""})
 
     async def _tell(self, send: Send) -> None:
         board = self._board
@@ -137,7 +139,6 @@ class Events:
             if waiting.cancelled_caught:
                 await _piece(send, b":\n\n")
         await _event(send, b"over", board.last_words())
-        await send({"type": "http.response.body", "body": b""})
 
 
 async def _event(send: Send, name: bytes, data: bytes) -> None:

@@ -55,6 +55,8 @@ class RunLines:
 
     def _worker_changes(self, snapshot: RunSnapshot) -> list[str]:
         before, self._workers = self._workers, {worker.name: worker.state for worker in snapshot.workers}
+        if snapshot.phase == "over":
+            return []  # They are down because it is over.
         return [f"{name} is {now}" for name, now in self._workers.items() if now != before.get(name, "up")]
 
     def _threshold_changes(self, view: View) -> list[str]:
@@ -73,8 +75,8 @@ def standing(snapshot: RunSnapshot) -> str:
     if p95 is not None:
         parts.append(f"first audio p95 {words.latency(p95)}")
     parts += [f"starts {view.pace}", f"tokens {words.count(snapshot.tokens)}", words.usd(snapshot.cost_usd)]
-    if snapshot.held_back:
-        parts.append(f"held back by {snapshot.held_back}")
+    if view.held_back:
+        parts.append(f"held back by {view.held_back}")
     if snapshot.left_s is not None and snapshot.phase != "over":
         parts.append(f"{words.duration(snapshot.left_s)} left")
     return ", ".join(parts)

@@ -138,7 +138,7 @@ def view_of(snapshot: RunSnapshot, thresholds: Sequence[Threshold] = ()) -> View
         name=snapshot.name,
         phase=snapshot.phase,
         state=_PHASES[snapshot.phase] + (f": {snapshot.why}" if snapshot.why else ""),
-        held_back=snapshot.held_back,
+        held_back=snapshot.held_back if snapshot.phase == "running" else "",
         progress=min(1.0, done / snapshot.jobs) if snapshot.jobs else None,
         done=f"{words.count(done)} of {words.count(snapshot.jobs)}" if snapshot.jobs else words.count(done),
         time=_time(snapshot),

@@ -28,6 +28,7 @@ from engine.farm.plan.model import (
 from engine.farm.plan.nearest import did_you_mean
 from engine.farm.plan.settings import ANY_KEY, session_config
 from engine.farm.plan.variants import variants_of
+from engine.farm.plan.wording import number_words
 
 
 def check_scenario(plan: Plan, scenario: Scenario, path: str) -> None:
@@ -41,7 +42,8 @@ def check_scenario(plan: Plan, scenario: Scenario, path: str) -> None:
     Raises:
         ConfigError: Something can't work.
     """
-    for name in ("session", "matrix", "tools", "expect"):
+    # What was read from a file is JSON already.
+    for name in ("session", "matrix", "tools", "expect", *(() if scenario.data else ("rows",))):
         check_json(getattr(scenario, name), f"{path}.{name}")
     _check_names(scenario, path)
     _check_steps(plan, scenario, path)
@@ -73,9 +75,9 @@ def _check_steps(plan: Plan, scenario: Scenario, path: str) -> None:
     answered = False
     for index, step in enumerate(scenario.turns):
         at = f"{path}.turns[{index}]"
-        if isinstance(step, (Say, Type)) and step.interrupt_after_ms is not None and not answered:
+        if not answered and isinstance(step, (Say, Type)) and (cut_ms := number_words(step, "interrupt_after_ms")):
             allowed = "a step before it, whose answer it cuts in on"
-            raise ConfigError(f"{at}.interrupt_after_ms", step.interrupt_after_ms, allowed)
+            raise ConfigError(f"{at}.interrupt_after_ms", cut_ms, allowed)
         answered = answered or getattr(step, "await_answer", False)
         lengths_s += max(_step_s(plan, one, at) for one in variants_of(scenario, step, at))
     # The longest of each step together: exact where one row is longest in all.

@@ -15,10 +15,12 @@ class Expected:
 
     Attributes:
         tokens: That the service counts.
+        life_s: From its start to its end.
         usd: What they cost: 0 with the simulator; None where the model has no known price.
     """
 
     tokens: float
+    life_s: float
     usd: float | None
 
 
@@ -91,7 +93,10 @@ def expected(plan: Plan) -> Mapping[str, Expected]:
     """
     reckoned = {scenario.name: session_estimate(plan, scenario) for scenario in plan.scenarios}
     free = plan.target.kind == "simulator"
-    return {name: Expected(tokens=one.tokens, usd=0.0 if free else one.usd) for name, one in reckoned.items()}
+    return {
+        name: Expected(tokens=one.tokens, life_s=one.length_s, usd=0.0 if free else one.usd)
+        for name, one in reckoned.items()
+    }
 
 
 def estimate(plan: Plan) -> Estimate:

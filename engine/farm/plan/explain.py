@@ -147,11 +147,15 @@ def _kept(plan: Plan) -> str:
 
 
 def _takes(plan: Plan, reckoned: Estimate) -> Iterator[tuple[str, str]]:
-    least = "" if begins_again(plan.load) else " at least"
+    least = "" if begins_again(plan.load) else " or more"
     about = ("about " if begins_again(plan.load) else "") + _plural(reckoned.sessions, "session")
-    yield "takes", f"{about}, {duration(reckoned.session_s)} of talk, in about {duration(reckoned.duration_s)}{least}"
+    yield "takes", f"{about}, {_about(reckoned.session_s)} of talk, in about {_about(reckoned.duration_s)}{least}"
     yield "tokens", f"about {_round(reckoned.tokens)}"
     yield "cost", _cost(reckoned)
+
+
+def _about(length_s: float) -> str:
+    return duration(max(round(length_s), 1))
 
 
 def _cost(reckoned: Estimate) -> str:

@@ -21,8 +21,8 @@ SECTIONS: Final[Mapping[str, type]] = {
 
 
 def keys_of(cls: type, *, needed: bool = False) -> tuple[str, ...]:
-    """Name the keys that a record takes; `rows` come from a data set, never from the plan itself."""
-    fields = [field for field in attrs.fields(cls) if field.name != "rows"]
+    """Name the keys that a record takes in a file; `rows` come from a data set."""
+    fields = [field for field in attrs.fields(cls) if field.name not in {"rows", "from_values"}]
     return tuple(field.name for field in fields if field.default is attrs.NOTHING or not needed)
 
 

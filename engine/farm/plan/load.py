@@ -52,9 +52,12 @@ def ready(plan: Plan) -> Plan:
 
 
 def _from_toml(path: Path) -> Plan:
-    source = read_source(path)
-    with _placed(source, str(path)):
-        return ready(read_plan(source.table, str(path.parent.absolute()), str(path)))
+    try:
+        source = read_source(path)
+        with _placed(source, str(path)):
+            return ready(read_plan(source.table, str(path.parent.absolute()), str(path)))
+    except RecursionError as error:
+        raise located(str(path), None, "tables within tables without end | a plan needs a few levels") from error
 
 
 @contextmanager

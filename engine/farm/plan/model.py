@@ -77,6 +77,17 @@ class Target:
 # --- what a caller does -----------------------------------------------------------------------------------------------
 
 
+NUMBERS: Final = ("interrupt_after_ms", "wait_s", "silence_ms", "at_most", "first_audio_within_ms")
+"""Fields that `from_values` may tell."""
+
+
+def of_numbers(_: Any, __: "attrs.Attribute[Any]", value: Any) -> None:
+    """Allow texts with a name, by fields that are numbers."""
+    for name, told in value.items() if isinstance(value, Mapping) else (("", None),):
+        if name not in NUMBERS or not isinstance(told, str) or not checks.waits(told):
+            raise ConfigError("from_values", value, "texts with a {name} by field, of " + ", ".join(NUMBERS))
+
+
 STEP_MAX_S: Final = 3600.0
 """Longest wait, silence and answer until an interruption."""
 
@@ -97,11 +108,14 @@ class Say:
         say: Path of a sound file (it ends in `.wav`, `.flac`, `.ogg` or `.mp3`), or words for the local voice.
         interrupt_after_ms: Cut in on the running answer when so much of it was heard, instead of hearing it out first.
         await_answer: False goes on without the answer.
+        from_values: Numbers that a job's values tell, by field, as `{"interrupt_after_ms": "{cut_ms}"}`. Other records
+            with numbers have it too; a plan in TOML writes the text in the number's place.
     """
 
     say: str = attrs.field(validator=text("say.", empty=False))
     interrupt_after_ms: float | None = attrs.field(default=None, validator=_INTERRUPT)
     await_answer: bool = attrs.field(default=True, validator=flag("say."))
+    from_values: Json = attrs.field(factory=dict, validator=of_numbers)
 
     def __attrs_post_init__(self) -> None:
         _check_interruption("say", self)
@@ -120,6 +134,7 @@ class Type:
     type: str = attrs.field(validator=text("type.", empty=False))
     interrupt_after_ms: float | None = attrs.field(default=None, validator=_INTERRUPT)
     await_answer: bool = attrs.field(default=True, validator=flag("type."))
+    from_values: Json = attrs.field(factory=dict, validator=of_numbers)
 
     def __attrs_post_init__(self) -> None:
         _check_interruption("type", self)
@@ -130,6 +145,7 @@ class Wait:
     """Do nothing, and send nothing, for so long."""
 
     wait_s: float = attrs.field(validator=number("", 0, STEP_MAX_S, "s"))
+    from_values: Json = attrs.field(factory=dict, validator=of_numbers)
 
 
 @attrs.frozen(kw_only=True)
@@ -137,6 +153,7 @@ class Silence:
     """Send silence for so long, as an open microphone does."""
 
     silence_ms: float = attrs.field(validator=number("", 0, STEP_MAX_S * 1000, "ms"))
+    from_values: Json = attrs.field(factory=dict, validator=of_numbers)
 
 
 @attrs.frozen(kw_only=True)
@@ -214,6 +231,7 @@ class WordErrorRate:
     at_most: float = attrs.field(validator=number("expect.", 0, 1, "(a share, as 0.2)"))
     of: Literal["heard", "agent"] = attrs.field(default="heard", validator=one_of("expect.", "heard", "agent"))
     turn: int | None = attrs.field(default=None, validator=which_turn("expect."))
+    from_values: Json = attrs.field(factory=dict, validator=of_numbers)
 
 
 @attrs.frozen(kw_only=True)
@@ -230,6 +248,7 @@ class FirstAudioWithin:
 
     first_audio_within_ms: float = attrs.field(validator=number("expect.", 1, STEP_MAX_S * 1000, "ms"))
     turn: int | None = attrs.field(default=None, validator=which_turn("expect."))
+    from_values: Json = attrs.field(factory=dict, validator=of_numbers)
 
 
 @attrs.frozen(kw_only=True)

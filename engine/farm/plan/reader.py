@@ -8,6 +8,7 @@ import attrs
 
 from engine.errors import ConfigError
 from engine.farm.plan import model
+from engine.farm.plan.checks import waits
 from engine.farm.plan.homes import TOP, home_of, keys_of
 from engine.farm.plan.nearest import did_you_mean
 from engine.farm.plan.thresholds import read_threshold
@@ -130,8 +131,25 @@ def _record_of(cls: type[T], prefix: str, given: Any, path: str, readers: Mappin
         if name not in given:
             raise _missing(path, name, _NEEDED.get(name, "a value"))
     values = {name: readers.get(name, _as_it_is)(value, f"{path}.{name}") for name, value in given.items()}
+    values = _with_names(cls, values)
     with _below(path, prefix):
         return cls(**values)
+
+
+def _with_names(cls: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Let texts with names stand where numbers do: `interrupt_after_ms = "{cut_ms}"`."""
+    fields = {field.name: field for field in attrs.fields(cls)}
+    told = {name: text for name, text in values.items() if name in model.NUMBERS and _has_name(text)}
+    if not told or "from_values" not in fields:
+        return values
+    for name in told:
+        # The number itself comes with the values; until then something stands there that is allowed.
+        values[name] = 1 if fields[name].default is attrs.NOTHING else fields[name].default
+    return {**values, "from_values": told}
+
+
+def _has_name(value: Any) -> bool:
+    return isinstance(value, str) and waits(value)
 
 
 _NEEDED: Final[Mapping[str, str]] = {
@@ -247,6 +265,8 @@ def _below(path: str, prefix: str) -> Iterator[None]:
         rest = error.field.removeprefix(prefix)
         field = f"{path}.{rest}" if path and rest else path or rest
         allowed = error.allowed
+        if isinstance(error.value, str) and waits(error.value):
+            allowed += "; a {name} can stand in texts, settings, and numbers of steps and expectations"
         plain = str(error).startswith(f"{error.field}=")
         message = f"{field} = {short(error.value)} is not possible; allowed: {allowed}" if plain else str(error)
         raise ConfigError(field, error.value, allowed, message=message) from error

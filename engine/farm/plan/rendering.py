@@ -22,7 +22,7 @@ def render(scenario: Scenario, values: Values) -> Scenario:
 
     A text that is nothing but `{name}` becomes the value itself, as a number in the session's settings. In a longer
     one the value is written as text. `{{name}}` stays as `{name}`, and braces around what is no name (as in regular
-    expressions and JSON) stay as they are.
+    expressions and JSON) stay as they are. The data and the matrix are not in it any more.
 
     Args:
         scenario: As the plan has it.
@@ -32,7 +32,8 @@ def render(scenario: Scenario, values: Values) -> Scenario:
         ConfigError: A text asks for a name that has no value.
     """
     rendered = {name: fill(getattr(scenario, name), values, name) for name in RENDERED}
-    return attrs.evolve(scenario, **rendered)
+    # All rows would be checked again, for each job.
+    return attrs.evolve(scenario, **rendered, rows=({},), matrix={})
 
 
 def names_in(text: str) -> Iterator[str]:
@@ -54,7 +55,8 @@ def texts(thing: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, thing
     elif attrs.has(type(thing)):
         for field in attrs.fields(type(thing)):
-            yield from texts(getattr(thing, field.name), f"{path}.{field.name}")
+            below = path if field.name == _NUMBERS else f"{path}.{field.name}"
+            yield from texts(getattr(thing, field.name), below)
     elif isinstance(thing, Mapping):
         for key, value in thing.items():
             yield from texts(value, f"{path}.{key}")
@@ -87,22 +89,39 @@ def fill(thing: Any, values: Values, path: str) -> Any:
 
 def _record(record: Any, values: Values, path: str) -> Any:
     fields = {field.name: getattr(record, field.name) for field in attrs.fields(type(record))}
+    numbers = fields.pop(_NUMBERS, {})
     changed = {name: fill(value, values, f"{path}.{name}") for name, value in fields.items()}
+    changed |= {name: _number(fill(text, values, f"{path}.{name}"), f"{path}.{name}") for name, text in numbers.items()}
     # What was text stays text: a step that says {number} says its digits.
     for name, value in fields.items():
         if isinstance(value, str) and name not in _ANY_VALUE:
             changed[name] = str(changed[name])
     try:
-        return record if changed == fields else attrs.evolve(record, **changed)
+        if changed == fields:
+            return record
+        return attrs.evolve(record, **changed, **({_NUMBERS: {}} if numbers else {}))
     except ConfigError as error:
         field = f"{path}.{error.field.rpartition('.')[2]}"
         message = f"{field} = {str(error.value)[:80]!r} is not possible with the values {_shown(values)}"
         raise ConfigError(field, error.value, error.allowed, message=f"{message}; allowed: {error.allowed}") from error
 
 
+def _number(value: Any, path: str) -> float:
+    """Read a number from a value, which is text where it comes from a CSV."""
+    try:
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            return float(value)
+    except ValueError:
+        pass
+    raise ConfigError(path, value, "a number", message=f"{path} = {value!r} is not possible; allowed: a number")
+
+
 def _shown(values: Values) -> str:
     return ", ".join(f"{name} = {str(value)[:40]!r}" for name, value in values.items())
 
+
+_NUMBERS: Final = "from_values"
+"""The field of records that tells which of their numbers come from values."""
 
 _ANY_VALUE: Final = frozenset({"answer"})
 """Fields of records that may become something else than text."""

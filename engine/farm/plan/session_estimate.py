@@ -11,7 +11,7 @@ import orjson
 from engine.config.session import SessionConfig
 from engine.farm.plan import sounds
 from engine.farm.plan.jobs import choices, values_of
-from engine.farm.plan.model import CannedTool, Plan, Push, Say, Scenario, Silence, ToolCalled, Type, Wait
+from engine.farm.plan.model import CannedTool, Plan, Push, Say, Scenario, Step, ToolCalled, Type, Wait
 from engine.farm.plan.rendering import render
 from engine.farm.plan.settings import ANY_KEY, session_config
 from engine.metering.cost import session_cost
@@ -135,7 +135,7 @@ class _Talk:
         self._length_s = CONNECT_S
         self._answers = 0
 
-    def step(self, step: Any, folder: Path, cut_after_s: float | None) -> None:
+    def step(self, step: Step, folder: Path, cut_after_s: float | None) -> None:
         match step:
             case Say(say=say):
                 self._say(sounds.sound_s(folder / say) if sounds.is_sound(say) else sounds.words_s(say), heard=True)
@@ -145,8 +145,8 @@ class _Talk:
                 self._text += text_tokens(words)
             case Wait(wait_s=wait_s):
                 self._length_s += wait_s
-            case Silence(silence_ms=silence_ms):
-                self._length_s += silence_ms / 1000
+            case _:
+                self._length_s += step.silence_ms / 1000
         if isinstance(step, (Say, Push, Type)):
             self._answer(cut_after_s, awaited=step.await_answer)
 

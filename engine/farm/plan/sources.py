@@ -114,16 +114,14 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
         line = where.partition("line ")[2].partition(",")[0]
         number = int(line) if line.isdigit() else text.count("\n") + 1
         raise located(name, number, f"no TOML: {words}{_hint(text, number)}") from error
-    except RecursionError as error:
-        raise located(name, None, "no TOML: tables within tables without end") from error
 
 
 def _hint(text: str, line: int) -> str:
     """Say what is usually wrong with such a line."""
     written = (text.splitlines() or [""])[min(line, text.count("\n") + 1) - 1 :][:1]
-    value = written[0].partition("=")[2].strip() if written else ""
+    value = written[0].partition("=")[2].partition("#")[0].strip() if written else ""
     is_word = value[:1].isalpha() and value not in {"true", "false", "inf", "nan"}
-    return f' | texts stand in quotes: "{value}"' if is_word else ""
+    return f' | texts stand in quotes: "{value[:40]}"' if is_word else ""
 
 
 Places = dict[lines.Path, Place]
@@ -152,8 +150,7 @@ def _renamed(
 
 def _long(at: lines.Path) -> lines.Path:
     parts = list(at)
-    if parts:
-        parts[0] = ALIASES.get(str(parts[0]), parts[0])
+    parts[0] = ALIASES.get(str(parts[0]), parts[0])
     if len(parts) > 2 and parts[0] == "scenarios":
         parts[2] = SCENARIO_ALIASES.get(str(parts[2]), parts[2])
     return tuple(parts)

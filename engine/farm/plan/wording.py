@@ -37,6 +37,12 @@ def short(value: Any) -> str:
     return f'"{shown}"' if isinstance(value, str) else shown
 
 
+def number_words(record: Any, name: str) -> str:
+    """Write a number of a step or an expectation, or the name that tells it; empty where there is none."""
+    value = getattr(record, name)
+    return str(record.from_values.get(name, "" if value is None else f"{value:g}"))
+
+
 def step_words(step: Step) -> str:
     """Say what the caller does, after "the caller"."""
     match step:
@@ -44,14 +50,14 @@ def step_words(step: Step) -> str:
             done = f"says {short(words)}"
         case Type(type=words):
             done = f"types {short(words)}"
-        case Wait(wait_s=wait_s):
-            return f"waits {wait_s:g} s"
-        case Silence(silence_ms=silence_ms):
-            return f"is silent for {silence_ms:g} ms"
-        case Push(push=keys):
-            done = f"pushes {keys}"
-    cut_ms = getattr(step, "interrupt_after_ms", None)
-    before = f"cuts in after {cut_ms:g} ms of the answer and " if cut_ms is not None else ""
+        case Wait():
+            return f"waits {number_words(step, 'wait_s')} s"
+        case Silence():
+            return f"is silent for {number_words(step, 'silence_ms')} ms"
+        case _:
+            done = f"pushes {step.push}"
+    cut_ms = "" if isinstance(step, Push) else number_words(step, "interrupt_after_ms")
+    before = f"cuts in after {cut_ms} ms of the answer and " if cut_ms else ""
     return f"{before}{done}" + ("" if step.await_answer else " and goes on without the answer")
 
 
@@ -68,8 +74,9 @@ def expectation_words(expectation: Expectation) -> str:
 
 
 def _error_rate(one: WordErrorRate) -> str:
+    at_most = one.from_values.get("at_most", f"{one.at_most:.0%}")
     who = "the service hears" if one.of == "heard" else "the agent says"
-    return f"{who} {short(one.reference)} with at most {one.at_most:.0%} of words wrong"
+    return f"{who} {short(one.reference)} with at most {at_most} of words wrong"
 
 
 def _called(one: ToolCalled) -> str:
@@ -85,7 +92,7 @@ _EXPECTATIONS: Final[Mapping[type, Callable[[Any], str]]] = {
     Matches: lambda one: f"the agent's words match {short(one.matches)}",
     WordErrorRate: _error_rate,
     ToolCalled: _called,
-    FirstAudioWithin: lambda one: f"first audio within {one.first_audio_within_ms:g} ms",
+    FirstAudioWithin: lambda one: f"first audio within {number_words(one, 'first_audio_within_ms')} ms",
     NoError: lambda _: "no error",
     JsonAnswer: _json,
 }
@@ -94,7 +101,7 @@ _EXPECTATIONS: Final[Mapping[type, Callable[[Any], str]]] = {
 def duration(length_s: float) -> str:
     """Write a length of time, short."""
     if length_s < 90:
-        return f"{length_s:.0f} s" if length_s >= 10 else f"{length_s:.1g} s"
+        return f"{length_s:.0f} s" if length_s >= 9.5 else f"{length_s:.2g} s"
     if length_s < 5400:
         return f"{length_s / 60:.0f} min"
     return f"{length_s / 3600:.1f} h"

@@ -3,8 +3,9 @@
 Nobody knows when within its life a session's tokens are counted. So each session holds a part of the cap from its
 start on. Where sessions of its scenario live for less than a minute it is all that one takes, held for a minute; what
 it really took replaces that when it ends. Where they live longer it is a minute's worth, 60 s x tokens / life, held for
-as long as it lives. Summed over time both come to what sessions take, so that in the long run the cap is used up; and no
-minute takes more than the cap as far as sessions are as expected, and alike in how they spread tokens over their lives.
+as long as it lives. Summed over time both come to what sessions take, so that in the long run the cap is used up; and
+no minute takes more than the cap as far as sessions are as expected, and alike in how they spread tokens over their
+lives.
 """
 
 import math

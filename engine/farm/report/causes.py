@@ -1,7 +1,5 @@
 """Why sessions failed, gathered: errors by kind, and expectations by what was expected."""
 
-from collections import Counter
-
 import attrs
 
 from engine.farm.job import ErrorKind, Result
@@ -103,8 +101,3 @@ def why(result: Result) -> str:
         return "" if result.status == "passed" else result.status
     first = failed[0].expected + (f": {failed[0].found}" if failed[0].found else "")
     return f"{first} (and {len(failed) - 1} more)" if len(failed) > 1 else first
-
-
-def statuses(results: Counter[str]) -> dict[str, int]:
-    """Give how many sessions ended in each way, in the order in which people ask."""
-    return {status: results[status] for status in ("passed", "failed", "error", "lost", "stopped") if results[status]}

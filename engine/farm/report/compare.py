@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -190,15 +191,15 @@ def _read(folder: Path) -> _Run:
         for result in ledger.results():
             _gather(result, values, checks)
             ended[result.job] = (result.scenario, result.status, why(result))
-        stints = ledger.stints()
+        stints, figures_of = ledger.stints(), cache(ledger.figures)
         side = Side(
             folder=folder,
             run_id=ledger.run_id,
             plan=ledger.plan,
             began_at=stints[0].began_at if stints else 0.0,
             statuses=Counter(status for _, status, _ in ended.values()),
-            figures=ledger.figures(),
-            judged=tuple(judge(threshold, ledger.figures) for threshold in ledger.plan.thresholds),
+            figures=figures_of(None, None),
+            judged=tuple(judge(threshold, figures_of) for threshold in ledger.plan.thresholds),
         )
     return _Run(side, values, checks, ended)
 

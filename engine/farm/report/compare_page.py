@@ -104,6 +104,8 @@ def change_row(change: Change) -> dict[str, str]:
 def _difference(change: Change) -> str:
     if change.a is None or change.b is None:
         return NOTHING
+    if change.a == change.b:
+        return "none"
     told = _signed(change.b - change.a, change.unit)
     return f"{told}, {(change.b - change.a) / change.a:+.1%}" if change.a and change.unit != "share" else told
 

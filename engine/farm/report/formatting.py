@@ -32,16 +32,18 @@ def _clock_text(ms: float) -> str:
 def share_text(share: float) -> str:
     """Tell a share: `0.25 %`, `3.2 %`, `97.3 %`, `100 %`. All and nothing are told only of all and nothing."""
     percent = share * 100
-    digits = 2 if abs(percent) < 1 else 1
-    text = f"{percent:.{digits}f}"
-    if float(text) in (0.0, 100.0):
-        text = text.partition(".")[0] if percent in (0.0, 100.0) else f"{percent:.4g}"
+    if percent in (0.0, 100.0):
+        return f"{percent:.0f} %"
+    for digits in range(2 if abs(percent) < 1 else 1, 9):
+        text = f"{percent:.{digits}f}"
+        if float(text) not in (0.0, 100.0):
+            break
     return f"{text} %"
 
 
 def count_text(count: float) -> str:
     """Tell a number: `12`, `4,096`, `2.5`."""
-    return f"{count:,.0f}" if count == round(count) or abs(count) >= 100 else f"{count:.3g}"
+    return f"{count:,.0f}" if count == round(count) or abs(count) >= 10 else f"{count:.2g}"
 
 
 def usd_text(usd: float) -> str:

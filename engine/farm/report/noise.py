@@ -161,9 +161,11 @@ class _Pool:
         return a, b
 
     def _drawn(self, random: Any, count: int, sessions: int) -> Any:
+        np = self._np
         if not sessions:
-            return self._np.zeros((count, 0), self._np.int32)
-        return random.multinomial(sessions, [1 / sessions] * sessions, size=count)
+            return np.zeros((count, 0), np.int32)
+        drawn = random.integers(0, sessions, (count, sessions)) + sessions * np.arange(count)[:, None]
+        return np.bincount(drawn.ravel(), minlength=count * sessions).reshape(count, sessions)
 
     # --- figures ---------------------------------------------------------------------------------------------
 

@@ -96,7 +96,10 @@ def _run(reading: Reading) -> dict[str, Any]:
             for one in reading.judged
         ],
         "resumed_at_s": reading.elapsed.resumed_at_s,
+        "duration_s": reading.elapsed.total_s,
         "running": reading.running.to_json(),
+        # A cap far above what ever ran would flatten the chart.
+        "cap": reading.plan.caps.sessions if reading.plan.caps.sessions <= 2 * reading.running.most else None,
     }
 
 

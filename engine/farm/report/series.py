@@ -1,5 +1,6 @@
 """Values for the charts: each metric's values with their time and session, and how many sessions ran when."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -85,27 +86,56 @@ class Running:
     """
 
     def __init__(self, duration_s: float) -> None:
-        self._step_s = max(duration_s / MOST_MOMENTS, 0.1)
-        columns = int(duration_s / self._step_s) + 2
-        self._changes = [0] * (columns + 1)
-        self._broken = [0] * columns
-        self._started = [0] * columns
+        self._changes: list[tuple[float, int]] = []
+        self._broken: list[float] = []
+        self._duration_s = duration_s
 
     def add(self, began_s: float, ended_s: float, *, broken: bool) -> None:
         """Take a try."""
-        first, last = self._column(began_s), self._column(ended_s)
-        self._changes[first] += 1
-        self._changes[last + 1] -= 1
-        self._started[first] += 1
-        self._broken[last] += broken
+        # At one moment a session's end stands before another's begin: the second took the place of the first.
+        if ended_s > began_s:
+            self._changes += [(began_s, 1), (ended_s, -1)]
+        if broken:
+            self._broken.append(ended_s)
 
-    def _column(self, at_s: float) -> int:
-        return min(max(int(at_s / self._step_s), 0), len(self._started) - 1)
+    @property
+    def steps(self) -> list[tuple[float, int]]:
+        """Give how many sessions ran from each moment on at which that changed."""
+        active, made = 0, []
+        for at_s, change in sorted(self._changes):
+            active += change
+            made.append((at_s, active))
+        return made
+
+    @property
+    def most(self) -> int:
+        """Tell how many sessions ran at a time, at most."""
+        return max((active for _, active in self.steps), default=0)
 
     def to_json(self) -> dict[str, Any]:
-        """Give, for each moment, the sessions that ran in it, that started and that broke."""
-        active, running = [], 0
-        for change in self._changes[:-1]:
-            running += change
-            active.append(running)
-        return {"step_s": self._step_s, "active": active, "started": self._started, "broken": self._broken}
+        """Give the steps (of a long run, the most of each of `MOST_MOMENTS` columns), and tries that broke."""
+        steps = self.steps
+        if len(steps) > 2 * MOST_MOMENTS:
+            steps = self._peaks(steps)
+        step_s = max(self._duration_s, *self._broken, 1.0) / MOST_MOMENTS if self._broken else 1.0
+        broken = Counter(int(at_s / step_s) for at_s in self._broken)
+        return {
+            "at_s": [round(at_s, 3) for at_s, _ in steps],
+            "active": [active for _, active in steps],
+            "broken_at_s": [round((column + 0.5) * step_s, 3) for column in sorted(broken)],
+            "broken": [broken[column] for column in sorted(broken)],
+            "broken_width_s": step_s,
+        }
+
+    def _peaks(self, steps: list[tuple[float, int]]) -> list[tuple[float, int]]:
+        """Give the most that ran in each column: what ran at its begin, or more."""
+        width_s = max(steps[-1][0], 1e-3) / MOST_MOMENTS
+        peaks, running = [0] * (MOST_MOMENTS + 1), 0
+        column = 0
+        for at_s, active in steps:
+            reached = min(int(at_s / width_s), MOST_MOMENTS)
+            for passed in range(column + 1, reached + 1):
+                peaks[passed] = running
+            column, running = reached, active
+            peaks[column] = max(peaks[column], active)
+        return [(place * width_s, peak) for place, peak in enumerate(peaks[:-1])] + [(steps[-1][0], steps[-1][1])]

@@ -100,16 +100,16 @@ def _tiles(reading: Reading, figures: Figures) -> list[Any]:
         _tile("Sessions", count_text(ended), ", ".join(filter(None, (of, f"{waiting} open" if waiting else "")))),
         _tile("Passed", share_text(passed / ended) if ended else NOTHING, f"{count_text(passed)} sessions"),
         _tile(
-            "Failed an expectation", count_text(failed), "show them" if failed else "", mood="bad" if failed else "",
+            "Failed", count_text(failed), "show them" if failed else "", mood="bad" if failed else "",
             narrow={"status": "failed"} if failed else None,
         ),
         _tile(
             "Broke", count_text(broke), "show them" if broke else "", mood="bad" if broke else "",
             narrow={"status": "error,lost"} if broke else None,
         ),
-        _tile("First audio, median", _percentile(figures, first, 50), f"p95 {_percentile(figures, first, 95)}"),
+        _tile("First audio", _percentile(figures, first, 50), f"median; p95 {_percentile(figures, first, 95)}"),
         _tile("Turns", count_text(turns), f"{count_text(turns / ended)} a session" if ended else ""),
-        _tile("Tries", count_text(counts.attempts), f"{count_text(counts.retried)} of them tried again"),
+        _tile("Tries", count_text(counts.attempts), f"{count_text(counts.retried)} tried again"),
         _tile("Cost", usd_text(counts.cost_usd), f"{count_text(counts.tokens)} tokens, {_cost_notes(reading)}"),
     ]  # fmt: skip
 

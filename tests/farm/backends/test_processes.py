@@ -71,7 +71,9 @@ async def test_a_worker_that_takes_too_much_memory_is_killed_and_it_is_told(tmp_
         "    kept.append(bytearray(400 * 2**20))\n    return 'hello'\n"
     )
     script = tmp_path / "script.toml"
-    script.write_text('[[turn]]\nrepeat = true\nparts = [{ call = "hello" }]\n\n[[turn]]\nrepeat = true\nsay = "done"\n')
+    script.write_text(
+        '[[turn]]\nrepeat = true\nparts = [{ call = "hello" }]\n\n[[turn]]\nrepeat = true\nsay = "done"\n'
+    )
     plan = typed_plan(tmp_path, 1, wait_s=1.0, tools=(FunctionTool(function="greedy.py:hello"),))
     plan = attrs.evolve(
         plan,

@@ -21,7 +21,9 @@ def test_on_names_a_place(on, place):
     assert place_of(on) == place
 
 
-@pytest.mark.parametrize("on", ["", "dask", "ray:head", "ray:head:", "ray:head:0", "ray:head:65536", "ray:a b:1", "rays"])
+@pytest.mark.parametrize(
+    "on", ["", "dask", "ray:head", "ray:head:", "ray:head:0", "ray:head:65536", "ray:a b:1", "rays"]
+)
 def test_what_is_no_place_is_told_with_what_is(on):
     with pytest.raises(ConfigError, match="ray:HOST:PORT"):
         place_of(on)

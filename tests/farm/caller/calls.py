@@ -7,8 +7,8 @@ from engine.demo import lines
 from engine.farm.caller import run_call
 from engine.farm.job import Grant, Job, KeepFiles
 from engine.farm.plan.model import Plan, Say, Scenario
-from engine.simulator import Script, SimulatorSettings, serve
 from engine.simulator import Say as Answer
+from engine.simulator import Script, SimulatorSettings, serve
 from engine.testing import in_memory
 
 SPEECH = Path(lines.__file__).parent / "speech"

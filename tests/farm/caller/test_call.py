@@ -6,7 +6,7 @@ from calls import CARD, LONG_ANSWER, SPEECH, called, grant_of, lanes, one_call, 
 
 from engine.audio.files import read_pcm16, write_wav
 from engine.audio.pcm import silence
-from engine.farm.caller import Watch
+from engine.farm.caller import Watch, run_call
 from engine.farm.plan.model import (
     CannedTool,
     Contains,
@@ -15,12 +15,14 @@ from engine.farm.plan.model import (
     Push,
     Say,
     Silence,
+    Target,
     ToolCalled,
     Type,
     Wait,
 )
 from engine.simulator import Call, Pace, Script
 from engine.simulator import Say as Answer
+from engine.testing import in_memory
 
 
 async def test_a_call_passes_and_is_told_whole(autojump_clock):
@@ -316,3 +318,33 @@ async def test_a_slow_transcript_is_waited_for(autojump_clock):
     result = await one_call(plan, responders=script.responder, pace=pace)
 
     assert result.turns[0].heard == "ten of clubs"
+
+
+# --- what it cost ---------------------------------------------------------------------------------------------------
+
+
+async def costing(model):
+    async with simulated("Yes.") as simulator:
+        target = Target(kind="url", url=simulator.base_url)
+        plan = plan_of(Type(type="Hi"), session={"model": model}, plan={"target": target})
+        return await called(simulator, plan, key="any")
+
+
+async def test_a_service_costs_by_the_price_table(autojump_clock):
+    result = await costing("gpt-realtime")
+    assert result.cost_usd > 0
+    assert result.notes == ()
+
+
+async def test_what_has_no_price_has_no_cost(autojump_clock):
+    result = await costing("gpt-nobody-knows")
+    assert result.status == "passed"
+    assert result.cost_usd is None
+
+
+async def test_a_caller_without_a_worker_needs_nothing_more(autojump_clock):
+    async with simulated("Yes.") as simulator:
+        plan = plan_of(Type(type="Hi"))
+        result = await run_call(plan, grant_of(), connector=in_memory(simulator), unix_time=lambda: 1_700_000_000.0)
+
+    assert (result.status, result.began_at, result.files) == ("passed", 1_700_000_000.0, ())

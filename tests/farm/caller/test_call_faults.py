@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
+import soundfile
 import trio
 from calls import CARD, LONG_ANSWER, ONE_SAY, SPEECH, called, grant_of, lanes, one_call, plan_of, simulated
 
-from engine.audio.files import write_wav
-from engine.audio.pcm import silence
+from engine.audio.files import read_pcm16, write_wav
+from engine.audio.pcm import silence, tone
 from engine.errors import ConnectionLost, HandshakeRejected
 from engine.farm.caller import FolderSink
 from engine.farm.caller.speech import SPEECH_MAX_S
@@ -261,10 +263,7 @@ async def test_a_plan_that_can_not_be_carried_out(autojump_clock, plan, words):
 
 
 async def test_a_sound_file_of_an_hour(autojump_clock, tmp_path):
-    soundfile = pytest.importorskip("soundfile")
-    with soundfile.SoundFile(str(tmp_path / "hour.flac"), "w", 8000, 1) as file:
-        for _ in range(3600):
-            file.write([0.0] * 8000)
+    soundfile.write(str(tmp_path / "hour.flac"), np.zeros(3600 * 8000, dtype=np.int16), 8000)
     result = await one_call(plan_of(Say(say="hour.flac"), folder=tmp_path))
 
     assert (result.status, result.error_kind) == ("error", "caller")
@@ -305,7 +304,7 @@ async def test_cancelled_at_any_time_it_leaves_no_file(autojump_clock, tmp_path)
     sink = FolderSink(tmp_path)
     whole = await one_call(plan, LONG_ANSWER, "Yes.", sink=sink)
     assert len(whole.files) == 3
-    ends = [step * whole.duration_ms / 1000 / 40 for step in range(41)]
+    ends = [step * whole.duration_ms / 1000 / 25 for step in range(25)]
     async with simulated(LONG_ANSWER, "Yes.") as simulator:
         for number, after_s in enumerate(ends, 100):
             with trio.move_on_after(after_s) as scope:
@@ -334,3 +333,119 @@ def test_the_deadlines_leave_room():
     assert HEARING_DEADLINE_S > 8.0
     assert ANSWER_DEADLINE_S < 60.0
     assert SPEECH.is_dir()
+
+
+class Refusing:
+    """A connection to a service that answers each request for a response with an error."""
+
+    def __init__(self, transport):
+        self._transport = transport
+        self.ping, self.close, self.statistics = transport.ping, transport.close, transport.statistics
+        self._told, self._tell = trio.open_memory_channel(10)[::-1]
+
+    async def send(self, text):
+        if '"response.create"' in text:
+            error = {"type": "tokens", "code": "rate_limit_exceeded", "message": "Slow down.", "param": None}
+            await self._tell.send(json.dumps({"type": "error", "event_id": "event_1", "error": error}))
+        else:
+            await self._transport.send(text)
+
+    async def receive(self):
+        got = []
+        async with trio.open_nursery() as nursery:
+
+            async def first(receive):
+                got.append(await receive())
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(first, self._transport.receive)
+            nursery.start_soon(first, self._told.receive)
+        return [message for each in got for message in ([each] if isinstance(each, str) else each)]
+
+
+async def test_a_rate_limit_that_is_told_beside_any_response_ends_the_call(autojump_clock):
+    async with simulated("Yes.") as simulator:
+
+        async def connect(nursery, endpoint):
+            return Refusing(await in_memory(simulator)(nursery, endpoint))
+
+        result = await called(simulator, plan_of(Type(type="Hi")), connector=connect)
+
+    assert (result.status, result.error_kind) == ("error", "rate_limited")
+    assert "Slow down." in result.error
+    assert result.duration_ms < 1000
+
+
+# --- far away ---------------------------------------------------------------------------------------------------------
+
+FAR_S = 0.6
+
+
+class Far:
+    """A connection on which everything that the service says takes a while."""
+
+    def __init__(self, transport, nursery):
+        self._transport = transport
+        self.send, self.ping = transport.send, transport.ping
+        self.close, self.statistics = transport.close, transport.statistics
+        self._put, self._under_way = trio.open_memory_channel(10_000)
+        nursery.start_soon(self._carry)
+
+    async def _carry(self):
+        while True:
+            try:
+                came = await self._transport.receive()
+            except ConnectionLost as error:
+                came = error
+            await self._put.send((trio.current_time() + FAR_S, came))
+            if isinstance(came, ConnectionLost):
+                return
+
+    async def receive(self):
+        at, came = await self._under_way.receive()
+        await trio.sleep_until(at)
+        if isinstance(came, ConnectionLost):
+            raise came
+        return came
+
+
+async def test_a_last_word_that_is_heard_late_is_a_turn_too(autojump_clock, tmp_path):
+    card = read_pcm16(SPEECH / CARD)
+    write_wav(tmp_path / "late.wav", card + silence(900) + tone(300, 120))
+    plan = plan_of(Say(say="late.wav"), folder=tmp_path, expect=(NoError(),))
+    async with simulated("Well.", "That's all.") as simulator:
+
+        async def connect(nursery, endpoint):
+            return Far(await in_memory(simulator)(nursery, endpoint), nursery)
+
+        result = await called(simulator, plan, connector=connect)
+
+    assert result.status == "passed"
+    assert [turn.status for turn in result.turns] == ["completed", "completed"]
+    assert [turn.said for turn in result.turns] == ["late.wav", ""]
+    assert result.turns[-1].answer == "That's all."
+
+
+async def test_a_connection_that_breaks_while_speech_ends_is_no_silence_of_the_service(autojump_clock):
+    reconnect = {"attempts": 100, "total_s": 60}
+    plan = plan_of(Say(say=CARD), session={"engine": {"reconnect": reconnect}})
+    gone = []
+    async with simulated("Yes.", transcripts=["ten of clubs"] * 2) as simulator, trio.open_nursery() as nursery:
+
+        async def connect(nursery, endpoint):
+            if simulator.total_sessions and trio.current_time() < 25:
+                gone.append(trio.current_time())
+                raise ConnectionLost("nobody there")
+            return await in_memory(simulator)(nursery, endpoint)
+
+        async def cut():
+            await trio.sleep(1.2)
+            await simulator.disconnect_all()
+
+        nursery.start_soon(cut)
+        result = await called(simulator, plan, connector=connect)
+
+    assert len(gone) > 1
+    assert (result.status, result.error) == ("passed", "")
+    assert result.duration_ms > 25_000
+    assert result.turns[-1].answer == "Yes."

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import resource
 import stat
+from contextlib import contextmanager
 
 import pytest
 from calls import CARD, LONG_ANSWER, RATE_HZ, called, grant_of, lanes, one_call, plan_of, simulated
@@ -183,3 +185,25 @@ async def test_of_a_call_that_never_began_there_are_no_files(autojump_clock, tmp
     assert result.error_kind == "caller"
     assert result.files == ()
     assert not list(tmp_path.rglob("*.*"))
+
+
+@contextmanager
+def largest_file(size_bytes):
+    """Have the system refuse to let any file grow past a size, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_disk_that_is_full_costs_the_sound_alone(autojump_clock, tmp_path):
+    with largest_file(60_000):
+        result = await one_call(plan_of(*CUT_IN), LONG_ANSWER, "Yes.", "Bye.", sink=FolderSink(tmp_path))
+
+    assert result.status == "passed"
+    assert {file.kind for file in result.files} == {"events", "transcript"}
+    assert any(note.startswith("the agent's audio ends early: ") for note in result.notes)
+    assert any(note.startswith("no audio was kept: ") for note in result.notes)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2

@@ -129,6 +129,27 @@ def test_pandas_polars_and_duckdb_read_the_tables_in_one_line(run, tmp_path):
         assert duckdb.sql(query).fetchall() == [(True, 6)]
 
 
+def test_what_the_page_shows_of_a_job_s_values_and_times(run, tmp_path):
+    import sqlite3
+    from contextlib import closing
+
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+    (path,) = export(run, tmp_path, format="parquet", tables=["sessions"])
+
+    voices = pl.read_parquet(path).select(pl.col("values_json").str.json_path_match("$.voice"))
+    assert voices["values_json"].to_list() == [None, None, "ash"]
+    query = f"SELECT values_json ->> 'voice' FROM '{path}' ORDER BY job"
+    assert duckdb.sql(query).fetchall() == [(None,), (None,), ("ash",)]
+    with closing(sqlite3.connect(run / "ledger.sqlite")) as db:
+        told = db.execute("SELECT json_extract(values_json, '$.voice') FROM session ORDER BY job").fetchall()
+        assert told == [(None,), (None,), ("ash",)]
+    times = pd.to_datetime(pd.read_parquet(path).began_at, unit="s")
+    assert str(times[0]) == "1970-01-01 00:16:40.250000"
+
+
 def test_pandas_and_polars_read_the_ledger_itself(run):
     import sqlite3
     from contextlib import closing

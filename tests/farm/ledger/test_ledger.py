@@ -276,6 +276,53 @@ def test_a_run_is_as_long_as_its_stretches_together(ledger, reopened, clock):
     ]
 
 
+# --- together ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_together_is_there_as_a_whole(ledger, folder):
+    ledger.lease(leases(0))
+    with ledger.together():
+        ledger.record([result(0)], finals(result(0)))
+        ledger.lease(leases(1))
+        ledger.note("told", "both")
+        assert ledger.counts().done == {}, "a reader sees nothing of it yet"
+
+    assert (ledger.counts().done, ledger.counts().under_way, len(ledger.notes())) == ({"passed": 1}, 1, 1)
+
+
+def test_what_fails_together_leaves_nothing(ledger):
+    ledger.lease(leases(0))
+
+    def write_together():
+        with ledger.together():
+            ledger.record([broken(0)], set())
+            ledger.lease(leases(1, attempt=2))
+            ledger.lease(leases(1))
+
+    with pytest.raises(LocalMisuse, match="under way"):
+        write_together()
+    assert statuses(ledger) == {attempt_id(0): "leased"}
+    ledger.record([result(0)], finals(result(0)))
+    assert ledger.counts().done == {"passed": 1}
+
+
+def test_a_part_that_was_refused_leaves_the_others(ledger):
+    with ledger.together():
+        ledger.lease(leases(0))
+        with pytest.raises(LocalMisuse, match="under way"):
+            ledger.lease([*leases(1), *leases(0, attempt=2)])
+        ledger.lease(leases(2))
+
+    assert set(statuses(ledger)) == {attempt_id(0), attempt_id(2)}
+
+
+def test_what_is_written_together_can_not_be_divided(ledger):
+    with pytest.raises(LocalMisuse, match="inner block"), ledger.together(), ledger.together():
+        raise AssertionError
+
+    ledger.note("still", "there")
+
+
 # --- order of calls ------------------------------------------------------------------------------------------------
 
 
@@ -349,6 +396,25 @@ def test_figures_are_those_of_final_results(ledger):
     assert ledger.figures(tag="unknown").count("sessions") == 0
     assert ledger.figures("greet", "money").count("sessions") == 0
     assert ledger.figures().mean("check_rate") == 0.5
+
+
+def test_figures_know_what_came_since(ledger, folder):
+    reader = Ledger.open(folder, write=False)
+    for number in range(3):
+        ledger.lease(leases(number))
+        ledger.record([full_result(number)], finals(result(number)))
+        assert reader.figures().count("sessions") == ledger.figures("greet").count("sessions") == number + 1
+    ledger.figures().merge(ledger.figures())
+    assert ledger.figures().count("sessions") == 3, "what was handed out is not what is kept"
+
+
+def test_figures_have_what_was_told_late(ledger):
+    give_up(ledger)
+    ledger.settle([attempt_id(0)])
+    assert ledger.figures().total("tokens") == 0
+    ledger.record([full_result(0)], set())
+
+    assert ledger.figures().total("tokens") == 100
 
 
 def test_counts_add_up_over_all_tries(ledger):

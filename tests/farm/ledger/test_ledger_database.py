@@ -170,6 +170,12 @@ def test_an_error_that_is_a_fault_of_ours_is_not_dressed_up(finished):
         db.execute("SELECT * FROM nonsense")
 
 
+def test_every_transaction_waits_for_the_disk(ledger):
+    # 2 is FULL: a machine that loses its power keeps what a call had returned from.
+    assert ledger._db.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert ledger._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
 # --- a disk that takes no more -------------------------------------------------------------------------------------
 
 

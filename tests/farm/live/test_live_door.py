@@ -33,7 +33,9 @@ async def test_this_machine_may_look(host):
     assert all(headers[name.decode()] == value.decode() for name, value in HEADERS)
 
 
-@pytest.mark.parametrize("host", ["evil.example:8080", "127.0.0.1.evil.example", "192.0.2.1:8080", "", "localhost.evil"])
+@pytest.mark.parametrize(
+    "host", ["evil.example:8080", "127.0.0.1.evil.example", "192.0.2.1:8080", "", "localhost.evil"]
+)
 async def test_a_name_that_was_made_to_lead_here_is_refused(host):
     assert (await knock(host=host))[0] == 421
 

@@ -30,7 +30,12 @@ def test_nothing_is_said_twice_within_ten_seconds():
 
 
 def test_a_change_of_phase_is_told_at_once():
-    lines = told(*(snapshot(elapsed_s=at, workers=(), **more) for at, more in ((1, {}), (2, {"phase": "finishing", "why": "Ctrl-C"}))))
+    lines = told(
+        *(
+            snapshot(elapsed_s=at, workers=(), **more)
+            for at, more in ((1, {}), (2, {"phase": "finishing", "why": "Ctrl-C"}))
+        )
+    )
 
     assert lines[2].endswith("nothing more starts: Ctrl-C")
     assert len(lines) == 4

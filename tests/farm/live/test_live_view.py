@@ -117,7 +117,10 @@ def test_workers_in_trouble_come_first_and_are_never_left_out():
 
 
 def test_a_loop_that_comes_late_is_marked():
-    assert [row.tone for row in view_of(snapshot(workers=(worker(lag_ms=50), worker(lag_ms=500)))).workers] == ["", "warn"]
+    assert [row.tone for row in view_of(snapshot(workers=(worker(lag_ms=50), worker(lag_ms=500)))).workers] == [
+        "",
+        "warn",
+    ]
 
 
 def test_every_status_and_phase_has_words():

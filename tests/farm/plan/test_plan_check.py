@@ -1,4 +1,4 @@
-"""What can't work is found before the first session: caps that are too low, tools, schemas, budgets that can't be kept."""
+"""What can't work is found before the first session: low caps, tools, schemas, budgets that can't be kept."""
 
 import attrs
 import pytest
@@ -9,8 +9,8 @@ from engine.farm.plan import check
 from engine.farm.plan.files import files_of
 from engine.farm.plan.load import ready
 from engine.farm.plan.model import (
-    Caps,
     CannedTool,
+    Caps,
     Contains,
     FunctionTool,
     JsonAnswer,
@@ -45,7 +45,7 @@ def of_scenario(folder=".", **changes):
         (Load(shape="constant", sessions=6), "load.sessions asks for 6 sessions at a time, and caps.sessions allows 5"),
         (
             Load(shape="ramp", stages=[Stage(duration_s=1, to=5), Stage(duration_s=1, to=6)]),
-            "load.stages[1].to asks for 6 sessions at a time, and caps.sessions allows 5 | raise caps.sessions, or lower",
+            "load.stages[1].to asks for 6 sessions at a time, and caps.sessions allows 5",
         ),
         (
             Load(shape="arrival", rate_per_s=2.5),
@@ -71,14 +71,14 @@ def test_a_load_that_the_caps_just_give_is_taken():
 @pytest.mark.parametrize(
     ("load", "words"),
     [
-        (dict(shape="ramp"), "'ramp' needs stages"),
-        (dict(shape="arrival"), "'arrival' needs rate_per_s or stages"),
-        (dict(shape="once", duration_s=5), "it with shape = 'constant' or 'arrival'; shape = 'once' takes none"),
-        (dict(shape="arrival", rate_per_s=1, stages=[Stage(duration_s=1, to=1)]), "none beside stages"),
-        (dict(shape="ramp", stages=[Stage(duration_s=0, to=1)]), "stages that last longer than 0 s together"),
-        (dict(shape="ramp", stages=[Stage(duration_s=1, to=0)]), "a stage that goes above 0"),
-        (dict(shape="ramp", stages=[3]), "stages, as { duration_s = 60, to = 100 }"),
-        (dict(shape="ramp", stages=3), "a list of stages"),
+        ({"shape": "ramp"}, "'ramp' needs stages"),
+        ({"shape": "arrival"}, "'arrival' needs rate_per_s or stages"),
+        ({"shape": "once", "duration_s": 5}, "it with shape = 'constant' or 'arrival'; shape = 'once' takes none"),
+        ({"shape": "arrival", "rate_per_s": 1, "stages": [Stage(duration_s=1, to=1)]}, "none beside stages"),
+        ({"shape": "ramp", "stages": [Stage(duration_s=0, to=1)]}, "stages that last longer than 0 s together"),
+        ({"shape": "ramp", "stages": [Stage(duration_s=1, to=0)]}, "a stage that goes above 0"),
+        ({"shape": "ramp", "stages": [3]}, "stages, as { duration_s = 60, to = 100 }"),
+        ({"shape": "ramp", "stages": 3}, "a list of stages"),
     ],
 )
 def test_a_shape_takes_what_it_needs_and_nothing_else(load, words):
@@ -104,9 +104,9 @@ def test_a_budget_in_money_needs_a_price():
 
 def test_functions_are_looked_for_without_being_run(tmp_path):
     (tmp_path / "tools.py").write_text(
-        "raise SystemExit\nasync def look(): ...\nfind = look\nfrom os import path as here\n"
+        "raise SystemExit\nasync def look(): ...\nfind = look\nseek: object = look\nfrom os import path as here\n"
     )
-    for name in ("look", "find", "here"):
+    for name in ("look", "find", "seek", "here"):
         ready(of_scenario(tmp_path, tools=[FunctionTool(function=f"tools.py:{name}")]))
     error = refused(of_scenario(tmp_path, tools=[FunctionTool(function="tools.py:loock")]))
     assert "tools.py defines no 'loock' (did you mean 'look'?); allowed: what the file defines: " in str(error)
@@ -186,6 +186,10 @@ def test_plans_in_python_take_lists_and_refuse_what_is_no_part_of_them():
     ):
         with pytest.raises(ConfigError, match=words):
             Scenario(**{"name": "s", "turns": [Type(type="x")], **changes})
+
+
+def test_rows_made_in_python_are_json():
+    assert "scenarios[0].rows[1].a" in str(refused(of_scenario(rows=({"a": 1}, {"a": object()}))))
 
 
 def test_files_of_a_plan_are_named_once(tmp_path):

@@ -1,5 +1,7 @@
 """Data sets become rows: folders of sounds, CSV files and JSON lines; what is wrong is told with file and line."""
 
+from pathlib import Path
+
 import pytest
 from plans_made import GOOD, line_of, load_text, write_plan, write_sound
 
@@ -81,6 +83,17 @@ def test_a_data_set_has_a_bound_in_bytes_and_in_rows(tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(data, "JOBS_MAX", 0)
     with pytest.raises(ConfigError, match="1 rows, more than JOBS_MAX"):
+        read_rows("a.csv", tmp_path)
+
+
+def test_a_data_set_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("a\n1\n")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(ConfigError, match=r"a\.csv: can't be read \(Permission denied\)"):
         read_rows("a.csv", tmp_path)
 
 

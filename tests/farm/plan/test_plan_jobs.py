@@ -1,5 +1,6 @@
 """Jobs are numbered by the plan alone: each combination as often as it says, the same each time."""
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -74,7 +75,7 @@ def test_the_next_index_of_a_scenario_has_the_next_number_that_is_its_own(shapes
     name = data.draw(st.sampled_from(sorted(jobs.open)))
     first = [jobs.nth(name, index) for index in range(3 * jobs.cycle)]
     assert [job.index for job in first] == list(range(3 * jobs.cycle))
-    assert all(before.number < after.number for before, after in zip(first, first[1:], strict=False))
+    assert all(before.number < after.number for before, after in itertools.pairwise(first))
 
 
 def test_all_choices_are_tried_before_a_row_comes_again():
@@ -93,11 +94,11 @@ def test_jobs_begin_again_where_the_load_has_a_time_of_its_own(load):
 
 def test_what_is_not_in_the_plan_is_refused():
     jobs = Jobs(plan_of([(2, 1, [])]))
-    with pytest.raises(ConfigError, match="s0.index=2 .* 0 to 1"):
+    with pytest.raises(ConfigError, match=r"s0\.index=2 .* 0 to 1"):
         jobs.nth("s0", 2)
-    with pytest.raises(ConfigError, match="job=2 .* 0 to 1"):
+    with pytest.raises(ConfigError, match=r"job=2 .* 0 to 1"):
         jobs.numbered(2)
     with pytest.raises(ConfigError, match="job=-1"):
         jobs.numbered(-1)
-    with pytest.raises(ConfigError, match="scenario='other' .* s0"):
+    with pytest.raises(ConfigError, match=r"scenario='other' .* s0"):
         jobs.nth("other", 0)

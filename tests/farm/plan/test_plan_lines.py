@@ -81,6 +81,10 @@ def test_it_finds_what_tomllib_finds_and_nothing_else():
     assert set(key_lines(DOCUMENT)) == set(paths_of(tomllib.loads(DOCUMENT)))
 
 
+def test_odd_texts_come_to_an_end():
+    assert list(key_lines("= 1\n!")) == [("=",), ("!",)]
+
+
 def test_an_empty_text_has_no_keys():
     assert key_lines("") == {}
     assert key_lines("# only words") == {}

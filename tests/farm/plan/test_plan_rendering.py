@@ -3,17 +3,23 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plans_made import load_text
 
 from engine.errors import ConfigError
+from engine.farm.codec import from_json, to_json
+from engine.farm.plan.explain import explain
 from engine.farm.plan.model import (
     CannedTool,
     Contains,
+    FirstAudioWithin,
     FunctionTool,
     JsonAnswer,
     Matches,
+    Plan,
     Push,
     Say,
     Scenario,
+    Silence,
     ToolCalled,
     Type,
     Wait,
@@ -48,7 +54,7 @@ VALUES = {"file": "a.wav", "name": "Ada", "age": 36, "pin": 1234, "voice": "allo
 
 def test_values_stand_in_every_text():
     got = render(EVERYWHERE, VALUES)
-    assert [step for step in got.turns[:3]] == [Say(say="sounds/a.wav"), Type(type="I am Ada, 36"), Push(push="1234")]
+    assert list(got.turns[:3]) == [Say(say="sounds/a.wav"), Type(type="I am Ada, 36"), Push(push="1234")]
     assert got.session == {"voice": "alloy", "speed": 1.2, "client": {"extra_headers": {"X-Who": "Ada"}}, "n": [1, 36]}
     assert got.tools == (
         CannedTool(name="ask_Ada", answer={"age": 36, "text": "age 36"}),
@@ -58,6 +64,12 @@ def test_values_stand_in_every_text():
     assert got.expect[2].reference == "Ada"
     assert got.expect[3] == ToolCalled(tool_called="ask_Ada", arguments={"age": 36})
     assert got.expect[4] == JsonAnswer(json_answer={"const": 36})
+
+
+def test_a_rendered_scenario_is_of_one_job():
+    scenario = Scenario(name="s", turns=[Type(type="{n}{m}")], rows=({"n": 1}, {"n": 2}), matrix={"m": [3]})
+    got = render(scenario, {"n": 1, "m": 3})
+    assert (got.rows, got.matrix, got.turns[0].type) == (({},), {}, "13")
 
 
 def test_braces_of_regular_expressions_stay():
@@ -115,6 +127,60 @@ def test_a_regular_expression_is_judged_with_its_values():
         render(scenario, {"open": "a"})
 
 
+NUMBERS = """\
+name = "x"
+[[scenario]]
+name = "s"
+matrix = { cut_ms = [300, 800.5], share = ["0.25"] }
+turns = [
+  { type = "x" },
+  { type = "y", interrupt_after_ms = "{cut_ms}" },
+  { wait_s = "{share}" },
+  { silence_ms = "{cut_ms}" },
+]
+expect = [{ reference = "r", at_most = "{share}" }, { first_audio_within_ms = "{cut_ms}" }]
+"""
+
+
+def test_numbers_of_steps_and_expectations_come_from_values_too(tmp_path):
+    plan = load_text(tmp_path, NUMBERS)
+    assert from_json(to_json(plan), Plan) == plan
+    got = render(plan.scenarios[0], {"cut_ms": 300, "share": "0.25"})
+    assert got.turns[1:] == (Type(type="y", interrupt_after_ms=300), Wait(wait_s=0.25), Silence(silence_ms=300))
+    assert got.expect == (WordErrorRate(reference="r", at_most=0.25), FirstAudioWithin(first_audio_within_ms=300))
+    words = " ".join(" ".join(explain(plan).lines).split())
+    assert (
+        'cuts in after {cut_ms} ms of the answer and types "y", then waits {share} s, then is silent for {cut_ms}'
+        in words
+    )
+    assert 'hears "r" with at most {share} of words wrong; first audio within {cut_ms} ms' in words
+    assert explain(plan).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "words"),
+    [
+        ("[300, 800.5]", '[300, "soon"]', "turns[1].interrupt_after_ms", "'soon' is not possible; allowed: a number"),
+        ("[300, 800.5]", "[300, true]", "turns[1].interrupt_after_ms", "True is not possible; allowed: a number"),
+        ("[300, 800.5]", "[300, -1]", "turns[1].interrupt_after_ms", "0 to 3.6e+06 ms"),
+        ('["0.25"]', "[2]", "expect[0].at_most", "0 to 1 (a share, as 0.2)"),
+        ('"{share}" },\n  { sil', '"{shore}" },\n  { sil', "turns[2].wait_s", "did you mean 'share'?"),
+        ('{ type = "x" },', "", "turns[0].interrupt_after_ms", "a step before it"),
+    ],
+)
+def test_a_number_that_does_not_fit_is_told_at_its_key(tmp_path, old, new, path, words):
+    with pytest.raises(ConfigError) as caught:
+        load_text(tmp_path, NUMBERS.replace(old, new, 1))
+    assert caught.value.field == f"scenario[0].{path}"
+    assert words in str(caught.value)
+
+
+def test_only_numbers_come_from_values_and_only_by_name():
+    for told in ({"type": "{a}"}, {"wait_s": "3"}, {"wait_s": 3}, 3):
+        with pytest.raises(ConfigError, match=r"texts with a \{name\} by field, of interrupt_after_ms"):
+            Wait(wait_s=1, from_values=told)
+
+
 def test_names_are_found_with_their_paths():
     found = dict.fromkeys(names_used(EVERYWHERE))
     assert ("turns[0].say", "file") in found
@@ -123,17 +189,19 @@ def test_names_are_found_with_their_paths():
     assert ("expect[4].json_answer.const", "age") in found
 
 
-@given(st.text(alphabet="ab{} \n\\"), st.text())
-def test_any_text_is_rendered_or_refused_by_name(text, value):
-    scenario = Scenario(name="s", turns=[Type(type="x" + text)])
-    try:
-        got = render(scenario, {"a": value}).turns[0].type
-    except ConfigError as error:
-        assert error.field == "turns[0].type"
-        assert "{b" in text or "{a" in text
-    else:
-        assert got.startswith("x")
-        assert "{" in text or got == "x" + text
+PARTS = ["word", "{a}", "{{a}}", "{b}", "{{b}}", "{3}", "{", "}", "{ a }", "{{", "{}", "\\n"]
+LEFT = {"{{a}}": "{a}", "{{b}}": "{b}"}
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=1), st.text())
+def test_only_names_in_single_braces_are_replaced(parts, value):
+    scenario = Scenario(name="s", turns=[Type(type="x " + " ".join(parts))])
+    if "{b}" in parts:
+        with pytest.raises(ConfigError, match=r"turns\[0\]\.type: \{b\} has no value"):
+            render(scenario, {"a": value})
+        return
+    expected = ["x", *(value if part == "{a}" else LEFT.get(part, part) for part in parts)]
+    assert render(scenario, {"a": value}).turns[0].type == " ".join(expected)
 
 
 @given(st.text(min_size=1))

@@ -17,14 +17,15 @@ def refused(path):
 def test_sections_are_joined_scenarios_and_thresholds_added_up(tmp_path):
     write_plan(
         tmp_path,
-        'thresholds = ["errors <= 3"]\n[session]\nmodel = "gpt-realtime-mini"\ninstructions = "Long."\naudio.voice = "sage"\n'
+        'thresholds = ["errors <= 3"]\n[session]\nmodel = "gpt-realtime-mini"\ninstructions = "Long."\n'
+        'audio.voice = "sage"\n'
         '[caps]\nsessions = 5\nstarts_per_s = 2\n[load]\nshape = "arrival"\nrate_per_s = 1\n'
         '[[scenario]]\nname = "first"\nturns = [{ type = "x" }]\n',
         "common.toml",
     )
     plan = load_text(tmp_path, 'include = "common.toml"\n' + GOOD)
     assert [scenario.name for scenario in plan.scenarios] == ["first", "greet"]
-    assert [threshold.text for threshold in plan.thresholds][0] == "errors <= 3"
+    assert next(threshold.text for threshold in plan.thresholds) == "errors <= 3"
     assert len(plan.thresholds) == 3
     assert plan.session["model"] == "gpt-realtime-mini"
     assert plan.session["instructions"] == "Be brief."
@@ -123,7 +124,8 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
         ('name = "x"\nname = "y"\n', ":2: no TOML: Cannot overwrite a value"),
         ('name = "x', ":1: no TOML: "),
         ("a = [", ":1: no TOML: "),
-        ("a" + "=[" * 100_000, "no TOML"),
+        ("a = " + "[" * 100_000, "tables within tables without end"),
+        ('name = "x"\nkeep = true x # no', ":2: no TOML: "),
     ],
 )
 def test_what_is_no_toml_is_told_with_its_line(tmp_path, text, words):

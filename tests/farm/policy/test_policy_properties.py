@@ -137,12 +137,12 @@ def test_a_budget_is_overdrawn_by_chance_only_and_by_little(seed, limit, estimat
 
 def test_over_many_runs_few_overdraw_their_budget():
     over = []
-    for seed in range(100):
+    for seed in range(50):
         made = policy(caps=Caps(sessions=50, starts_per_s=20.0, budget_tokens=100_000), expected_tokens={"s": 1000.0})
         model = Model(made, luck(seed, broken=0.0)).run()
         over.append(sum(session.result.tokens for session in model.sessions) / 100_000)
 
-    assert sum(share > 1.0 for share in over) <= 10
+    assert sum(share > 1.0 for share in over) <= 6
     assert max(over) < 1.05
     assert sum(over) / len(over) > 0.95
 
@@ -150,20 +150,20 @@ def test_over_many_runs_few_overdraw_their_budget():
 @pytest.mark.parametrize("life_s", [2.0, 20.0, 60.0, 150.0])
 def test_no_minute_takes_more_tokens_than_its_cap_and_nearly_all_of_it_is_had(life_s):
     made = policy(
-        caps=Caps(sessions=EVER, starts_per_s=100.0, tokens_per_min=60_000.0),
-        load=Load(shape="constant", sessions=EVER - 1, duration_s=1200.0 + 5 * life_s),
+        caps=Caps(sessions=EVER, starts_per_s=100.0, tokens_per_min=24_000.0),
+        load=Load(shape="constant", sessions=EVER - 1, duration_s=900.0 + 5 * life_s),
         expected_tokens={"s": 1000.0},
     )
     model = Model(made, lambda job: result(job=job.number, life_s=life_s, tokens=1000)).run()
 
-    assert most_tokens_in_a_minute(model.sessions, step_s=7.0) <= 60_000 * 1.001
+    assert most_tokens_in_a_minute(model.sessions, step_s=7.0) <= 24_000 * 1.001
     # After the first sessions have told how long one lives.
-    begin, end = 2 * life_s, 1200.0 + 3 * life_s
+    begin, end = 2 * life_s, 900.0 + 3 * life_s
     had = sum(session.result.tokens for session in model.sessions if begin <= session.ended < end)
-    assert had >= 0.95 * 1000 * (end - begin)
+    assert had >= 0.95 * 400 * (end - begin)
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(seeds)
 def test_tokens_a_minute_hold_on_average_where_sessions_scatter(seed):
     made = policy(
@@ -228,5 +228,5 @@ def test_a_service_that_can_take_less_is_found_out(stalls):
     model.run()
 
     refused = len(model.sessions) - len(taken)
-    assert len(taken) > 0.5 * 5 * 900
-    assert refused < 0.35 * len(model.sessions)
+    assert len(taken) > (0.55 if stalls else 0.65) * 5 * 900
+    assert refused < 0.05 * len(model.sessions)

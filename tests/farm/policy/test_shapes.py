@@ -1,10 +1,9 @@
 """The shapes of load, as k6 has them."""
 
 import itertools
-import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.farm.plan.model import Caps, Load, Stage
@@ -113,6 +112,8 @@ def test_a_session_of_a_load_at_a_time_needs_no_bookkeeping():
 
 @given(st.floats(0.1, 50.0), st.floats(1.0, 20.0))
 def test_arrivals_come_at_their_rate_and_as_many_as_its_area(rate, duration_s):
+    # One that is due at the very end may count or not.
+    assume(abs(rate * duration_s % 1 - 0.5) > 1e-6)
     shape = shape_of(Load(shape="arrival", rate_per_s=rate, duration_s=duration_s), CAPS)
     moments = []
     while (at := shape.more_at(0.0, 0)) is not None and at < duration_s:
@@ -120,7 +121,7 @@ def test_arrivals_come_at_their_rate_and_as_many_as_its_area(rate, duration_s):
         shape.start()
         moments.append(at)
 
-    assert len(moments) == math.floor(rate * duration_s + 0.5 + 1e-9)
+    assert len(moments) == round(rate * duration_s)
     gaps = [late - early for early, late in itertools.pairwise(moments)]
     assert gaps == pytest.approx([1 / rate] * len(gaps), rel=1e-6)
     assert shape.quota(duration_s + 100, 0) == 0

@@ -78,7 +78,7 @@ def plan(*, sessions=500, voices=("alloy", "marin")):
                 expect=(Contains(contains="refund"),),
             ),
         ),
-        caps=Caps(sessions=40, starts_per_s=4.0),
+        caps=Caps(sessions=48, starts_per_s=4.0),
         thresholds=tuple(
             read_threshold(text)
             for text in (

@@ -31,7 +31,7 @@ const fact = ({ name, value, tone }) => {
 const MARKS = { "": "·", good: "✓", warn: "!", bad: "✗" };
 const threshold = ({ text, value, tone }) => {
   const item = document.createElement("li");
-  item.append(el("b", `${MARKS[tone] ?? ""} ${value}`, tone), el("code", text));
+  item.append(el("b", `${MARKS[tone] ?? ""} ${value}`, tone || "muted"), el("code", text));
   return item;
 };
 const row = (cells) => {
@@ -98,17 +98,17 @@ function layout(second = false) {
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     hoverlabel: { bgcolor: colour("card"), font: { color: colour("ink") } },
     xaxis: { ...axis, title: { text: "minutes", standoff: 4 } }, yaxis: axis,
-    ...(second && { yaxis2: { ...axis, overlaying: "y", side: "right", showgrid: false } }),
+    ...(second && { yaxis2: { ...axis, overlaying: "y", side: "right", showgrid: false, tickmode: "auto", nticks: 5 } }),
   };
 }
 
 function draw() {
   if (!window.Plotly || !points || document.hidden) return;
-  const settings = { displayModeBar: false, responsive: true };
+  const settings = { displayModeBar: false };
   const each = [
     ["chart-sessions", [line("active", "active", "accent"), line("starts a second", "starts_per_s", "warn", { yaxis: "y2" })], layout(true)],
     ["chart-latency", [line("p50, ms", "p50_ms", "accent"), line("p95, ms", "p95_ms", "bad")], layout()],
-    ["chart-done", [line("done", "done", "good"), line("broke", "broke", "bad", { yaxis: "y2" })], layout(true)],
+    ["chart-done", [line("done", "done", "good"), line("broke", "broke", "bad")], layout()],
   ];
   for (const [id, traces, how] of each) window.Plotly.react(id, traces, how, settings);
 }
@@ -150,6 +150,11 @@ function listen() {
   };
 }
 
+// Plotly follows the window alone, and a column can change its width without it.
+const widths = new ResizeObserver((changed) => {
+  for (const { target } of changed) if (target.layout) window.Plotly.Plots.resize(target);
+});
+for (const chart of document.querySelectorAll(".chart")) widths.observe(chart);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 document.addEventListener("visibilitychange", draw);
 listen();

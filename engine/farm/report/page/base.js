@@ -92,6 +92,9 @@ function startTheme() {
     setTheme(theme);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(theme));
+  // Charts are drawn in colours of their own: on paper, in those for light.
+  addEventListener("beforeprint", () => setTheme("light"));
+  addEventListener("afterprint", () => setTheme(theme));
   byId("theme").classList.remove("hidden");
   setTheme(theme);
 }

@@ -1,6 +1,7 @@
 // The charts of a report: how one metric is distributed, how it went over time, and how many sessions ran.
 
 const MOST_BARS = 60;
+const LEAST_BARS = 8;
 const MOST_BUCKETS = 60;
 const MOST_DOTS = 1200;
 let series = null;   // values by metric, unpacked once
@@ -24,6 +25,7 @@ function groupsOf(one, by) {
   return rest.length ? [...named, { name: "others", places: rest }] : named;
 }
 
+const largest = (values) => values.reduce((most, value) => Math.max(most, value), 0);
 const ink = (index) => colour(`series-${(index % 6) + 1}`);
 
 function boundsOf(metric, axis) {
@@ -38,8 +40,9 @@ function binsOf(ordered) {
   // The last bar takes what lies far out, so that the others stay readable.
   const far = percentileOf(ordered, 99.5), most = ordered.at(-1);
   const high = most > far * 1.5 && ordered.length > 50 ? far * 1.1 : most;
-  const width = (high - low || Math.abs(high) || 1) / MOST_BARS;
-  return { low, width, count: MOST_BARS, beyond: high < most ? high : null };
+  const count = Math.round(Math.min(MOST_BARS, Math.max(LEAST_BARS, 2 * Math.sqrt(ordered.length))));
+  const width = (high - low || Math.abs(high) || 1) / count;
+  return { low, width, count, beyond: high < most ? high : null };
 }
 
 function distribution(metric, by) {
@@ -68,7 +71,7 @@ function distribution(metric, by) {
 // --- over time -------------------------------------------------------------------------------------------------------
 
 function bucketed(one, places, percents) {
-  const end = Math.max(...one.at_s) || 1, width = end / MOST_BUCKETS;
+  const end = largest(one.at_s) || 1, width = end / MOST_BUCKETS;
   const buckets = Array.from({ length: MOST_BUCKETS + 1 }, () => []);
   for (const place of places) buckets[Math.min(Math.floor(one.at_s[place] / width), MOST_BUCKETS)].push(one.value[place]);
   const filled = buckets.map((values, index) => [(index + 0.5) * width, values.sort((a, b) => a - b)]).filter(([, values]) => values.length);
@@ -93,17 +96,21 @@ function overTime(metric, by) {
     lines.forEach((points, line) => traces.push({ type: "scatter", mode: "lines", name: by ? `${plain(group.name)}, p95` : ["p50", "p95"][line], x: points.x, y: points.y.map((value) => value * scale),
       legendgroup: group.name, line: { color: by ? ink(index) : ink(line + 1), width: 2 }, hovertemplate: `%{y:.4~g} ${AXIS_UNITS[unit]}<extra></extra>` }));
   });
-  return [traces, layout({ shapes: [...boundsOf(metric, "y"), ...resumed()], xaxis: { title: { text: "seconds of the run", standoff: 4 } }, yaxis: { title: { text: AXIS_UNITS[unit] } } })];
+  const bounds = boundsOf(metric, "y");
+  const most = Math.max(largest(one.value) * scale, ...bounds.map((bound) => bound.y0));
+  return [traces, layout({ shapes: [...bounds, ...resumed()], xaxis: runAxis(), yaxis: { title: { text: AXIS_UNITS[unit] }, range: [0, most * 1.12 || 1] } })];
 }
+
+const runAxis = () => ({ title: { text: "seconds of the run", standoff: 4 }, range: [0, run.duration_s || 1] });
 
 const resumed = () => run.resumed_at_s.map((at) => rule("x", at, "resumed", colour("lost"), "dash"));
 
 function sessionsOverTime() {
-  const { step_s: step, active, broken } = run.running;
-  const x = active.map((_, index) => index * step);
-  const traces = [{ type: "scatter", mode: "lines", name: "sessions at a time", x, y: active, line: { color: ink(0), width: 1.5, shape: "hv" }, fill: "tozeroy", fillcolor: `${ink(0)}33`, hovertemplate: "%{y} sessions<extra></extra>" }];
-  if (broken.some(Boolean)) traces.push({ type: "bar", name: "tries that broke", x, y: broken, width: Math.max(step, active.length * step / 250), marker: { color: colour("bad") }, hovertemplate: "%{y} broke<extra></extra>" });
-  return [traces, layout({ shapes: resumed(), margin: { l: 50, r: 16, t: 26, b: 38 }, xaxis: { title: { text: "seconds of the run", standoff: 4 } } })];
+  const { at_s: at, active, broken_at_s: brokenAt, broken, broken_width_s: width } = run.running;
+  const traces = [{ type: "scatter", mode: "lines", name: "sessions at a time", x: at, y: active, line: { color: ink(0), width: 1.5, shape: "hv" }, fill: "tozeroy", fillcolor: `${ink(0)}33`, hovertemplate: "%{y} sessions<extra></extra>" }];
+  if (broken.length) traces.push({ type: "bar", name: "tries that broke", x: brokenAt, y: broken, width: width * 1.5, marker: { color: colour("bad") }, hovertemplate: "%{y} broke<extra></extra>" });
+  const cap = run.cap === null ? [] : [rule("y", run.cap, `cap ${run.cap}`, colour("soft"), "dash", "start")];
+  return [traces, layout({ shapes: [...cap, ...resumed()], margin: { l: 50, r: 16, t: 26, b: 38 }, xaxis: runAxis(), yaxis: { range: [0, Math.max(largest(active), largest(broken), run.cap ?? 0) * 1.18 || 1] } })];
 }
 
 // --- drawing ---------------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ function sorted(rows) {
 
 function update() {
   shown = sorted(filtered());
-  if (!shown.includes(chosen)) chosen = shown[0] ?? null;
+  if (!shown.includes(chosen)) chosen = null;
   byId("count").textContent = shown.length === data.job.length ? `${shown.length.toLocaleString("en")} sessions`
     : `${shown.length.toLocaleString("en")} of ${data.job.length.toLocaleString("en")} sessions`;
   byId("rows").setAttribute("aria-rowcount", shown.length + 1);

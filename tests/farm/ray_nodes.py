@@ -22,29 +22,19 @@ class Nodes:
         self.address = address
 
     def add(self):
+        self._cluster.wait_for_nodes()
         self._second = self._cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
 
     def kill_second(self):
-        """Kill the node's processes, as when its power fails."""
-        for process in self._second.all_processes["raylet"]:
-            process.process.kill()
-        for pid in self.actors_of(self._second.node_id):
+        """Kill all that the second node runs, as when its power fails."""
+        raylet = self._second.all_processes["raylet"][0].process
+        for pid in self.workers_of(raylet.pid):
             os.kill(pid, signal.SIGKILL)
+        self._cluster.remove_node(self._second, allow_graceful=False)
 
-    def actors_of(self, node_id):
-        """Give the processes of actors on a node, found as the kernel has them."""
-        found = []
-        for folder in Path("/proc").iterdir():
-            with contextlib.suppress(OSError, ValueError):
-                pid = int(folder.name)
-                title = (folder / "cmdline").read_bytes()
-                if title.startswith(b"ray::RayWorker") and self._belongs(pid, node_id):
-                    found.append(pid)
-        return found
-
-    @staticmethod
-    def _belongs(pid, node_id):
-        return node_id is None or f"--node-id={node_id}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    def workers_of(self, raylet):
+        """Give the processes of a node's actors, as the kernel has them."""
+        return [pid for pid, parent in worker_processes() if parent == raylet]
 
     @contextlib.contextmanager
     def of_another_version(self, **sides):
@@ -57,6 +47,17 @@ class Nodes:
             yield
         finally:
             store.internal_kv_put(key, before, True, room)
+
+
+def worker_processes():
+    """Give all workers on this machine, each with its parent."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            if folder.name.isdigit() and (folder / "cmdline").read_bytes().startswith(b"ray::RayWorker"):
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+                found.append((int(folder.name), int(stat[1])))
+    return found
 
 
 @contextlib.contextmanager

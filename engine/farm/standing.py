@@ -1,0 +1,95 @@
+"""Where a run stands when a stretch of it begins: from what the ledger found to a policy that goes on from there."""
+
+import attrs
+
+from engine.farm.crew import Trial
+from engine.farm.figures import Figures
+from engine.farm.job import Grant, Job, Result
+from engine.farm.journal import Journal
+from engine.farm.keeping import Keeping
+from engine.farm.ledger import Resumed
+from engine.farm.plan.jobs import Jobs
+from engine.farm.plan.model import Plan
+from engine.farm.plan_rules import rules_of
+from engine.farm.policy import Policy, retry_wait_s
+from engine.farm.tally import Tally
+
+
+@attrs.define(eq=False)
+class Standing:
+    """A stretch's begin.
+
+    Attributes:
+        policy: What may start.
+        tally: What it came to so far.
+        keeping: Room for files.
+        next_index: Of each scenario's next new job.
+        orphans: Attempts that were under way when the stretch before was cut off.
+        elapsed_s: All stretches before.
+        began_at: Clock time.
+    """
+
+    policy: Policy
+    tally: Tally
+    keeping: Keeping
+    next_index: dict[str, int]
+    orphans: int
+    elapsed_s: float
+    began_at: float
+
+
+def take_up(plan: Plan, jobs: Jobs, resumed: Resumed, figures: Figures, journal: Journal, now: float) -> Standing:
+    """Go on from where the ledger stands: jobs that were begun are queued, or have had their last try.
+
+    Args:
+        plan: Of the run.
+        jobs: Its jobs.
+        resumed: What the ledger found.
+        figures: Of the final results so far.
+        journal: Takes what is to be written of it.
+        now: Clock time.
+    """
+    counts = resumed.counts
+    next_index = dict(resumed.next_index)
+    open_jobs = {name: None if size is None else size - next_index.get(name, 0) for name, size in jobs.open.items()}
+    policy = Policy(
+        rules_of(plan), open_jobs, now=now - counts.elapsed_s, tokens=counts.tokens, cost_usd=counts.cost_usd
+    )
+    at_a_time = min(plan.caps.sessions, jobs.total or plan.caps.sessions)
+    standing = Standing(
+        policy=policy,
+        tally=Tally(counts, figures, now),
+        keeping=Keeping(plan.keep, kept_bytes=counts.kept_bytes, at_a_time=at_a_time),
+        next_index=next_index,
+        orphans=len(resumed.lost),
+        elapsed_s=counts.elapsed_s,
+        began_at=now,
+    )
+    if resumed.lost:
+        journal.note("lost", f"{len(resumed.lost)} sessions were under way when the run was cut off")
+        journal.drop_files(map(_leave_of, resumed.lost))
+    _queue_begun(plan, resumed, standing, journal, now)
+    return standing
+
+
+def _queue_begun(plan: Plan, resumed: Resumed, standing: Standing, journal: Journal, now: float) -> None:
+    for each in resumed.waiting:
+        wait_s = 0.0 if each.last is None else retry_wait_s(each.last, plan.retries, tries=each.tries)
+        last = None if each.last is None else (each.last.attempt_id, each.last.status)
+        trial = Trial(each.job, each.attempts, each.tries, last)
+        if wait_s is None:
+            settle(trial, standing.tally, journal)
+        else:
+            standing.policy.wait_to_retry(each.job.scenario, trial, now, wait_s=wait_s)
+
+
+def settle(trial: Trial, tally: Tally, journal: Journal) -> None:
+    """Make a job's last result final: it won't be tried again."""
+    if trial.last is not None:
+        attempt_id, status = trial.last
+        journal.settle([attempt_id])
+        tally.settled(status)
+
+
+def _leave_of(result: Result) -> Grant:
+    return Grant(attempt_id=result.attempt_id, job=Job(number=result.job, scenario=result.scenario, index=0))
