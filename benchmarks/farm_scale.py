@@ -45,6 +45,9 @@ SILENCE_S: Final = 5.0
 RESTART_S: Final = 2.5
 """From the end of a worker to its next incarnation (measured with Ray: 2.4 to 3.3 s)."""
 
+COMES_UP_S: Final = 2.0
+"""Within so long all workers are up, one after another."""
+
 BROKEN_SHARE: Final = 0.02
 WANTED_SHARE: Final = 0.95
 
@@ -140,14 +143,15 @@ class World:
         return most
 
     def used_share(self, sessions: int, starts_per_s: float) -> float:
-        """Give how much of the caps was used while there were new jobs: of each second the cap that was used most."""
+        """Give how much of the caps was used while there were new jobs: of each second the cap that was used most.
+
+        It counts from the first start on: before, workers come up.
+        """
         starts = [0] * (len(self.seconds) + 1)
         for at in self.starts:
             starts[int(at)] += 1
-        used = [
-            max(active / sessions, begun / starts_per_s)
-            for active, begun in zip(self.seconds[: int(self.last_new_at)], starts, strict=False)
-        ]
+        whole_seconds = range(int(self.starts[0]), int(self.last_new_at))
+        used = [max(self.seconds[at] / sessions, starts[at] / starts_per_s) for at in whole_seconds]
         return sum(min(share, 1.0) for share in used) / len(used)
 
 
@@ -263,6 +267,7 @@ class ModelBackend:
 
     async def _keep_up(self, number: int, on_link: OnLink) -> None:
         draw = random.Random(f"{self._seed}:{number}")
+        await trio.sleep(draw.uniform(0.0, COMES_UP_S))
         while True:
             link = ModelLink(f"worker-{number}", self._world, draw, self._size)
             await on_link(link)

@@ -80,7 +80,9 @@ class Books:
             resumed, figures = self._read()
         else:
             resumed, figures = await trio.to_thread.run_sync(self._read, limiter=self._limiter)
-        self._stand = take_up(self._plan, self._jobs, resumed, figures, self._journal, trio.current_time())
+        self._stand = take_up(
+            self._plan, self._jobs, self._journal, resumed=resumed, figures=figures, now=trio.current_time()
+        )
         self._policy, self._tally, self._keeping = self._stand.policy, self._stand.tally, self._stand.keeping
         self.orphans = self._stand.orphans
 

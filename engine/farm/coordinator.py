@@ -22,12 +22,6 @@ from engine.farm.link import Backend, Down, Link, LinkLost, Stopping, Up
 from engine.farm.plan.model import Plan
 from engine.farm.snapshot import Phase, RunSnapshot
 
-EXCHANGES_PER_S: Final = 200.0
-"""Over all workers: a third of a core under Ray (measured), less with pipes."""
-
-EXCHANGE_EVERY_MIN_S: Final = 0.02
-"""Results and grants are gathered for so long, however few workers there are."""
-
 LINGER_MAX_S: Final = 0.5
 """How long a worker with nothing to tell may say nothing; what stops a run waits so long at most."""
 
@@ -148,12 +142,8 @@ class Coordinator:
             await self._hear(here, up)
             if self._through(here, up):
                 return
-            await trio.sleep_until(now + self._exchange_every_s)
+            await trio.sleep_until(now + self._crew.exchange_every_s)
             down = await self._next(here)
-
-    @property
-    def _exchange_every_s(self) -> float:
-        return max(EXCHANGE_EVERY_MIN_S, len(self._crew.here) / EXCHANGES_PER_S)
 
     async def _hear(self, here: Incarnation, up: Up) -> None:
         now = trio.current_time()
@@ -199,7 +189,7 @@ class Coordinator:
     def _linger_s(self, now: float) -> float:
         look_at = self._books.look_again_at(now)
         wait_s = LINGER_MAX_S if look_at is None else look_at - now
-        return min(LINGER_MAX_S, max(wait_s, self._exchange_every_s))
+        return min(LINGER_MAX_S, max(wait_s, self._crew.exchange_every_s))
 
     async def _lose(self, here: Incarnation, lost: LinkLost) -> None:
         """End what was under way there, once nobody can be having it any more."""

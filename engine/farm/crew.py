@@ -10,6 +10,12 @@ from engine.farm.job import Grant, Job, Status
 from engine.farm.link import Link, Up
 from engine.farm.snapshot import WorkerState
 
+EXCHANGES_PER_S: Final = 200.0
+"""Over all workers: a third of a core under Ray (measured), less with pipes."""
+
+EXCHANGE_EVERY_MIN_S: Final = 0.02
+"""Results and grants are gathered for so long, however few workers there are."""
+
 QUIET_S: Final = 2.0
 """A worker that said nothing for so long is not waited for: others may have more sessions than it."""
 
@@ -19,10 +25,9 @@ SETTLE_S: Final = 5.0
 AHEAD_SHARE: Final = 0.05
 AHEAD_MIN: Final = 2
 AHEAD_S: Final = 0.5
-AHEAD_CAP_SHARE: Final = 0.1
 """By how much a worker may have more sessions than the one that has the fewest: starts don't wait for its next word.
-The largest of these holds: a share of the fewest, a number, and its part of what starts in half a second (or of a tenth
-of the cap, where that is less)."""
+The largest of these holds: a share of the fewest, a number, and its part of what starts in half a second, or in three
+exchanges (or of the cap of sessions, where that is less)."""
 
 MANY: Final = 10**9
 """Stands for any number of sessions."""
@@ -116,6 +121,11 @@ class Crew:
             active[each.link.name] += len(each.attempts)
         return tuple(attrs.evolve(row, active=active[name]) for name, row in sorted(self._rows.items(), key=_by_number))
 
+    @property
+    def exchange_every_s(self) -> float:
+        """Say how often a worker is talked with, at most."""
+        return max(EXCHANGE_EVERY_MIN_S, len(self.here) / EXCHANGES_PER_S)
+
     def came(self, link: Link) -> Incarnation:
         """Take in a new incarnation."""
         row = self._rows.get(link.name)
@@ -165,7 +175,7 @@ class Crew:
             cap: Of sessions, over all.
             now: Clock time.
         """
-        loads = [len(each.attempts) for each in self.here if each is not incarnation and _takes_more(each, now)]
+        loads = [len(each.attempts) for each in self.here if each is not incarnation and self._takes_more(each, now)]
         if self._first_at is None:
             self._first_at = now
         heard = sum(each.heard_at > -inf for each in self.here)
@@ -174,17 +184,19 @@ class Crew:
         if not loads:
             return int(min(incarnation.room(), MANY))
         fewest = min(loads)
-        step = min(AHEAD_S * pace_per_s, AHEAD_CAP_SHARE * cap) / max(len(self.here), self._expected)
+        # It must last until the worker's next word, whenever in between the others have theirs.
+        step_s = max(AHEAD_S, 3 * self.exchange_every_s)
+        step = min(step_s * pace_per_s, cap) / max(len(self.here), self._expected)
         ahead = max(AHEAD_MIN, fewest * AHEAD_SHARE, step)
         return int(max(0, min(incarnation.room(), fewest + ahead - len(incarnation.attempts))))
+
+    def _takes_more(self, incarnation: Incarnation, now: float) -> bool:
+        quiet_s = max(QUIET_S, 3 * self.exchange_every_s)
+        return not incarnation.silent and incarnation.room() > 0 and now - incarnation.heard_at < quiet_s
 
     def _change(self, incarnation: Incarnation, **changes: object) -> None:
         name = incarnation.link.name
         self._rows[name] = attrs.evolve(self._rows[name], **changes)  # type: ignore[arg-type]
-
-
-def _takes_more(incarnation: Incarnation, now: float) -> bool:
-    return not incarnation.silent and incarnation.room() > 0 and now - incarnation.heard_at < QUIET_S
 
 
 def _by_number(named: tuple[str, object]) -> tuple[str, int]:

@@ -38,15 +38,15 @@ class Standing:
     began_at: float
 
 
-def take_up(plan: Plan, jobs: Jobs, resumed: Resumed, figures: Figures, journal: Journal, now: float) -> Standing:
+def take_up(plan: Plan, jobs: Jobs, journal: Journal, *, resumed: Resumed, figures: Figures, now: float) -> Standing:
     """Go on from where the ledger stands: jobs that were begun are queued, or have had their last try.
 
     Args:
         plan: Of the run.
         jobs: Its jobs.
+        journal: Takes what is to be written of it.
         resumed: What the ledger found.
         figures: Of the final results so far.
-        journal: Takes what is to be written of it.
         now: Clock time.
     """
     counts = resumed.counts

@@ -77,7 +77,8 @@ def test_without_the_extra_one_line_tells_what_to_install(module):
 
 
 def test_the_command_line_loads_no_audio_library_and_no_simulator_before_it_must():
-    heavy = "{'numpy', 'soxr', 'soundfile', 'matplotlib', 'pocketsphinx', 'hibari', 'engine.simulator', 'engine.farm', 'ddsketch'}"
+    heavy = {"numpy", "soxr", "soundfile", "matplotlib", "pocketsphinx", "hibari", "engine.simulator"}
+    heavy |= {"engine.farm", "ddsketch", "starlette", "hypercorn"}
     shown = python(f"import sys, engine.cli.app; print(sorted({heavy} & set(sys.modules)))")
 
     assert shown.stdout.strip() == "[]", shown.stderr

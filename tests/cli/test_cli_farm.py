@@ -1,4 +1,4 @@
-"""`realtime-engine farm run` as a program: it runs, stops, goes on, shows itself in a browser, and its code tells how."""
+"""`realtime-engine farm run` as a program: it runs, stops, goes on, shows itself, and its code tells how it went."""
 
 import os
 import pty
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -46,11 +47,9 @@ class Farm(subprocess.Popen):
 
     def __init__(self, folder, *arguments):
         words = [sys.executable, "-m", "engine", "farm", "run", *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+        environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
         environment.pop("OPENAI_API_KEY", None)
-        super().__init__(
-            words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        super().__init__(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def until(self, words):
         """Read lines until one holds these words."""
@@ -108,7 +107,7 @@ def test_a_threshold_that_is_crossed_decides_the_code(tmp_path, plan):
 
 
 def test_ctrl_c_lets_sessions_end_and_the_last_line_says_how_to_go_on(tmp_path, plan):
-    path = plan(sessions=12, turns='{ type = "Good morning" }, { wait_s = 1 }')
+    path = plan(sessions=6, turns='{ type = "Good morning" }, { wait_s = 0.5 }')
     with Farm(tmp_path, path, "--out", "run") as farm:
         farm.until("active 4")
         farm.send_signal(signal.SIGINT)
@@ -121,11 +120,11 @@ def test_ctrl_c_lets_sessions_end_and_the_last_line_says_how_to_go_on(tmp_path, 
         f"realtime-engine: stopped | go on with: realtime-engine farm run {path} --resume --out run"
     ]
     assert {result.status for result in done} == {"passed"}
-    assert len(done) < 12
+    assert len(done) < 6
 
     code, shown, said = ran(tmp_path, path, "--resume", "--out", "run")
     assert (code, said) == (exits.OK, "")
-    assert sorted(result.job for result in results(tmp_path / "run")) == list(range(12))
+    assert sorted(result.job for result in results(tmp_path / "run")) == list(range(6))
 
 
 def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_without_its_plan(tmp_path, plan):
@@ -170,7 +169,13 @@ def test_the_page_and_prometheus_show_the_run_while_it_goes_on(tmp_path, plan):
 def test_on_a_terminal_it_has_a_screen_and_leaves_the_summary(tmp_path, plan):
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "engine", "farm", "run", plan(), "--out", "run", "--no-report"]
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "TERM": "xterm-256color", "COLUMNS": "90", "LINES": "30"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path.cwd()),
+        "TERM": "xterm-256color",
+        "COLUMNS": "90",
+        "LINES": "30",
+    }
     with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=theirs, stderr=theirs) as farm:
         os.close(theirs)
         shown = b""
@@ -191,6 +196,43 @@ def test_on_a_terminal_it_has_a_screen_and_leaves_the_summary(tmp_path, plan):
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
     assert "━" in text
     assert "all jobs are done" in text[text.rindex("\x1b[?25h") :]
+
+
+def test_what_a_run_left_is_told_as_a_page_as_tables_and_beside_another_run(tmp_path, plan, command, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command("farm", "run", plan(sessions=2), "--out", "one", "--no-report").code == exits.OK
+
+    shown = command("farm", "report", "one", "--out", "page.html")
+    assert (shown.code, shown.out) == (exits.OK, "page.html\n")
+    assert Path("page.html").read_text().startswith("<!doctype html>")
+
+    shown = command("farm", "export", "one", "--format", "jsonl", "--out", "tables")
+    assert shown.code == exits.OK
+    assert {Path(line).name for line in shown.out.splitlines()} >= {"sessions.jsonl", "turns.jsonl", "metrics.jsonl"}
+    assert len(Path("tables/sessions.jsonl").read_text().splitlines()) == 2
+
+    shown = command("farm", "compare", "one", "one", "--out", "change.html")
+    assert shown.code == exits.OK, shown.err
+    assert Path("change.html").exists()
+    assert "nothing changed beyond noise" in shown.out
+
+
+def test_a_plan_is_explained_before_it_runs(command, plan):
+    shown = command("farm", "check", plan())
+
+    assert shown.code == exits.OK
+    assert "4 sessions" in shown.out
+    assert "the simulator" in shown.out
+
+
+@pytest.mark.parametrize("name", ["report", "export", "compare"])
+def test_a_folder_without_a_run_is_one_line(command, tmp_path, name):
+    folders = [tmp_path / "nothing"] * (2 if name == "compare" else 1)
+    shown = command("farm", name, *folders)
+
+    assert shown.code == exits.USAGE
+    assert len(shown.err.splitlines()) == 1
+    assert "nothing" in shown.err
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import trio
 from crewed import QUICK, Calls, Rig, WeakLink, grant_of, passed, plan_of
 
 from engine.errors import FarmError, LedgerUnusable
-from engine.farm.coordinator import EXCHANGES_PER_S, LINGER_MAX_S
+from engine.farm.coordinator import LINGER_MAX_S
+from engine.farm.crew import EXCHANGES_PER_S
 from engine.farm.job import KeptFile
 from engine.farm.ledger import Ledger
 from engine.farm.link import Up

@@ -1,6 +1,8 @@
 """A run from its first worker to the last line of its ledger: settings, the two-step stop, resuming."""
 
+import sys
 from collections import Counter
+from pathlib import Path
 
 import attrs
 import pytest
@@ -139,3 +141,43 @@ async def test_a_backend_of_ones_own_gets_all_that_its_workers_need(tmp_path, mo
 
 def test_auto_takes_one_worker_a_core(tmp_path):
     assert Run(typed_plan(tmp_path, 1), out=tmp_path, workers="auto")._workers >= 1
+
+
+FULL = """
+import resource, sys, trio
+sys.path[:0] = sys.argv[1:3]
+from real_runs import typed_plan
+from engine.errors import LedgerUnusable
+from engine.farm.run import Run
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    trio.run(Run(typed_plan(sys.argv[3], 2000, sessions=50), out=sys.argv[3] + "/run", workers=int(sys.argv[4])).run)
+except LedgerUnusable as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_can_be_resumed(tmp_path, workers):
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", FULL, str(here), str(here.parents[1]), str(tmp_path), str(workers)]
+    done = await trio.run_process(command, capture_stdout=True)
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) == 1
+    assert " | " in lines[0]
+    before = results_of(tmp_path / "run")
+    assert 0 < len(before) < 2000
+    resumed = Run(None, out=tmp_path / "run", resume=True)
+    async with trio.open_nursery() as nursery:
+
+        async def stop():
+            while sum(resumed.snapshot().done.values()) < len(before) + 20:
+                await trio.sleep(0.02)
+            resumed.stop("it goes on")
+
+        nursery.start_soon(stop)
+        await resumed.run()
+    after = Counter(result.job for result in results_of(tmp_path / "run"))
+    assert max(after.values()) == 1
+    assert {result.job for result in before} < set(after)

@@ -14,10 +14,10 @@ from typing import Any, Final
 import attrs
 import trio
 
-from engine import __version__
 from engine.blocks import block_nursery
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.ray_files import Mirror, PlanFile, Scratch, is_here
+from engine.farm.backends.ray_library import our_version
 from engine.farm.collecting import tuned_collection
 from engine.farm.job import Grant
 from engine.farm.link import Down, Up
@@ -117,7 +117,7 @@ class RayWorker:
             node_id=ray.get_runtime_context().get_node_id(),
             pid=os.getpid(),
             host=host_of_loopback(),
-            engine=__version__,
+            engine=our_version(),
             sees_folder=_reads(Path(look.folder) / look.mark) == look.word,
             sees_files=all(map(is_here, look.files)),
         )

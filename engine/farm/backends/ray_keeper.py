@@ -5,11 +5,11 @@ from typing import Final
 
 import trio
 
-from engine import __version__
 from engine.errors import BackendUnavailable
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.ray_actor import Hello
 from engine.farm.backends.ray_calls import ActorGone, AnswerLate
+from engine.farm.backends.ray_library import our_version
 from engine.farm.backends.ray_link import RayActor, RayLink
 from engine.farm.backends.ray_supplies import Supplies
 from engine.farm.link import OnLink
@@ -169,10 +169,10 @@ class Keeper:
                 pass
         except Exception as error:
             raise self._cant(error) from error
-        if hello.engine == __version__:
+        if hello.engine == our_version():
             return hello
         raise GivenUp(
-            f"the node of {self._name} has realtime-engine {hello.engine}, and this process {__version__} | install "
+            f"the node of {self._name} has realtime-engine {hello.engine}, and this process {our_version()} | install "
             "the same on all nodes"
         )
 
@@ -182,8 +182,8 @@ class Keeper:
         if at < 0:
             return GivenUp(f"{self._name} can't start on its node: {type(error).__name__}: {words[-300:]} | see to it")
         return GivenUp(
-            f"{self._name} can't start on its node: {words[at : at + 60]} | install realtime-engine[ray] {__version__} "
-            "there, in the Python that runs `ray start`"
+            f"{self._name} can't start on its node: {words[at : at + 60]} | install realtime-engine[ray] there, version "
+            f"{our_version()}, in the Python that runs `ray start`"
         )
 
     def _count_death(self, why: str, *, steady: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Ray itself, loaded late, and its complaints as ours: each one line that says what to do."""
 
 import importlib
+import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -18,6 +19,11 @@ QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0"}
 """A run reports to nobody."""
 
 _SIDE: Final = re.compile(r"Ray: (?P<ray>\S+)\s+Python: (?P<python>\S+)")
+
+
+def our_version() -> str:
+    """Give the version of this package."""
+    return importlib.metadata.version("realtime-engine")
 
 
 def installed() -> None:

@@ -9,8 +9,7 @@ import attrs
 import trio
 
 from engine.blocks import block_nursery
-from engine.config import SessionConfig
-from engine.errors import ConfigError, DeadlinePassed
+from engine.errors import DeadlinePassed
 from engine.farm.caller.audio_file import Placed, Sound
 from engine.farm.caller.call_files import CallFiles
 from engine.farm.caller.ear import Ear
@@ -18,17 +17,14 @@ from engine.farm.caller.faults import Fault, fault_of, one_line
 from engine.farm.caller.files import FileSink
 from engine.farm.caller.judging import Findings, judge
 from engine.farm.caller.mouth import Mouth
-from engine.farm.caller.speech import Speech, measured, speech_of
+from engine.farm.caller.preparing import Prepared, prepare
 from engine.farm.caller.timeline import samples_at, spans_of
-from engine.farm.caller.tones import pushed
-from engine.farm.caller.toolbox import WatchedTools, toolbox
+from engine.farm.caller.toolbox import WatchedTools
 from engine.farm.caller.turns import Telling, turn_results, unheard_turns
 from engine.farm.caller.walk import Walk
 from engine.farm.caller.watch import Watch
 from engine.farm.job import Grant, Result, Status, TurnResult
-from engine.farm.plan.model import Plan, Push, Say, Scenario
-from engine.farm.plan.rendering import render
-from engine.farm.plan.settings import session_config
+from engine.farm.plan.model import Plan, Scenario
 from engine.session import Session, open_session
 from engine.transport.base import Connector
 
@@ -80,16 +76,6 @@ async def run_call(
         return call.crashed(error)
 
 
-@attrs.frozen
-class _Prepared:
-    """What a call needs before it begins."""
-
-    scenario: Scenario
-    config: SessionConfig
-    speeches: dict[int, Speech]
-    tools: WatchedTools
-
-
 @attrs.define(eq=False, kw_only=True)
 class _Call:
     """One try."""
@@ -118,7 +104,7 @@ class _Call:
         fault, scenario = None, None
         self._began_unix = self.unix_time()
         try:
-            prepared = await self._prepare()
+            prepared = await prepare(self.plan, self.grant, self.key)
             scenario = prepared.scenario
             await self._talk_in_time(prepared)
         except Exception as error:  # noqa: BLE001 - whatever it is, one call's trouble is told, and others go on
@@ -141,35 +127,9 @@ class _Call:
             connect_ms=None if self._opened_at is None else self._ms(self._opened_at),
         )
 
-    # --- before -----------------------------------------------------------------------------------------------------
-
-    async def _prepare(self) -> _Prepared:
-        plan, grant = self.plan, self.grant
-        scenario = render(self._scenario(), grant.job.values)
-        tools = await toolbox(plan.folder, scenario.tools)
-        config = session_config(plan, scenario, base_url=grant.base_url, attempt_id=grant.attempt_id, key=self.key)
-        config = attrs.evolve(config, tools=(*config.tools, *tools.specs))
-        return _Prepared(scenario, config, await self._speeches(scenario), tools)
-
-    def _scenario(self) -> Scenario:
-        name = self.grant.job.scenario
-        found = next((each for each in self.plan.scenarios if each.name == name), None)
-        if found is None:
-            raise ConfigError("scenario", name, ", ".join(each.name for each in self.plan.scenarios))
-        return found
-
-    async def _speeches(self, scenario: Scenario) -> dict[int, Speech]:
-        found: dict[int, Speech] = {}
-        for index, step in enumerate(scenario.turns):
-            if isinstance(step, Say):
-                found[index] = await speech_of(self.plan.folder, step.say)
-            elif isinstance(step, Push):
-                found[index] = measured(pushed(step.push))
-        return found
-
     # --- the talk ---------------------------------------------------------------------------------------------------
 
-    async def _talk_in_time(self, prepared: _Prepared) -> None:
+    async def _talk_in_time(self, prepared: Prepared) -> None:
         limit_s = prepared.scenario.deadline_s
         if self.files is not None:
             await self.files.begin()
@@ -182,7 +142,7 @@ class _Call:
             words = f"the session took longer than the scenario's deadline_s of {limit_s:g} s{where}"
             raise DeadlinePassed("deadline_s", limit_s, message=words)
 
-    async def _talk(self, prepared: _Prepared) -> None:
+    async def _talk(self, prepared: Prepared) -> None:
         recorder = self.files.recorder if self.files is not None else None
         async with open_session(prepared.config, connector=self.connector, record=recorder) as session:
             self._session, self._opened_at = session, trio.current_time()

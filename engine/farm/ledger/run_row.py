@@ -2,7 +2,6 @@
 
 import secrets
 import sqlite3
-from importlib import metadata
 from pathlib import Path
 
 import attrs
@@ -34,11 +33,16 @@ class Run:
 
 def new_run(plan: Plan, run_id: str | None, now: float) -> Run:
     """Give a run that begins now."""
+    return Run(run_id or secrets.token_hex(4), plan, _engine_version(), now)
+
+
+def _engine_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - only who begins a run needs it
+
     try:
-        version = metadata.version("realtime-engine")
-    except metadata.PackageNotFoundError:  # run from its source, without an installation
-        version = ""
-    return Run(run_id or secrets.token_hex(4), plan, version, now)
+        return version("realtime-engine")
+    except PackageNotFoundError:  # run from its source, without an installation
+        return ""
 
 
 def write_run(db: sqlite3.Connection, run: Run) -> None:

@@ -12,7 +12,6 @@ from engine.farm.backends.ray_keeper import BEGIN_S, DEATHS_MAX, Crew, Keeper
 from engine.farm.backends.ray_link import RayActor
 from engine.farm.link import Down, LinkLost
 
-
 pytestmark = pytest.mark.usefixtures("patient_clock")
 SPEC = WorkerSpec(plan=typed_plan("/run"), folder="/run", slots=7, key="sk-secret")
 
@@ -95,7 +94,7 @@ async def test_a_worker_that_never_gets_ready_is_killed_and_tried_again(nursery)
     async def begin(begin):
         begun.append(trio.current_time())
         if len(begun) == 1:
-            await trio.sleep_forever()
+            await trio.sleep(BEGIN_S + 1)
 
     handle.on_begin = begin
     await keeper_of(handle, Crew(1, 0.0)).run(Coordinator())

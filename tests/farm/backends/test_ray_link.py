@@ -29,10 +29,14 @@ async def link_to(handle, ray=None, **more):
 async def lost_by(link, happens, nursery):
     nursery.start_soon(happens)
     with pytest.raises(LinkLost) as lost:
-        while True:
-            await link.exchange(DOWN)
+        await talk(link)
     assert link.lost is lost.value
     return lost.value
+
+
+async def talk(link):
+    while True:
+        await link.exchange(DOWN)
 
 
 async def test_what_is_asked_is_answered(nursery):

@@ -1,5 +1,7 @@
 """A run's course is kept in few points, from its begin to its end, however long it takes."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_runs import snapshot
@@ -23,7 +25,7 @@ def test_it_is_bounded_begins_at_the_begin_and_ends_near_the_end(seconds):
     assert times[0] == 0
     distance = times[1] - times[0]
     assert times[-1] >= seconds - 1 - distance
-    assert {later - earlier for earlier, later in zip(times, times[1:], strict=False)} == {distance}
+    assert {later - earlier for earlier, later in pairwise(times)} == {distance}
 
 
 def test_points_that_come_too_soon_are_not_kept():

@@ -25,7 +25,9 @@ def browser(tmp_path_factory):
 
 
 def text(browser, selector):
-    return browser.execute_script("const e = document.querySelector(arguments[0]); return e?.innerText ?? e?.textContent ?? ''", selector)
+    return browser.execute_script(
+        "const e = document.querySelector(arguments[0]); return e?.innerText ?? e?.textContent ?? ''", selector
+    )
 
 
 def until(browser, selector, words):

@@ -42,7 +42,12 @@ def test_prometheus_own_reader_reads_it(accept):
 def test_latencies_are_histograms_that_add_up():
     read = samples()
     name = "realtime_farm_time_to_first_audio_seconds"
-    buckets = [(float(dict([label])["le"]), value) for (own, *labels), value in read.items() if own == f"{name}_bucket" for label in labels]
+    buckets = [
+        (float(dict([label])["le"]), value)
+        for (own, *labels), value in read.items()
+        if own == f"{name}_bucket"
+        for label in labels
+    ]
     counts = [count for _, count in sorted(buckets)]
     whole = figures()
 
@@ -77,7 +82,13 @@ def read_points(reader):
     data = reader.get_metrics_data()
     return {
         metric.name: {
-            tuple(sorted(value for key, value in point.attributes.items() if key not in {"realtime.farm.run", "realtime.farm.plan"})): point.value
+            tuple(
+                sorted(
+                    value
+                    for key, value in point.attributes.items()
+                    if key not in {"realtime.farm.run", "realtime.farm.plan"}
+                )
+            ): point.value
             for point in metric.data.data_points
         }
         for resource in (data.resource_metrics if data else ())

@@ -8,8 +8,9 @@ from engine.errors import FarmError, LedgerUnusable
 from engine.farm.job import Result, Verdict
 from engine.farm.plan.jobs import Jobs
 from engine.farm.report import compare, comparison_lines, write_comparison, write_report
-from engine.farm.report.compare import Change, _about
-from engine.farm.report.compare_page import change_row
+from engine.farm.report.comparing import _about
+from engine.farm.report.comparison import Change
+from engine.farm.report.comparison_page import change_row
 
 
 @pytest.fixture(scope="module")

@@ -4,24 +4,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 
 from engine.errors import ConfigError
-from engine.farm.figures import Figures
 from engine.farm.job import Result, Status
 from engine.farm.ledger import Ledger
-from engine.farm.metrics import METRICS, Unit
+from engine.farm.metrics import METRICS
 from engine.farm.plan.jobs import Jobs
-from engine.farm.plan.model import Plan
-from engine.farm.plan.thresholds import Judged, judge
+from engine.farm.plan.thresholds import judge
 from engine.farm.report import noise
 from engine.farm.report.causes import why
+from engine.farm.report.comparison import Change, Comparison, Flip, Side, Verdict
 from engine.farm.report.noise import Statistic
 from engine.farm.report.sessions import about
-
-Verdict = Literal["better", "worse", "changed", "no change", "too few"]
 
 SMALLEST_CHANGE: Final = 0.01
 """Share by which a figure must differ to be told as changed, however sure it is."""
@@ -51,96 +48,6 @@ _OF_SCENARIOS: Final = ("failure_rate", "time_to_first_audio")
 
 _NEITHER_WAY: Final = frozenset({"session_time"})
 """Metrics of which less is not better."""
-
-
-@attrs.frozen(kw_only=True)
-class Side:
-    """One of the two runs.
-
-    Attributes:
-        folder: Of the run.
-        run_id: Of the run.
-        plan: Of the run.
-        began_at: Unix time, in s.
-        statuses: How sessions ended.
-        figures: Of all of its sessions.
-        judged: Its thresholds.
-    """
-
-    folder: Path
-    run_id: str
-    plan: Plan
-    began_at: float
-    statuses: Mapping[Status, int]
-    figures: Figures
-    judged: tuple[Judged, ...]
-
-
-@attrs.frozen(kw_only=True)
-class Change:
-    """One figure in both runs.
-
-    Attributes:
-        metric: Its name; an expectation's words for the share of sessions in which that held.
-        statistic: `p50`, `p95` or `mean`.
-        scenario: Of this scenario alone; None for all.
-        unit: Of the figures.
-        a: In the first run; None where there is none.
-        b: In the second run.
-        p: Of the test; None where there are too few values.
-        low: Of the interval of the difference b - a.
-        high: Of the interval.
-        verdict: What it comes to.
-    """
-
-    metric: str
-    statistic: Statistic
-    scenario: str | None
-    unit: Unit
-    a: float | None
-    b: float | None
-    p: float | None = None
-    low: float | None = None
-    high: float | None = None
-    verdict: Verdict = "too few"
-
-
-@attrs.frozen(kw_only=True)
-class Flip:
-    """A job that passed in one run and not in the other."""
-
-    job: int
-    scenario: str
-    about: str
-    a: Status
-    b: Status
-    why: str
-
-
-@attrs.frozen(kw_only=True)
-class Comparison:
-    """Two runs side by side.
-
-    Attributes:
-        a: The first: what was.
-        b: The second: what is.
-        paired: Both ran the same scenarios, so that their sessions were compared job by job.
-        changes: All figures, those that changed first.
-        flips: Jobs that passed in one and not in the other; those that fail now first. Only where `paired`.
-        curves: Values of each metric in both runs, in order, thinned: for charts.
-    """
-
-    a: Side
-    b: Side
-    paired: bool
-    changes: tuple[Change, ...]
-    flips: tuple[Flip, ...]
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-
-    @property
-    def worse(self) -> bool:
-        """Tell whether anything is worse beyond noise."""
-        return any(change.verdict == "worse" for change in self.changes)
 
 
 def compare(folder_a: str | Path, folder_b: str | Path) -> Comparison:

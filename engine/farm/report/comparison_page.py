@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from engine.farm.metrics import METRICS, Unit
-from engine.farm.report.compare import Change, Comparison, Flip, Side
+from engine.farm.report.comparison import Change, Comparison, Flip, Side
 from engine.farm.report.embedding import packed_json
 from engine.farm.report.formatting import NOTHING, clipped, count_text, time_text, value_text
 from engine.farm.report.page import write_page
