@@ -7,6 +7,7 @@ The server is in this process and outlives all kills; the coordinator is a proce
 """
 
 import argparse
+import ast
 import os
 import random
 import signal
@@ -135,7 +136,7 @@ async def _stretch(
 
 async def _outlive(processes: list[int]) -> list[int]:
     with trio.move_on_after(GONE_WITHIN_S):
-        while alive(processes):
+        while alive(processes):  # noqa: ASYNC110 - no event tells of others' children
             await trio.sleep(0.02)
     return alive(processes)
 
@@ -167,7 +168,7 @@ def _found(
     )
 
 
-# --- processes ---------------------------------------------------------------------------------------------------------
+# --- processes --------------------------------------------------------------------------------------------------------
 
 
 def children_of(pid: int | None = None, having: str = "engine.farm") -> list[int]:
@@ -212,7 +213,7 @@ def send(pid: int, number: int = signal.SIGKILL) -> bool:
     return True
 
 
-# --- commands ----------------------------------------------------------------------------------------------------------
+# --- commands ---------------------------------------------------------------------------------------------------------
 
 
 def child(folder: Path, order: dict[str, Any]) -> None:
@@ -236,8 +237,6 @@ def main() -> int:
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        import ast
-
         child(Path(args.child[0]), ast.literal_eval(args.child[1]))
         return 0
     print(f"seed {args.seed}")

@@ -48,6 +48,10 @@ class Crossed(EngineError):
     """A run went to its end, and a threshold of its plan does not hold."""
 
 
+class NothingWorked(EngineError):
+    """A run in which every session broke."""
+
+
 class Stopped(KeyboardInterrupt):
     """Ctrl-C ended a command that can go on later; the text says how."""
 

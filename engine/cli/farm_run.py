@@ -47,6 +47,7 @@ def farm_run(asked: FarmRun) -> None:
         ConfigError: The plan or an option can't be used.
         FarmError: The run can't begin or go on; its ledger is whole.
         Crossed: A threshold does not hold.
+        NothingWorked: Every session broke.
         Stopped: Ctrl-C ended it.
     """
     _check(asked)
@@ -87,6 +88,10 @@ def _end(console: CommandConsole, summary: RunSummary, asked: FarmRun, again: st
     if crossed:
         number = f"{len(crossed)} of {len(summary.thresholds)} thresholds"
         raise exits.Crossed(f"{number} crossed: {'; '.join(crossed)}")
+    ended = {status for status, number in summary.done.items() if number}
+    if ended and ended <= {"error", "lost"}:
+        # A plan without thresholds has nothing else that would tell.
+        raise exits.NothingWorked(f"every session broke: {summary.why} | why is told above, and in the report")
 
 
 def _check(asked: FarmRun) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from math import inf
+from statistics import fmean
 from typing import Final
 
 import attrs
@@ -25,8 +26,8 @@ SETTLE_S: Final = 5.0
 AHEAD_SHARE: Final = 0.05
 AHEAD_MIN: Final = 2
 AHEAD_S: Final = 0.5
-"""By how much a worker may have more sessions than the one that has the fewest: starts don't wait for its next word.
-The largest of these holds: a share of the fewest, a number, and its part of what starts in half a second, or in three
+"""By how much a worker may have more sessions than the others in the mean: starts don't wait for their next word.
+The largest of these holds: a share of the mean, a number, and its part of what starts in half a second, or in three
 exchanges (or of the cap of sessions, where that is less)."""
 
 MANY: Final = 10**9
@@ -183,12 +184,13 @@ class Crew:
             loads.append(0)
         if not loads:
             return int(min(incarnation.room(), MANY))
-        fewest = min(loads)
+        # Of 200 workers one has always just ended some: the mean tells more than the fewest.
+        mean = fmean(loads)
         # It must last until the worker's next word, whenever in between the others have theirs.
         step_s = max(AHEAD_S, 3 * self.exchange_every_s)
         step = min(step_s * pace_per_s, cap) / max(len(self.here), self._expected)
-        ahead = max(AHEAD_MIN, fewest * AHEAD_SHARE, step)
-        return int(max(0, min(incarnation.room(), fewest + ahead - len(incarnation.attempts))))
+        ahead = max(AHEAD_MIN, mean * AHEAD_SHARE, step)
+        return int(max(0, min(incarnation.room(), mean + ahead - len(incarnation.attempts))))
 
     def _takes_more(self, incarnation: Incarnation, now: float) -> bool:
         quiet_s = max(QUIET_S, 3 * self.exchange_every_s)

@@ -217,6 +217,18 @@ def test_what_a_run_left_is_told_as_a_page_as_tables_and_beside_another_run(tmp_
     assert "nothing changed beyond noise" in shown.out
 
 
+def test_a_run_in_which_every_session_broke_is_no_success(command, tmp_path, monkeypatch, plan):
+    monkeypatch.chdir(tmp_path)
+    text = Path(plan(sessions=1)).read_text().split("\n", 3)
+    nobody = '[target]\nkind = "url"\nurl = "ws://127.0.0.1:1/v1"\n[retries]\nattempts = 1\n'
+    (tmp_path / "plan.toml").write_text("\n".join([text[0], text[1], nobody, text[3]]))
+    shown = command("farm", "run", "plan.toml", "--out", "run", "--no-report")
+
+    assert shown.code == exits.SERVICE
+    assert "every session broke" in shown.err
+    assert "call 0  hello:" in shown.out
+
+
 def test_a_plan_is_explained_before_it_runs(command, plan):
     shown = command("farm", "check", plan())
 

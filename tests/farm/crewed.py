@@ -135,7 +135,7 @@ class WeakBackend:
                 nursery.start_soon(self._look_after, nursery, name, on_link)
 
     async def _look_after(self, nursery, name, on_link):
-        while await self._live(nursery, name, on_link):
+        while await self._live(nursery, name, on_link):  # noqa: ASYNC110 - it is started again after a while
             await trio.sleep(self.again_s)
 
     async def _live(self, outer, name, on_link):

@@ -213,7 +213,7 @@ async def test_finish_takes_back_what_had_not_begun_and_it_is_no_try(tmp_path, a
     rig = Rig(folder=tmp_path, plan=plan_of(30, sessions=30, starts_per_s=10.0), calls=calls, workers=1)
 
     async def finish():
-        while len(calls.started) < 3:
+        while len(calls.started) < 3:  # noqa: ASYNC110
             await trio.sleep(0.01)
         rig.coordinator.finish("enough")
 

@@ -30,5 +30,5 @@ async def test_a_stuck_child_ends_when_its_parent_was_killed():
     await parent.stdin.aclose()
     await parent.stdout.aclose()
     with trio.fail_after(20):
-        while alive([child]):
+        while alive([child]):  # noqa: ASYNC110
             await trio.sleep(0.02)

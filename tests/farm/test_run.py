@@ -42,7 +42,7 @@ async def test_finish_then_resume_runs_every_job_once(tmp_path):
     async with trio.open_nursery() as nursery:
 
         async def finish():
-            while run.snapshot().active < 4:
+            while run.snapshot().active < 4:  # noqa: ASYNC110 - snapshots are looked at
                 await trio.sleep(0.02)
             await trio.sleep(0.2)  # What is granted and has not begun is handed back.
             run.finish("Ctrl-C")
@@ -93,7 +93,7 @@ async def test_two_runs_can_not_share_a_folder(tmp_path):
     run = Run(typed_plan(tmp_path, 4, wait_s=1.0), out=tmp_path / "run")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run.run)
-        while not run.snapshot().active:
+        while not run.snapshot().active:  # noqa: ASYNC110
             await trio.sleep(0.02)
         with pytest.raises(LedgerUnusable):
             await Run(None, out=tmp_path / "run", resume=True).run()
@@ -172,7 +172,7 @@ async def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_can_be_resum
     async with trio.open_nursery() as nursery:
 
         async def stop():
-            while sum(resumed.snapshot().done.values()) < len(before) + 20:
+            while sum(resumed.snapshot().done.values()) < len(before) + 20:  # noqa: ASYNC110
                 await trio.sleep(0.02)
             resumed.stop("it goes on")
 

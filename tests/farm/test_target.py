@@ -38,7 +38,7 @@ async def test_nothing_is_started_for_a_service_of_others(tmp_path):
 
 
 async def test_a_server_that_dies_ends_the_block_and_tells_how(tmp_path):
-    with pytest.raises(FarmError, match="signal 9.*--resume"):
+    with pytest.raises(FarmError, match=r"signal 9.*--resume"):  # noqa: PT012 - it is the block that ends
         async with target_of(typed_plan(tmp_path), 1):
             send(children_of(having=SERVER)[0])
             await trio.sleep(10)
@@ -85,6 +85,6 @@ async def test_servers_end_with_a_parent_that_was_killed(tmp_path):
     await parent.wait()
     await parent.stdout.aclose()
     with trio.fail_after(10):
-        while alive(servers):
+        while alive(servers):  # noqa: ASYNC110
             await trio.sleep(0.02)
-    assert signal.SIGKILL == -parent.returncode
+    assert -parent.returncode == signal.SIGKILL

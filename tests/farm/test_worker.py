@@ -1,6 +1,7 @@
 """The worker: starts what it is granted, keeps results until they are acknowledged, ends with its lease."""
 
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 import trio
@@ -61,7 +62,7 @@ async def test_starts_keep_to_the_pace_and_a_new_pace_counts_at_once(autojump_cl
         await worker.exchange(down(*range(10), starts_per_s=0.01, linger_s=1.0, lease_s=100))
         await worker.exchange(down(starts_per_s=2.0, linger_s=3.1, lease_s=100))
     times = [at for at, _ in calls.started]
-    gaps = [later - former for former, later in zip(times, times[1:], strict=False)]
+    gaps = [later - former for former, later in pairwise(times)]
     assert len(times) == 8
     assert gaps == pytest.approx([1.0, 0.45, 0.5, 0.5, 0.5, 0.5, 0.5])
 
@@ -184,7 +185,7 @@ async def test_files_travel_with_their_result_where_the_folder_is_not_shared(aut
     async def call(grant, sink, watch):
         place = sink.begin(grant)
         (place / "transcript.jsonl").write_text("{}\n")
-        (file,) = files = (KeptFile(path=f"{place_of(grant)}/transcript.jsonl", size_bytes=3, kind="transcript"),)
+        files = (KeptFile(path=f"{place_of(grant)}/transcript.jsonl", size_bytes=3, kind="transcript"),)
         sink.keep(grant, files)
         return passed(grant, files=files)
 

@@ -29,7 +29,7 @@ def results_of(folder, *, final_only=True):
 
 async def until(condition, within_s=20.0):
     with trio.fail_after(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - no event tells of others' processes
             await trio.sleep(0.02)
 
 
