@@ -95,7 +95,7 @@ async def ordeal(
         nursery.start_soon(_watch, server, peaks)
         order = {"url": server.base_url, "jobs": jobs, "sessions": sessions, "wait_s": wait_s, "workers": workers}
         while True:
-            over = await _stretch(folder, order, drawn, killed, left, kills=kills)
+            over = await _stretch(folder, order, drawn, server, killed, left, kills=kills)
             if over:
                 break
         nursery.cancel_scope.cancel()
@@ -103,8 +103,15 @@ async def ordeal(
     return _found(folder, requests, killed, left, jobs=jobs, peak=(peaks[0], sessions))
 
 
-async def _stretch(
-    folder: Path, order: dict[str, Any], drawn: random.Random, killed: Counter[str], left: list[int], *, kills: int
+async def _stretch(  # noqa: PLR0917
+    folder: Path,
+    order: dict[str, Any],
+    drawn: random.Random,
+    server: Simulator,
+    killed: Counter[str],
+    left: list[int],
+    *,
+    kills: int,
 ) -> bool:
     """Start a coordinator (or resume), and kill workers of it, and at last itself; say whether it came through."""
     command = [sys.executable, "-m", "benchmarks.farm_kills", "--child", str(folder), repr(order)]
@@ -112,7 +119,10 @@ async def _stretch(
     try:
         with trio.fail_after(RUN_BOUND_S):
             while killed.total() < kills:
-                with trio.move_on_after(drawn.uniform(0.1, 2.5)):
+                # Every other kill hits sessions; the rest whatever there is, as a coordinator that only begins.
+                while killed.total() % 2 == 0 and not server.active_sessions and process.returncode is None:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+                with trio.move_on_after(drawn.uniform(0.1, 0.6 if killed.total() % 2 == 0 else 2.5)):
                     await process.wait()
                     break
                 workers = children_of(process.pid, WORKER)

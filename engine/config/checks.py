@@ -26,12 +26,20 @@ def is_number(value: Any, low: float, high: float, *, whole: bool = False) -> bo
     return isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high
 
 
+def plain(value: float) -> str:
+    """Write a bound as people do: 1,000,000 and 0.000001 in place of 1e+06 and 1e-06."""
+    text = f"{value:g}"
+    if "e" not in text:
+        return text
+    return f"{value:,.0f}" if value >= 1 else f"{value:.12f}".rstrip("0")
+
+
 def number(prefix: str, low: float, high: float, unit: str, *, whole: bool = False) -> Check:
     """Allow numbers within the bounds, both included."""
 
     def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         if not is_number(value, low, high, whole=whole):
-            raise ConfigError(prefix + attribute.name, value, f"{low:g} to {high:g} {unit}")
+            raise ConfigError(prefix + attribute.name, value, f"{plain(low)} to {plain(high)} {unit}")
 
     return check
 
@@ -41,7 +49,7 @@ def number_or_none(prefix: str, low: float, high: float, unit: str) -> Check:
 
     def check(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
         if value is not None and not is_number(value, low, high):
-            raise ConfigError(prefix + attribute.name, value, f"{low:g} to {high:g} {unit}, or None for none")
+            raise ConfigError(prefix + attribute.name, value, f"{plain(low)} to {plain(high)} {unit}, or None for none")
 
     return check
 

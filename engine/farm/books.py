@@ -305,6 +305,7 @@ class Books:
             active=self.under_way,
             waiting=len(self._policy.waiting_jobs()),
             retried=tally.retried,
+            dropped=policy.dropped,
             starts_per_s=tally.starts_per_s(now),
             pace_per_s=policy.pace_per_s,
             figures=figures,

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from engine.farm.plan.explain import explain
+from engine.farm.plan.load import load_plan
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -32,3 +35,10 @@ def test_every_link_to_a_file_leads_to_one():
     links = re.findall(r"\]\(([^)#]+)\)", README)
 
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_the_plan_is_one_that_the_farm_takes(tmp_path: Path):
+    (plan,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "plan.toml").write_text(plan, "utf-8")
+
+    assert explain(load_plan(tmp_path / "plan.toml")).estimate.sessions == 100

@@ -164,9 +164,16 @@ async def _probe(address: str) -> dict[str, Any]:
     """Join in a process of its own: where Ray gives up, it ends the process that it is in."""
     command = [sys.executable, "-m", "engine.farm.backends.ray_probe", address]
     with trio.move_on_after(JOIN_S):
-        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+        done = await trio.run_process(
+            command, capture_stdout=True, capture_stderr=True, check=False, deliver_cancel=_kill
+        )
         return _told(done)
     raise nothing_answers(address, JOIN_S, "something else listens there, or the cluster is too busy")
+
+
+async def _kill(process: trio.Process) -> None:
+    # While it waits for an answer, Ray does not hear SIGTERM.
+    process.kill()
 
 
 def _told(done: "subprocess.CompletedProcess[bytes]") -> dict[str, Any]:

@@ -182,8 +182,8 @@ class Keeper:
         if at < 0:
             return GivenUp(f"{self._name} can't start on its node: {type(error).__name__}: {words[-300:]} | see to it")
         return GivenUp(
-            f"{self._name} can't start on its node: {words[at : at + 60]} | install realtime-engine[ray] there, version "
-            f"{our_version()}, in the Python that runs `ray start`"
+            f"{self._name} can't start on its node: {words[at : at + 60]} | install realtime-engine[ray] there, "
+            f"version {our_version()}, in the Python that runs `ray start`"
         )
 
     def _count_death(self, why: str, *, steady: bool = False) -> None:

@@ -96,9 +96,23 @@ def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
         raise FarmError(f"{where} can't be written: {reason} | make room, or give another folder") from error
 
 
+class _Lines:
+    """Ends lines with a newline alone.
+
+    The writer of CSV puts quotes round what has a character of its line's end. Readers take a carriage return that has
+    none for an end too, so it has to be one, while columns and shells read lines of newlines better.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = codecs.getwriter("utf-8")(file)
+
+    def write(self, line: str) -> None:
+        self._file.write(line.removesuffix("\r\n") + "\n")
+
+
 def _write_csv(file: BinaryIO, table: TableOf, rows: Rows) -> None:
     truths = table.at("truth")
-    writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
+    writer = csv.writer(_Lines(file), lineterminator="\r\n")
     writer.writerow(table.columns)
     writer.writerows(_with(row, truths, _TRUTH_WORDS.__getitem__) for row in rows)
 

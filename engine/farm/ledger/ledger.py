@@ -27,6 +27,7 @@ from engine.farm.ledger.figures import FiguresByScenario
 from engine.farm.ledger.folder import FolderLock, make_folder, released_on_error, require_no_run, require_run
 from engine.farm.ledger.records import Attempt, Counts, Note, Resumed, Sample, Stint
 from engine.farm.ledger.resume import begin_stint
+from engine.farm.ledger.rows import made_to_fit
 from engine.farm.ledger.tables import session_rows
 from engine.farm.plan.model import Plan
 
@@ -83,7 +84,7 @@ class Ledger:
         lock = FolderLock(folder)
         with released_on_error(lock):
             require_no_run(folder)
-            create_file(folder / FILE, lambda db: run_row.write_run(db, run))
+            create_file(folder / FILE, lambda db: run_row.write_run(db, folder / FILE, run))
             db = connect_to_write(folder / FILE)
         return cls(folder, run, db=db, lock=lock, unix_time=unix_time)
 
@@ -237,7 +238,7 @@ class Ledger:
     def finish(self, why: str) -> None:
         """End the stretch, and close."""
         with self._writing() as (db, _):
-            db.execute("UPDATE stint SET why = ? WHERE number = ?", (why, self._stint))
+            db.execute("UPDATE stint SET why = ? WHERE number = ?", (made_to_fit(why), self._stint))
         self.close()
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any, Final
 
 import attrs
@@ -65,13 +66,27 @@ def _fits(value: Any) -> bool:
     if isinstance(value, str):
         # SQLite takes UTF-8 alone, and half a surrogate pair has none.
         return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, float):
+        return isfinite(value)
     return not isinstance(value, int) or -INTEGER_MAX <= value <= INTEGER_MAX
 
 
+def _has_times(result: Result) -> bool:
+    """Tell whether all times in its JSON are numbers; of what is none, JSON makes null, which is no time."""
+    tools = [use for turn in result.turns for use in turn.tools]
+    times = [*(span.at_ms + span.until_ms for span in result.spans), *(use.at_ms for use in tools)]
+    return isfinite(sum(times) + sum(use.duration_ms or 0.0 for use in tools))
+
+
 def made_to_fit(value: Any) -> Any:
-    """Give a value as SQLite and JSON can hold it: half surrogates as `?`, numbers no larger than 64 bits."""
+    """Give a value as SQLite and JSON can hold it.
+
+    Half surrogates become `?`, integers no larger than 64 bits, and floats that are no number not known or 0.
+    """
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
+    if isinstance(value, float):
+        return value if isfinite(value) else 0.0
     if isinstance(value, int) and not isinstance(value, bool):
         return max(-INTEGER_MAX, min(value, INTEGER_MAX))
     if isinstance(value, tuple | list):
@@ -79,9 +94,14 @@ def made_to_fit(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {made_to_fit(key): made_to_fit(each) for key, each in value.items()}
     if attrs.has(type(value)):
-        fields = attrs.fields(type(value))
-        return attrs.evolve(value, **{field.name: made_to_fit(getattr(value, field.name)) for field in fields})
+        return attrs.evolve(value, **{field.name: _field(value, field) for field in attrs.fields(type(value))})
     return value
+
+
+def _field(record: Any, field: "attrs.Attribute[Any]") -> Any:
+    value = getattr(record, field.name)
+    unknown = isinstance(value, float) and not isfinite(value) and field.default is None
+    return None if unknown else made_to_fit(value)
 
 
 def rows_of(result: Result) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
@@ -90,7 +110,7 @@ def rows_of(result: Result) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
         row, turns = _raw(result)
     except (TypeError, ValueError):  # what a service or a tool said is no text, or no number, that JSON knows
         return _raw(made_to_fit(result))
-    if all(map(_fits, row)) and all(_fits(value) for turn in turns for value in turn):
+    if _has_times(result) and all(map(_fits, row)) and all(_fits(value) for turn in turns for value in turn):
         return row, turns
     return _raw(made_to_fit(result))
 

@@ -45,12 +45,24 @@ def _engine_version() -> str:
         return ""
 
 
-def write_run(db: sqlite3.Connection, run: Run) -> None:
-    """Write the row of a new run."""
+def write_run(db: sqlite3.Connection, path: Path, run: Run) -> None:
+    """Write the row of a new run.
+
+    Raises:
+        LedgerUnusable: The plan can't be written.
+    """
     db.execute(
         "INSERT INTO run (run_id, name, plan_json, engine_version, created_at) VALUES (?, ?, ?, ?, ?)",
-        (run.run_id, run.plan.name, to_json(run.plan).decode(), run.engine_version, run.created_at),
+        (run.run_id, run.plan.name, _plan_json(run.plan, path), run.engine_version, run.created_at),
     )
+
+
+def _plan_json(plan: Plan, path: Path) -> str:
+    try:
+        return to_json(plan).decode()
+    except TypeError as error:  # half surrogates: Python's stand-ins for bytes of a path that are no UTF-8
+        way_out = "give folders and files of the plan names in UTF-8"
+        raise LedgerUnusable(str(path), "the plan has a name or a text that is no Unicode", way_out) from error
 
 
 def read_run(db: sqlite3.Connection, path: Path) -> Run:
@@ -76,6 +88,7 @@ def go_on_with(db: sqlite3.Connection, path: Path, run: Run, plan: Plan, now: fl
     Raises:
         LedgerUnusable: It differs in what a session is: its results would not be of one kind.
     """
+    plan_json = _plan_json(plan, path)
     changed = list(differences(run.plan, plan))
     refused = [f"{where} ({what})" for where, what in changed if forbidden(where)]
     if refused:
@@ -83,6 +96,6 @@ def go_on_with(db: sqlite3.Connection, path: Path, run: Run, plan: Plan, now: fl
         way_out = "go on with the plan as it was, or begin a new run in another folder"
         raise LedgerUnusable(str(path), f"the plan is another one: {refused[0]}{more}", way_out)
     if changed:
-        db.execute("UPDATE run SET name = ?, plan_json = ?", (plan.name, to_json(plan).decode()))
+        db.execute("UPDATE run SET name = ?, plan_json = ?", (plan.name, plan_json))
         write_note(db, "plan", "the plan changed: " + "; ".join(f"{where} {what}" for where, what in changed), now)
     return attrs.evolve(run, plan=plan)

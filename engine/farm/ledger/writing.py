@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from math import isfinite
 
 import attrs
 
@@ -91,6 +92,7 @@ def _leased_twice(grants: Sequence[tuple[Grant, str]]) -> LocalMisuse:
 
 
 _END = "UPDATE attempt SET status = ?, ended_at = ? WHERE job = ? AND attempt = ? AND status = 'leased'"
+_LEASED_AT = "SELECT leased_at FROM attempt WHERE job = ? AND attempt = ?"
 _FINAL = """
 UPDATE job SET status = ?, final_attempt = ? WHERE number = ? AND final_attempt IS NULL
 """
@@ -109,26 +111,42 @@ def write_results(
     Raises:
         LocalMisuse: A `stopped` result was to be final: its job is to be run again.
     """
-    new = [result for result in results if _ends(db, result, run_id=run_id, now=now)]
-    ends = [result for result in new if result.attempt_id in final]
-    stopped = [result.attempt_id for result in ends if result.status == "stopped"]
-    if stopped:
-        raise LocalMisuse(f"{stopped[0]} was stopped with the run, so it can't be final | leave it to --resume")
-    rows = [rows_of(result) for result in new]
-    db.executemany(INSERT_RESULT, (row for row, _ in rows))
-    db.executemany(INSERT_TURN, (turn for _, turns in rows for turn in turns))
-    db.executemany(_FINAL, ((result.status, result.attempt, result.job) for result in ends))
+    new = []
+    for result in results:
+        ended = _ended(db, result, run_id=run_id, now=now)
+        if ended is None:
+            continue
+        if ended.status == "stopped" and ended.attempt_id in final:
+            raise LocalMisuse(
+                f"{ended.attempt_id} was stopped with the run, so it can't be final | leave it to --resume"
+            )
+        # One by one: what comes later may be told late of one that comes earlier.
+        _insert(db, ended, final=ended.attempt_id in final)
+        new.append(ended)
     return new
 
 
-def _ends(db: sqlite3.Connection, result: Result, *, run_id: str, now: float) -> bool:
+def _insert(db: sqlite3.Connection, result: Result, *, final: bool) -> None:
+    row, turns = rows_of(result)
+    db.execute(INSERT_RESULT, row)
+    if turns:
+        db.executemany(INSERT_TURN, turns)
+    if final:
+        db.execute(_FINAL, (result.status, result.attempt, result.job))
+
+
+def _ended(db: sqlite3.Connection, result: Result, *, run_id: str, now: float) -> Result | None:
+    """End an attempt; give its result, or None where it is not under way."""
     if key_of(result.attempt_id, run_id) != Key(result.job, result.attempt):
-        return False
+        return None
     key = (result.job, result.attempt)
-    if db.execute(_END, (result.status, now, *key)).rowcount:
-        return True
-    _keep_what_it_took(db, made_to_fit(result), now)
-    return False
+    if not db.execute(_END, (result.status, now, *key)).rowcount:
+        _keep_what_it_took(db, made_to_fit(result), now)
+        return None
+    if result.began_at:
+        return result
+    # Nobody saw it begin, as with a worker that died: it was leased then.
+    return attrs.evolve(result, began_at=db.execute(_LEASED_AT, key).fetchone()[0])
 
 
 def _keep_what_it_took(db: sqlite3.Connection, result: Result, now: float) -> None:
@@ -174,6 +192,8 @@ def write_note(db: sqlite3.Connection, kind: str, text: str, now: float) -> None
 
 
 def write_samples(db: sqlite3.Connection, samples: Iterable[Sample], now: float) -> None:
-    """Write figures of a moment."""
-    rows = ((now, made_to_fit(sample.worker), sample.name, sample.value) for sample in samples)
+    """Write figures of a moment; what is no number is no figure."""
+    rows = (
+        (now, made_to_fit(sample.worker), sample.name, sample.value) for sample in samples if isfinite(sample.value)
+    )
     db.executemany("INSERT INTO sample (at, worker, name, value) VALUES (?, ?, ?, ?)", rows)

@@ -1,5 +1,6 @@
 """Makes a plan of the table that TOML gives; what is wrong is told with its path, and what is allowed there."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -72,11 +73,12 @@ def read_plan(table: Mapping[str, Any], folder: str, source: str) -> model.Plan:
     """
     given = {_WRITTEN.get(key, key): value for key, value in table.items()}
     _known_keys(given, "", TOP)
+    # First, for one of them may hold what the top misses.
+    sections = {key: _SECTION_READERS[key](table[key], key) for key in _SECTION_READERS if key in table}
     if "name" not in table:
-        raise _missing("", "name", "text, which reports and lists show")
+        raise _missing("", "name", _nameless(table))
     if "scenarios" not in table:
         raise _missing("", "scenario", "at least one [[scenario]]: what a caller does")
-    sections = {key: _SECTION_READERS[key](table[key], key) for key in _SECTION_READERS if key in table}
     with _below("", ""):
         return model.Plan(
             name=table["name"],
@@ -90,6 +92,15 @@ def read_plan(table: Mapping[str, Any], folder: str, source: str) -> model.Plan:
 
 
 _WRITTEN: Final[Mapping[str, str]] = {"scenarios": "scenario"}
+
+
+def _nameless(table: Mapping[str, Any]) -> str:
+    below = " (the one in [session] is the session's)" if "name" in _mapping(table.get("session")) else ""
+    return f"text, which reports and lists show, before the first [section]{below}"
+
+
+def _mapping(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, dict) else {}
 
 
 def _target(given: Any, path: str) -> model.Target:
@@ -114,6 +125,8 @@ def _threshold(given: Any, path: str) -> model.Threshold:
 
 def _each(read: Callable[[Any, str], T]) -> Callable[[Any, str], tuple[T, ...]]:
     def read_all(given: Any, path: str) -> tuple[T, ...]:
+        if isinstance(given, dict):
+            raise _in_one_bracket(path)
         if not isinstance(given, list):
             raise _wrong(path, given, "a list, in square brackets")
         return tuple(read(one, f"{path}[{index}]") for index, one in enumerate(given))
@@ -154,6 +167,7 @@ def _has_name(value: Any) -> bool:
 
 _NEEDED: Final[Mapping[str, str]] = {
     "name": "text",
+    "turns": "what the caller does: at least one step, as { say = 'hello.wav' }",
     "at_most": "a share of the reference's words, as 0.2",
     "reference": "text, what should have been heard or said",
     "duration_s": "seconds that the stage takes",
@@ -169,7 +183,7 @@ def _one_of(prefix: str, kinds: Mapping[str, type[Any]], example: str) -> Read:
             raise _wrong(path, given, f"a table, as {example}")
         found = [key for key in kinds if key in given]
         if len(found) > 1:
-            raise _wrong(path, " and ".join(found), f"one of them; a step of its own for each ({', '.join(kinds)})")
+            raise _several(path, found, tuple(kinds))
         if not found:
             every = {field.name for kind in kinds.values() for field in attrs.fields(kind)}
             strange = next((key for key in given if key not in every), None)
@@ -243,6 +257,18 @@ def _unknown(path: str, key: str, known: tuple[str, ...]) -> ConfigError:
 
 def _wrong(path: str, value: Any, allowed: str) -> ConfigError:
     return ConfigError(path, value, allowed, message=f"{path} = {short(value)} is not possible; allowed: {allowed}")
+
+
+def _several(path: str, found: list[str], kinds: tuple[str, ...]) -> ConfigError:
+    allowed = f"one of {', '.join(kinds)}; a table of its own for each"
+    return ConfigError(path, found, allowed, message=f"{path} has {' and '.join(found)}; allowed: {allowed}")
+
+
+def _in_one_bracket(path: str) -> ConfigError:
+    shown = path.replace("scenarios", "scenario")
+    one = re.sub(r"\[\d+\]", "", shown).removesuffix("s")
+    message = f"{shown} is one table; allowed: a list, in square brackets, or tables under [[{one}]], in double brackets"
+    return ConfigError(path, "(a table)", f"[[{one}]]", message=message)
 
 
 def _missing(path: str, key: str, allowed: str) -> ConfigError:

@@ -98,7 +98,7 @@ def _text(path: Path, name: str) -> str:
     try:
         if path.stat().st_size > PLAN_MAX_BYTES:
             raise located(name, None, f"the file is over {PLAN_MAX_BYTES} bytes | put data in a CSV or JSONL file")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise located(name, None, f"the plan can't be read ({error.strerror}) | check the path") from error
     except UnicodeDecodeError as error:

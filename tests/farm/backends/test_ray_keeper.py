@@ -12,7 +12,6 @@ from engine.farm.backends.ray_keeper import BEGIN_S, DEATHS_MAX, Crew, Keeper
 from engine.farm.backends.ray_link import RayActor
 from engine.farm.link import Down, LinkLost
 
-pytestmark = pytest.mark.usefixtures("patient_clock")
 SPEC = WorkerSpec(plan=typed_plan("/run"), folder="/run", slots=7, key="sk-secret")
 
 
@@ -20,6 +19,7 @@ SPEC = WorkerSpec(plan=typed_plan("/run"), folder="/run", slots=7, key="sk-secre
 def patient_clock(autojump_clock):
     """Ray is called in threads; time must not jump over them."""
     autojump_clock.autojump_threshold = 0.02
+    return autojump_clock
 
 
 class Supplied:
@@ -52,7 +52,7 @@ class Coordinator:
             return
 
 
-async def test_a_lost_worker_is_begun_again_as_a_new_link_of_the_same_name(nursery):
+async def test_a_lost_worker_is_begun_again_as_a_new_link_of_the_same_name(patient_clock, nursery):
     handle = Handle(nursery)
     coordinator = Coordinator(lives=2, during=handle.die)
     crew = Crew(1, trio.current_time())
@@ -65,7 +65,7 @@ async def test_a_lost_worker_is_begun_again_as_a_new_link_of_the_same_name(nurse
     assert crew.up == 0
 
 
-async def test_when_the_run_is_over_nobody_waits_for_a_worker_that_has_no_room(nursery):
+async def test_when_the_run_is_over_nobody_waits_for_a_worker_that_has_no_room(patient_clock, nursery):
     waiting = Handle(nursery)
     waiting.dead = True
     crew = Crew(2, trio.current_time())
@@ -77,7 +77,7 @@ async def test_when_the_run_is_over_nobody_waits_for_a_worker_that_has_no_room(n
     assert await crew.next_link(keeper_of(Handle(nursery), crew)) is None
 
 
-async def test_a_worker_that_dies_as_it_starts_is_given_up(nursery):
+async def test_a_worker_that_dies_as_it_starts_is_given_up(patient_clock, nursery):
     handle = Handle(nursery, begins=[GONE] * 100)
     with pytest.raises(BackendUnavailable, match=f"died {DEATHS_MAX} times as it started") as told:
         await keeper_of(handle, Crew(1, 0.0)).run(Coordinator())
@@ -87,7 +87,7 @@ async def test_a_worker_that_dies_as_it_starts_is_given_up(nursery):
     assert SPEC.key not in str(told.value)
 
 
-async def test_a_worker_that_never_gets_ready_is_killed_and_tried_again(nursery):
+async def test_a_worker_that_never_gets_ready_is_killed_and_tried_again(patient_clock, nursery):
     handle = Handle(nursery)
     begun = []
 
@@ -114,14 +114,14 @@ async def test_a_worker_that_never_gets_ready_is_killed_and_tried_again(nursery)
     ],
     ids=["version", "module", "crash"],
 )
-async def test_a_worker_that_can_not_work_is_given_up_at_once(nursery, handle, told):
+async def test_a_worker_that_can_not_work_is_given_up_at_once(patient_clock, nursery, handle, told):
     handle = Handle(nursery, **handle)
     with pytest.raises(BackendUnavailable, match=told):
         await keeper_of(handle, Crew(1, 0.0)).run(Coordinator())
     assert handle.killed == [True]
 
 
-async def test_the_run_goes_on_with_the_others_while_one_is_left(nursery):
+async def test_the_run_goes_on_with_the_others_while_one_is_left(patient_clock, nursery):
     crew, coordinator = Crew(2, 0.0), Coordinator()
     async with trio.open_nursery() as workers:
         workers.start_soon(keeper_of(Handle(nursery, engine="0.0.9"), crew, "worker-2").run, coordinator)
@@ -129,7 +129,7 @@ async def test_the_run_goes_on_with_the_others_while_one_is_left(nursery):
     assert [link.name for link in coordinator.links] == ["worker-1"]
 
 
-async def test_what_the_coordinator_raises_comes_out(nursery):
+async def test_what_the_coordinator_raises_comes_out(patient_clock, nursery):
     async def broken(link):
         raise ZeroDivisionError
 

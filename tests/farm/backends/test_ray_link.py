@@ -9,8 +9,6 @@ from engine.farm.backends.ray_calls import ActorGone, AnswerLate
 from engine.farm.backends.ray_link import KILL_S, RayActor, RayLink
 from engine.farm.link import Down, LinkLost
 
-pytestmark = pytest.mark.usefixtures("patient_clock")
-
 DOWN = Down(lease_s=10.0, linger_s=0.5)
 
 
@@ -18,6 +16,7 @@ DOWN = Down(lease_s=10.0, linger_s=0.5)
 def patient_clock(autojump_clock):
     """Ray is called in threads; time must not jump over them."""
     autojump_clock.autojump_threshold = 0.02
+    return autojump_clock
 
 
 async def link_to(handle, ray=None, **more):
@@ -39,7 +38,7 @@ async def talk(link):
         await link.exchange(DOWN)
 
 
-async def test_what_is_asked_is_answered(nursery):
+async def test_what_is_asked_is_answered(patient_clock, nursery):
     link = await link_to(Handle(nursery))
     assert (await link.exchange(DOWN)).memory_bytes == 1
     assert trio.current_time() == 0.5
@@ -47,7 +46,7 @@ async def test_what_is_asked_is_answered(nursery):
     await link.stop(1.0)
 
 
-async def test_a_dead_worker_is_dead_for_sure_once_ray_has_started_another(nursery):
+async def test_a_dead_worker_is_dead_for_sure_once_ray_has_started_another(patient_clock, nursery):
     handle = Handle(nursery, restart_s=3.0)
     link = await link_to(handle)
 
@@ -61,7 +60,7 @@ async def test_a_dead_worker_is_dead_for_sure_once_ray_has_started_another(nurse
     assert str(lost) == "worker-1 died: RpcError: Socket closed"
 
 
-async def test_a_worker_that_ray_does_not_start_again_may_be_cut_off_only(nursery):
+async def test_a_worker_that_ray_does_not_start_again_may_be_cut_off_only(patient_clock, nursery):
     handle = Handle(nursery, restart_s=None)
     link = await link_to(handle)
 
@@ -73,7 +72,7 @@ async def test_a_worker_that_ray_does_not_start_again_may_be_cut_off_only(nurser
     assert trio.current_time() >= DOWN.lease_s
 
 
-async def test_a_worker_whose_node_ray_gave_up_may_be_cut_off_only(nursery):
+async def test_a_worker_whose_node_ray_gave_up_may_be_cut_off_only(patient_clock, nursery):
     handle, ray = Handle(nursery), StandIn()
     link = await link_to(handle, ray)
 
@@ -85,7 +84,7 @@ async def test_a_worker_whose_node_ray_gave_up_may_be_cut_off_only(nursery):
     assert not (await lost_by(link, node_dies, nursery)).confirmed
 
 
-async def test_a_silent_worker_is_killed_and_its_death_awaited(nursery):
+async def test_a_silent_worker_is_killed_and_its_death_awaited(patient_clock, nursery):
     handle = Handle(nursery, restart_s=2.0)
     link = await link_to(handle)
 
@@ -99,7 +98,7 @@ async def test_a_silent_worker_is_killed_and_its_death_awaited(nursery):
     assert 12.5 <= trio.current_time() < 14.0
 
 
-async def test_a_silent_worker_that_can_not_be_killed_is_given_back_unconfirmed(nursery):
+async def test_a_silent_worker_that_can_not_be_killed_is_given_back_unconfirmed(patient_clock, nursery):
     handle = Handle(nursery, restart_s=None)
     link = await link_to(handle)
 
@@ -110,7 +109,7 @@ async def test_a_silent_worker_that_can_not_be_killed_is_given_back_unconfirmed(
     assert trio.current_time() <= 0.5 + 10.5 + 2.0 + KILL_S + 1.0
 
 
-async def test_a_worker_that_takes_too_much_memory_is_killed_and_told(nursery):
+async def test_a_worker_that_takes_too_much_memory_is_killed_and_told(patient_clock, nursery):
     handle = Handle(nursery)
     link = await link_to(handle, memory_max_bytes=100 * 2**20)
 
@@ -123,7 +122,7 @@ async def test_a_worker_that_takes_too_much_memory_is_killed_and_told(nursery):
     assert "300 MiB of memory, over its bound of 100" in str(lost)
 
 
-async def test_an_answer_of_the_next_incarnation_says_that_this_one_is_dead(nursery):
+async def test_an_answer_of_the_next_incarnation_says_that_this_one_is_dead(patient_clock, nursery):
     handle = Handle(nursery)
     link = await link_to(handle)
 
@@ -135,7 +134,7 @@ async def test_an_answer_of_the_next_incarnation_says_that_this_one_is_dead(nurs
     assert lost.confirmed
 
 
-async def test_a_bug_on_the_node_is_raised_here(nursery):
+async def test_a_bug_on_the_node_is_raised_here(patient_clock, nursery):
     handle = Handle(nursery)
     link = await link_to(handle)
 
@@ -147,7 +146,7 @@ async def test_a_bug_on_the_node_is_raised_here(nursery):
         await link.exchange(DOWN)
 
 
-async def test_stop_returns_whatever_the_worker_does(nursery):
+async def test_stop_returns_whatever_the_worker_does(patient_clock, nursery):
     silent = Handle(nursery)
     link = await link_to(silent)
     silent.silent = True
@@ -160,7 +159,7 @@ async def test_stop_returns_whatever_the_worker_does(nursery):
     assert trio.current_time() == 7.0
 
 
-async def test_hello_waits_for_a_new_start_and_not_for_one_that_never_comes(nursery):
+async def test_hello_waits_for_a_new_start_and_not_for_one_that_never_comes(patient_clock, nursery):
     handle = Handle(nursery, restart_s=4.0)
     actor = RayActor(StandIn(), handle, Look(folder="/run", mark="m", word="w"))
     handle.die()
@@ -172,7 +171,7 @@ async def test_hello_waits_for_a_new_start_and_not_for_one_that_never_comes(nurs
     assert gone.value.final
 
 
-async def test_an_answer_after_its_time_disturbs_nobody(nursery):
+async def test_an_answer_after_its_time_disturbs_nobody(patient_clock, nursery):
     handle = Handle(nursery)
     actor = RayActor(StandIn(), handle, Look(folder="/run", mark="m", word="w"))
     with pytest.raises(AnswerLate):

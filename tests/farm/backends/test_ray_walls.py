@@ -76,7 +76,7 @@ async def test_a_host_that_nobody_knows(tmp_path, monkeypatch):
 
 
 async def test_something_else_listens_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(ray_cluster, "JOIN_S", 3.0)
+    monkeypatch.setattr(ray_cluster, "JOIN_S", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         told = await told_by(f"ray:127.0.0.1:{mute.getsockname()[1]}", tmp_path)
     assert "something else listens there" in told

@@ -38,7 +38,7 @@ def leases(*numbers, attempt=1, worker="w1", **options):
 
 
 def result(number, attempt=1, status="passed", **fields):
-    fields = {"scenario": "greet", "worker": "w1", **fields}
+    fields = {"scenario": "greet", "worker": "w1", "began_at": 1000.0, **fields}
     return Result(attempt_id=attempt_id(number, attempt), job=number, attempt=attempt, status=status, **fields)
 
 

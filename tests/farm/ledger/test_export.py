@@ -7,7 +7,7 @@ import sys
 from stat import S_IMODE
 
 import pytest
-from entries import attempt_id, broken, finals, full_result, grant, leases
+from entries import attempt_id, broken, finals, full_result, grant, leases, result
 
 from engine.errors import ConfigError, FarmError
 from engine.farm.ledger import export
@@ -82,6 +82,37 @@ def test_hostile_words_stay_in_their_cell(run):
     told = read_csv(path)
     assert [row["error"] for row in told] == [HOSTILE, "", "", "", ""]
     assert [row["status"] for row in told] == ["error", "passed", "passed", "passed", "leased"]
+
+
+@pytest.mark.parametrize("words", ["a\rb", "a\r\nb", "a\nb", "\r", '"\r"', "a\0b"])
+def test_every_reader_of_csv_finds_the_end_of_a_line_where_it_is(ledger, folder, words):
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+    ledger.lease(leases(0, 1))
+    ledger.record([full_result(number, notes=(), session_id=words) for number in (0, 1)], {*map(attempt_id, (0, 1))})
+
+    (path,) = export(folder, tables=["sessions"])
+
+    assert list(pd.read_csv(path).session_id) == [words] * 2
+    assert pl.read_csv(path)["session_id"].to_list() == [words] * 2
+    assert duckdb.sql(f"SELECT session_id FROM '{path}'").fetchall() == [(words,)] * 2
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_the_types_of_parquet_do_not_depend_on_what_is_known(ledger, folder, rows):
+    from pyarrow import parquet
+
+    ledger.lease(leases(*range(rows)))
+    ledger.record([result(number) for number in range(rows)], {*map(attempt_id, range(rows))})
+
+    for path in export(folder, format="parquet"):
+        schema = parquet.read_schema(path)
+        kinds = {"integer": "int64", "real": "double", "text": "string", "truth": "bool", "json": "string"}
+        assert [(each.name, str(each.type)) for each in schema] == [
+            (name, kinds[kind]) for name, kind in TABLES[path.stem].columns.items()
+        ]
 
 
 def test_an_earlier_export_is_replaced(run, tmp_path):

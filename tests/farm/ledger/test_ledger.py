@@ -168,6 +168,53 @@ def test_a_session_that_is_told_after_it_was_given_up_stays_lost_and_what_it_too
     assert ledger.counts().tokens == 100
 
 
+def test_what_is_told_late_in_the_same_call_counts_too(ledger):
+    ledger.lease(leases(0))
+
+    ended = ledger.record([result(0, status="lost"), full_result(0)], set())
+
+    assert ended == {attempt_id(0)}
+    assert (ledger.counts().tokens, ledger.counts().attempts) == (100, 1)
+    assert [note.kind for note in ledger.notes()] == ["late"]
+
+
+def test_a_session_that_nobody_saw_begin_began_when_it_was_leased(ledger, clock):
+    clock.now = 1234.5
+    ledger.lease(leases(0))
+    clock.now = 1300.0
+
+    ledger.record([result(0, status="lost", began_at=0.0)], {attempt_id(0)})
+
+    assert [each.began_at for each in ledger.results()] == [1234.5]
+
+
+@pytest.mark.parametrize("none", [math.nan, math.inf, -math.inf])
+def test_figures_that_are_no_numbers_are_not_known_or_nothing(ledger, none):
+    ledger.lease(leases(0))
+    use = ToolUse(name="clock", at_ms=none, duration_ms=none)
+    told = result(
+        0,
+        duration_ms=none,
+        cost_usd=none,
+        turns=(TurnResult(number=1, tools=(use,)),),
+        spans=(Span(lane="mark", at_ms=none, until_ms=none),),
+    )
+
+    ledger.record([told], {attempt_id(0)})
+    ledger.sample([Sample(name="lag_ms", value=none), Sample(name="lag_ms", value=1.0)])
+
+    (read,) = ledger.results()
+    assert (read.duration_ms, read.cost_usd, read.spans[0].at_ms) == (0.0, None, 0.0)
+    assert read.turns[0].tools == (ToolUse(name="clock"),)
+    assert [each.value for each in ledger.samples()] == [1.0]
+
+
+def test_why_a_stretch_ended_may_be_any_text(ledger, folder):
+    ledger.finish("closed: \ud800")
+
+    assert Ledger.open(folder, write=False).stints()[0].why == "closed: ?"
+
+
 def test_a_session_that_never_began_adds_nothing_to_one_that_was_given_up(ledger):
     give_up(ledger)
     ledger.record([broken(0)], set())

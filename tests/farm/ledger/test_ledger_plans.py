@@ -88,3 +88,15 @@ def test_a_run_that_goes_on_with_its_own_plan_notes_nothing(ledger, reopened):
     ledger, _ = reopened(ledger, plan=PLAN)
 
     assert ledger.notes() == ()
+
+
+def test_a_plan_with_a_name_that_is_no_unicode_is_refused_in_one_line(ledger, folder, tmp_path):
+    other = attrs.evolve(PLAN, folder="/plans/\udcff")
+
+    with pytest.raises(LedgerUnusable, match=r"no Unicode \| give folders and files of the plan names in UTF-8"):
+        Ledger.create(tmp_path / "other", other)
+    assert not (tmp_path / "other" / "ledger.sqlite").exists()
+    ledger.close()
+    with pytest.raises(LedgerUnusable, match="no Unicode"):
+        Ledger.open(folder, plan=other)
+    assert Ledger.open(folder, write=False).plan == PLAN
