@@ -115,6 +115,8 @@ def _target(given: Any, path: str) -> model.Target:
 def _scenario(given: Any, path: str) -> model.Scenario:
     if isinstance(given, dict) and "rows" in given:
         raise _unknown(f"{path}.rows", "rows", keys_of(model.Scenario))
+    if isinstance(given, dict) and "turns" not in given and given.keys() <= {*keys_of(model.Scenario)}:
+        raise _missing(path, "turns", _NEEDED["turns"])
     return _record_of(model.Scenario, "scenario.", given, path, _SCENARIO_READERS)
 
 
@@ -264,9 +266,13 @@ def _several(path: str, found: list[str], kinds: tuple[str, ...]) -> ConfigError
     return ConfigError(path, found, allowed, message=f"{path} has {' and '.join(found)}; allowed: {allowed}")
 
 
+_ONE_OF_MANY: Final = re.compile(r"(scenario\.(?:turn|tool))s$")
+"""`[[scenario.turn]]` reads better; stages and expectations have no such name."""
+
+
 def _in_one_bracket(path: str) -> ConfigError:
     shown = path.replace("scenarios", "scenario")
-    one = re.sub(r"\[\d+\]", "", shown).removesuffix("s")
+    one = _ONE_OF_MANY.sub(r"\1", re.sub(r"\[\d+\]", "", shown))
     message = f"{shown} is one table; allowed: a list, in square brackets, or tables under [[{one}]], in double brackets"
     return ConfigError(path, "(a table)", f"[[{one}]]", message=message)
 

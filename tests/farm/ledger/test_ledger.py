@@ -1,12 +1,13 @@
 """What is leased and recorded is there for who reads or goes on; nothing ends twice, nothing runs twice at a time."""
 
+import math
 import threading
 
 import pytest
 from entries import PLAN, RUN, attempt_id, broken, finals, full_result, grant, leases, result
 
 from engine.errors import LocalMisuse
-from engine.farm.job import Job
+from engine.farm.job import Job, Span, ToolUse, TurnResult
 from engine.farm.ledger import Ledger, Sample
 
 
