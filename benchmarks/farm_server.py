@@ -26,11 +26,11 @@ DELTA: Final = "response.output_audio.delta"
 
 def listener(port: int) -> trio.SocketListener:
     """Listen on a port that others may listen on too; 0 takes a free one."""
-    made = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    made._sock.bind((LOOPBACK, port))
+    made.bind((LOOPBACK, port))
     made.listen(BACKLOG)
-    return trio.SocketListener(made)
+    return trio.SocketListener(trio.socket.from_stdlib_socket(made))
 
 
 def seen(server: Simulator) -> dict[str, Any]:

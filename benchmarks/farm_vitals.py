@@ -1,4 +1,4 @@
-"""How a process of the farm fares while it is measured: pauses of Python's collector, lag of the loop, /proc's figures."""
+"""How a process of the farm fares while it is measured: Python's collector, lag of the loop, figures of /proc."""
 
 import gc
 import os

@@ -24,6 +24,11 @@ async def main() -> None:
         nursery.start_soon(inside.run)
         await process_worker.main()
         nursery.cancel_scope.cancel()
+    tell(inside)
+
+
+def tell(inside: Inside) -> None:
+    """Write down how it fared."""
     Path(os.environ[TELLS], f"{os.getpid()}.json").write_text(json.dumps(inside.told()))
 
 

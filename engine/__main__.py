@@ -14,6 +14,10 @@ def main() -> None:
     except ConfigError as error:
         sys.stderr.write(f"realtime-engine: {error}\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        # While the command line was still being imported; later each command says what was stopped.
+        sys.stderr.write("realtime-engine: stopped\n")
+        sys.exit(130)
 
 
 def _run() -> int:

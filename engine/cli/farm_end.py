@@ -13,7 +13,7 @@ from engine.errors import EngineError
 from engine.farm.job import Result
 from engine.farm.ledger import Ledger
 from engine.farm.live.screen import Facts, text, threshold_cells
-from engine.farm.live.view import View, ended_row, view_of
+from engine.farm.live.view import View, judged_row, view_of
 from engine.farm.live.words import duration
 from engine.farm.report import write_report
 from engine.farm.report.formatting import clipped
@@ -35,7 +35,7 @@ def tell(console: CommandConsole, summary: RunSummary) -> None:
     console.print(Facts(view.facts))
     console.print(Facts(view.spent))
     if view.errors:
-        console.print(Facts(view.errors, Text("errors: ", "red")))
+        console.print(Facts(view.errors, Text("tries that broke: ", "red")))
     if view.latencies:
         console.print(_latencies(view))
     for line in _failures(summary):
@@ -76,7 +76,7 @@ def _thresholds(summary: RunSummary) -> Table:
     table.add_column(no_wrap=True)
     table.add_column()
     for judged in summary.thresholds:
-        row = ended_row(judged)
+        row = judged_row(judged, over=not summary.stopped)
         # Of a run that was stopped before there was anything to judge, nothing is said.
         table.add_row(*threshold_cells(attrs.evolve(row, tone="") if summary.stopped and judged.value is None else row))
     return table

@@ -10,13 +10,14 @@ import trio
 
 from engine.cli import exits, farm_end
 from engine.cli.console import CommandConsole
+from engine.cli.farm_paint import print_line
 from engine.cli.farm_watch import Watch, console_of
 from engine.errors import ConfigError
 from engine.farm.backends import BackendFactory
 from engine.farm.ledger import Ledger
 from engine.farm.plan.load import load_plan
 from engine.farm.plan.model import Plan
-from engine.farm.run import Run, RunSummary
+from engine.farm.run import GRACE_S, Run, RunSummary
 
 RUNS: Final = Path("farm-runs")
 """Where runs are kept, unless `--out` says otherwise."""
@@ -34,7 +35,7 @@ class FarmRun:
     on: str | None = None
     out: Path | None = None
     resume: bool = False
-    grace_s: float = 30.0
+    grace_s: float = GRACE_S
     web: int | None = None
     web_host: str = "127.0.0.1"
     report: bool = True
@@ -68,6 +69,8 @@ def farm_run(asked: FarmRun) -> None:
     again = resume_command(asked, folder)
     try:
         summary = trio.run(watch.run)
+    except KeyboardInterrupt:
+        raise exits.Stopped(f"stopped | go on with: {again}") from None
     except BaseException:
         if run.snapshot().phase != "starting" and not console.quiet:
             console.print(f"go on with: {again}", markup=False, soft_wrap=True)
@@ -78,11 +81,15 @@ def farm_run(asked: FarmRun) -> None:
 def _end(console: CommandConsole, summary: RunSummary, asked: FarmRun, again: str, *, at_once: bool) -> None:
     """Tell what came of it, and choose the exit code."""
     farm_end.tell(console, summary)
+    later = shlex.join(["realtime-engine", "farm", "report", str(summary.folder)])
     if asked.report and not at_once:
-        farm_end.tell_report(console, summary)
+        try:
+            farm_end.tell_report(console, summary)
+        except KeyboardInterrupt:
+            raise exits.Stopped(f"stopped while the report was written; the run is whole | {later}") from None
     else:
-        console.print(f"report   realtime-engine farm report {shlex.quote(str(summary.folder))}", soft_wrap=True)
-    if summary.stopped:
+        print_line(console, f"report   {later}")
+    if summary.stopped and summary.open_jobs != 0:
         raise exits.Stopped(f"stopped | go on with: {again}")
     crossed = [judged.threshold.text for judged in summary.thresholds if not judged.held]
     if crossed:
@@ -158,10 +165,11 @@ def resume_command(asked: FarmRun, folder: Path) -> str:
         "--sessions": asked.sessions,
         "--workers": None if asked.workers == 1 else asked.workers,
         "--on": asked.on,
+        "--grace-s": None if asked.grace_s == GRACE_S else f"{asked.grace_s:g}",
         "--web": asked.web,
         "--web-host": None if asked.web is None or asked.web_host == "127.0.0.1" else asked.web_host,
     }
     words = ["realtime-engine", "farm", "run", *([str(asked.plan)] if asked.plan is not None else []), "--resume"]
     for option, value in options.items():
         words += [option, str(value)] if value is not None else []
-    return shlex.join(words)
+    return shlex.join(words if asked.report else [*words, "--no-report"])

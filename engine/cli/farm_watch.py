@@ -1,16 +1,17 @@
 """A run and those who watch it: the terminal, the page, telemetry, and whoever presses Ctrl-C."""
 
+import logging
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import trio
-from rich.text import Text
 
 from engine.cli.console import CommandConsole
-from engine.config import is_loopback
+from engine.cli.farm_paint import Painter, Viewer, print_line
 from engine.farm.live.board import Board
 from engine.farm.live.lines import RunLines
 from engine.farm.live.screen import RunScreen
@@ -20,23 +21,23 @@ from engine.farm.live.words import duration
 from engine.farm.plan.model import Plan
 from engine.farm.run import Run, RunSummary
 from engine.farm.snapshot import RunSnapshot
-from engine.printable import one_line
 
-LOOK_EVERY_S: Final = 0.5
-"""Distance of the pictures: a person reads no faster."""
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 1.0
+"""Distance of the pictures: one on a terminal takes 5 to 17 ms of CPU, and a person reads no faster."""
 
 WIDE_COLUMNS: Final = 200
 """Width where there is no terminal: lines are not broken for a log."""
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "the terminal is gone"}
+"""What ends a run in order, by the system's name, and in words."""
 
 
-class Viewer(Protocol):
-    """Whoever is shown the run."""
-
-    def show(self, snapshot: RunSnapshot) -> None:
-        """Take a run as it stands."""
-        ...
+def signals_in_words() -> dict[int, str]:
+    """Give the signals that end a run, but for those that are to be ignored, as under `nohup`."""
+    known = {getattr(signal, name): words for name, words in SIGNALS.items() if hasattr(signal, name)}
+    return {number: words for number, words in known.items() if signal.getsignal(number) != signal.SIG_IGN}
 
 
 def console_of() -> CommandConsole:
@@ -78,7 +79,7 @@ class Watch:
         self._grace_s = grace_s
         self._web = web
         self._web_host = web_host
-        self._screen: RunScreen | None = None
+        self._signals = signals_in_words()
         self.at_once = False
         """True when it was ended by a second Ctrl-C."""
 
@@ -91,16 +92,22 @@ class Watch:
             FarmError: The run can't begin or go on.
         """
         # Signals first, so that Ctrl-C never falls between two things.
-        with trio.open_signal_receiver(*SIGNALS) as signals:
+        with trio.open_signal_receiver(*self._signals) as signals:
             async with AsyncExitStack() as stack:
-                self._print(f"run in   {self._folder}")
+                print_line(self._console, f"run in   {self._folder}")
                 viewers = await self._viewers(stack)
+                painter = Painter(
+                    self._console, stack.enter_context(self._screen()) if self._moves() else self._lines()
+                )
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._obey, signals, nursery.cancel_scope, name="farm signals")
-                    nursery.start_soon(self._look, viewers, name="farm viewers")
+                    nursery.start_soon(self._obey, signals, nursery.cancel_scope, painter, name="farm signals")
+                    nursery.start_soon(self._look, [*viewers, painter], name="farm viewers")
+                    nursery.start_soon(painter.run, name="farm painter")
                     summary = await self._run.run()
                     nursery.cancel_scope.cancel()
-                    self._show_last(viewers, summary)
+                    _show([*viewers, painter], summary.snapshot)
+                    _close(viewers, f"The run is over: {summary.why}. Its folder: {summary.folder}")
+                    await painter.last()
                     return summary
         raise KeyboardInterrupt
 
@@ -109,55 +116,55 @@ class Watch:
         if self._web is not None:
             board = Board(self._thresholds)
             page = await stack.enter_async_context(serve_page(board, self._web, self._web_host))
-            self._print(f"page     {page.url}")
-            if page.token is not None and not is_loopback(self._web_host):
-                self._print(
-                    "         Who has this address can look. It goes over the network as it is: see the docs for TLS."
-                )
+            print_line(self._console, f"page     {page.url}")
+            if page.token is not None:
+                warning = "Who has this address can look. It goes over the network as it is: see the docs for TLS."
+                print_line(self._console, f"         {warning}")
             viewers.append(board)
+        # It is not closed: the last figures are read when the program ends.
         telemetry = open_run_telemetry()
         if telemetry is not None:
-            stack.callback(telemetry.close)
             viewers.append(telemetry)
-        viewers.append(stack.enter_context(self._screen_of()) if self._moves() else self._lines())
         return viewers
 
     def _moves(self) -> bool:
         return self._console.is_terminal and not self._console.is_dumb_terminal
 
-    def _screen_of(self) -> RunScreen:
-        self._screen = RunScreen(self._console, self._thresholds)
-        return self._screen
+    def _screen(self) -> RunScreen:
+        return RunScreen(self._console, self._thresholds)
 
     def _lines(self) -> RunLines:
-        return RunLines(self._print, self._thresholds)
-
-    def _print(self, words: str) -> None:
-        self._console.print(Text(one_line(words)), soft_wrap=True)
+        return RunLines(partial(print_line, self._console), self._thresholds)
 
     async def _look(self, viewers: Sequence[Viewer]) -> None:
         while True:
-            snapshot = self._run.snapshot()
-            for viewer in viewers:
-                viewer.show(snapshot)
+            _show(viewers, self._run.snapshot())
             await trio.sleep(LOOK_EVERY_S)
 
-    def _show_last(self, viewers: Sequence[Viewer], summary: RunSummary) -> None:
-        for viewer in viewers:
-            viewer.show(summary.snapshot)
-            if isinstance(viewer, Board):
-                viewer.close(f"The run is over: {summary.why}. Its folder: {summary.folder}")
-
-    async def _obey(self, signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async def _obey(self, signals: AsyncIterator[int], scope: trio.CancelScope, painter: Painter) -> None:
         """Let the first Ctrl-C end the run gently, the second at once; a third does not wait for that either."""
-        await anext(signals)
+        why = self._signals[await anext(signals)]
         active = self._run.snapshot().active
-        self._run.finish("Ctrl-C")
-        sessions = f"{active:,} session{'' if active == 1 else 's'} may end within {duration(self._grace_s)}"
-        self._print(f"Ctrl-C: nothing more starts, {sessions}; again ends them at once")
-        await anext(signals)
+        self._run.finish(why)
+        sessions = f", {active:,} session{'' if active == 1 else 's'} may end within {duration(self._grace_s)}"
+        painter.tell(f"{why}: nothing more starts{sessions if active else ''}; again ends it at once")
+        why = self._signals[await anext(signals)]
         self.at_once = True
-        self._run.stop("Ctrl-C")
-        self._print("Ctrl-C again: all sessions are being ended")
+        self._run.stop(why)
+        painter.tell(f"{why}: all sessions are being ended")
         await anext(signals)
         scope.cancel()
+
+
+def _show(viewers: Sequence[Viewer], snapshot: RunSnapshot) -> None:
+    for viewer in viewers:
+        try:
+            viewer.show(snapshot)
+        except Exception:  # what it looks like must not end the run
+            logger.exception("%s could not show the run", type(viewer).__name__)
+
+
+def _close(viewers: Sequence[Viewer], words: str) -> None:
+    for board in viewers:
+        if isinstance(board, Board):
+            board.close(words)

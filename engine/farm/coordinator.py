@@ -35,6 +35,10 @@ CLOSED_S: Final = 0.5
 """A dead worker's connections are closed by its machine; the service hears of it so long after, at most. Its slots are
 free then: without it 21 sessions were seen at a server under a cap of 20."""
 
+STOPPED_WITHIN_S: Final = 5.0
+"""How long a worker may take until its sessions have ended when they are cancelled; then it is given up with them: a tool
+that holds on to its session must not hold the run."""
+
 LOOK_EVERY_S: Final = 0.25
 """How often somebody looks whether the run is over while no worker says anything."""
 
@@ -142,7 +146,7 @@ class Coordinator:
             await self._hear(here, up)
             if self._through(here, up):
                 return
-            await trio.sleep_until(now + self._crew.exchange_every_s)
+            await trio.sleep_until(now + self._crew.pause_s(here))
             down = await self._next(here)
 
     async def _hear(self, here: Incarnation, up: Up) -> None:
@@ -156,6 +160,9 @@ class Coordinator:
         if self._books.failure is not None:
             self.stop(str(self._books.failure))
             return up.active == 0 or trio.current_time() > self._stop_at + self._lease_s
+        if self._stopping == "now" and here.attempts and trio.current_time() > self._stop_at + STOPPED_WITHIN_S:
+            why = f"{len(here.attempts)} sessions did not end within {STOPPED_WITHIN_S:g} s of being cancelled"
+            raise LinkLost(why, confirmed=False)
         return self.over and not here.attempts
 
     async def _next(self, here: Incarnation) -> Down:
@@ -175,7 +182,7 @@ class Coordinator:
             lease_s=self._lease_s,
             starts_per_s=self._books.pace_per_s(now),
             stop=self._stopping,
-            linger_s=self._linger_s(now),
+            linger_s=self._linger_s(now, room),
             roll=roll,
         )
 
@@ -186,8 +193,9 @@ class Coordinator:
         room = self._crew.fair_room(here, self._books.pace_per_s(now), self._books.sessions_max, now)
         return min(room, self._books.sessions_max - self._books.under_way - orphans)
 
-    def _linger_s(self, now: float) -> float:
-        look_at = self._books.look_again_at(now)
+    def _linger_s(self, now: float, room: int) -> float:
+        # Without room the policy was not asked, and only an end helps: a worker answers to that at once.
+        look_at = self._books.look_again_at(now) if room > 0 else None
         wait_s = LINGER_MAX_S if look_at is None else look_at - now
         return min(LINGER_MAX_S, max(wait_s, self._crew.exchange_every_s))
 

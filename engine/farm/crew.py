@@ -1,6 +1,7 @@
 """The workers as the coordinator sees them: each incarnation with what it has, and a row for people to look at."""
 
 from collections.abc import Iterable
+from hashlib import blake2b
 from math import inf
 from statistics import fmean
 from typing import Final
@@ -24,7 +25,7 @@ SETTLE_S: Final = 5.0
 """For so long after the first worker is there, those that are still starting are counted as having no sessions."""
 
 AHEAD_SHARE: Final = 0.05
-AHEAD_MIN: Final = 2
+AHEAD_MIN: Final = 1
 AHEAD_S: Final = 0.5
 """By how much a worker may have more sessions than the others in the mean: starts don't wait for their next word.
 The largest of these holds: a share of the mean, a number, and its part of what starts in half a second, or in three
@@ -79,6 +80,7 @@ class Incarnation:
         cpu_s: CPU time that it had used then.
         roll: Ask it for the names of what it has.
         silent: It can't be reached, and may live until its lease is over.
+        words: How often it said something.
     """
 
     link: Link
@@ -91,6 +93,7 @@ class Incarnation:
     cpu_s: float = 0.0
     roll: bool = True
     silent: bool = False
+    words: int = 0
 
     def may_tell(self, grants: Iterable[Grant]) -> None:
         """Take grants whose leases are written."""
@@ -127,6 +130,16 @@ class Crew:
         """Say how often a worker is talked with, at most."""
         return max(EXCHANGE_EVERY_MIN_S, len(self.here) / EXCHANGES_PER_S)
 
+    def pause_s(self, incarnation: Incarnation) -> float:
+        """Say how long to wait from one word to a worker until the next.
+
+        After the first it is a part of that, drawn from its name: workers that came together don't speak in step.
+        """
+        if incarnation.words > 1:
+            return self.exchange_every_s
+        drawn = int.from_bytes(blake2b(incarnation.link.name.encode(), digest_size=8).digest(), "big") / 2**64
+        return drawn * max(self.exchange_every_s, self._expected / EXCHANGES_PER_S)
+
     def came(self, link: Link) -> Incarnation:
         """Take in a new incarnation."""
         row = self._rows.get(link.name)
@@ -156,6 +169,7 @@ class Crew:
             lag_ms=max(up.lag_ms, row.lag_ms * 0.9),
         )
         incarnation.heard_at, incarnation.cpu_s = now, up.cpu_s
+        incarnation.words += 1
 
     def silent(self, incarnation: Incarnation) -> None:
         """Note that a worker can't be reached, and may live."""

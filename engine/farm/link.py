@@ -23,7 +23,8 @@ class Down:
             already, and a worker only spreads those that came at once.
         stop: `finish`: nothing new starts, sessions may end. `now`: sessions are cancelled, and told as `stopped`.
         linger_s: How long the worker may hold its answer back when it has nothing to tell.
-        roll: Ask for the names of the attempts that it has.
+        roll: Ask for the names of the attempts that it has, and for all results that are not acknowledged: the first
+            word of a link does.
     """
 
     grants: tuple[Grant, ...] = ()
@@ -37,7 +38,7 @@ class Down:
 
 @attrs.frozen(kw_only=True)
 class Up:
-    """What a worker tells the coordinator. Results that are not acknowledged are told again.
+    """What a worker tells the coordinator. Results that are not acknowledged are told again when a roll is called.
 
     Attributes:
         results: Of sessions that ended.

@@ -28,11 +28,17 @@ class Outcomes:
     def __init__(self) -> None:
         self._kept: dict[str, _Outcome] = {}
         self._told: set[str] = set()
+        self._due: dict[str, None] = {}
 
     @property
     def untold(self) -> int:
         """Count the results that were never told."""
         return len(self._kept) - len(self._told)
+
+    @property
+    def due(self) -> int:
+        """Count the results that are to be told next: never told ones, and those to be told again."""
+        return len(self._due)
 
     def untold_attempts(self) -> Iterator[str]:
         """Name the attempts whose results were never told."""
@@ -43,25 +49,34 @@ class Outcomes:
         result, size_bytes = _fitting(result)
         size_bytes += sum(map(len, files.values()))
         self._kept[result.attempt_id] = _Outcome(result, files, size_bytes)
+        self._due[result.attempt_id] = None
 
     def acknowledge(self, attempts: Iterable[str]) -> None:
         """Forget what was written down."""
         for attempt_id in attempts:
             self._kept.pop(attempt_id, None)
             self._told.discard(attempt_id)
+            self._due.pop(attempt_id, None)
+
+    def tell_again(self) -> None:
+        """Let all be told again: what was told over a link that was lost may never have come."""
+        self._due = dict.fromkeys(self._kept)
 
     def take(self) -> tuple[tuple[Result, ...], dict[str, bytes]]:
         """Give as many as may travel together, and their files. They are kept until they are acknowledged."""
         told: list[Result] = []
         files: dict[str, bytes] = {}
         size_bytes = 0
-        for attempt_id, outcome in self._kept.items():
+        for attempt_id in self._due:
+            outcome = self._kept[attempt_id]
             size_bytes += outcome.size_bytes
             if told and size_bytes > UP_MAX_BYTES:
                 break
             told.append(outcome.result)
             files.update(outcome.files)
-            self._told.add(attempt_id)
+        for result in told:
+            self._told.add(result.attempt_id)
+            del self._due[result.attempt_id]
         return tuple(told), files
 
 

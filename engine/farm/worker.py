@@ -123,13 +123,15 @@ class Worker:
         """Take what the coordinator tells, and answer: at once where there is something to tell, else after a while."""
         self._take(down)
         with trio.move_on_after(down.linger_s):
-            while not (self._outcomes.untold or self._returned):
+            while not (self._outcomes.due or self._returned):
                 self._news = trio.Event()
                 await self._news.wait()
         return self._tell(roll=down.roll)
 
     def _take(self, down: Down) -> None:
         self._outcomes.acknowledge(down.acknowledged)
+        if down.roll:
+            self._outcomes.tell_again()
         self._starts_per_s = max(down.starts_per_s, 1e-3)
         for grant in down.grants:
             self._waiting[grant.attempt_id] = grant

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -308,7 +308,9 @@ class Recorder:
             logger.warning("%s", self.error)
 
 
+@cache
 def _engine_version() -> str | None:
+    """Look it up, once: it takes a millisecond, as much as a fifth of a session's opening."""
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - only who records needs it
 
     try:

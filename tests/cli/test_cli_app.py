@@ -82,3 +82,21 @@ def test_the_command_line_loads_no_audio_library_and_no_simulator_before_it_must
     shown = python(f"import sys, engine.cli.app; print(sorted({heavy} & set(sys.modules)))")
 
     assert shown.stdout.strip() == "[]", shown.stderr
+
+
+def test_ctrl_c_while_the_libraries_load_ends_in_one_line():
+    program = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "cyclopts":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from engine.__main__ import main
+
+main()
+"""
+    done = python(program)
+    assert (done.returncode, done.stderr) == (130, "realtime-engine: stopped\n")

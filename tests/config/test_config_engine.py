@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from engine import limits
 from engine.config import EngineSettings, Reconnect
+from engine.config.checks import plain
 from engine.errors import ConfigError
 
 
@@ -22,7 +23,7 @@ class Bounds:
 
     @property
     def allowed(self) -> str:
-        return f"{self.low:g} to {self.high:g} {self.unit}" + (", or None for none" if self.none else "")
+        return f"{plain(self.low)} to {plain(self.high)} {self.unit}" + (", or None for none" if self.none else "")
 
 
 ENGINE = {
@@ -170,3 +171,18 @@ def test_any_value_is_taken_or_refused_as_a_setting(name, value):
 
     bounds = RECONNECT[name]
     assert refused == f"engine.reconnect.{name}" if made is None else bounds.low <= made <= bounds.high
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [
+        (0, "0"),
+        (0.001, "0.001"),
+        (86_400, "86400"),
+        (1e6, "1,000,000"),
+        (2**40, "1,099,511,627,776"),
+        (1e-6, "0.000001"),
+    ],
+)
+def test_a_bound_is_written_without_an_exponent(bound, words):
+    assert plain(bound) == words

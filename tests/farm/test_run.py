@@ -109,6 +109,10 @@ async def test_two_runs_can_not_share_a_folder(tmp_path):
         ({"grace_s": -1.0}, "grace_s"),
         ({"backend": "dask"}, "local or processes"),
         ({"plan": None}, "no plan"),
+        (
+            {"workers": 9999},
+            r"9,999 workers and 9,999 simulators are more processes than this machine has memory for \([\d,]+\)",
+        ),
     ],
 )
 def test_settings_that_can_not_be_are_told_before_anything_starts(tmp_path, settings, words):

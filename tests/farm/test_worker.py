@@ -27,15 +27,36 @@ def down(*numbers, **more):
     return Down(grants=tuple(map(grant_of, numbers)), starts_per_s=more.pop("starts_per_s", 1000.0), **more)
 
 
-async def test_a_result_is_told_until_it_is_acknowledged(autojump_clock):
+async def test_a_result_is_told_at_each_roll_until_it_is_acknowledged(autojump_clock):
     async with working(Calls()) as worker:
         await worker.exchange(down(1, linger_s=0.0))
         first = await worker.exchange(down(linger_s=5.0))
-        again = await worker.exchange(down(linger_s=0.0))
-        after = await worker.exchange(down(linger_s=0.0, acknowledged=("cafe0001-1-1",)))
+        meanwhile = await worker.exchange(down(linger_s=0.0))
+        again = await worker.exchange(down(linger_s=0.0, roll=True))
+        after = await worker.exchange(down(linger_s=0.0, roll=True, acknowledged=("cafe0001-1-1",)))
     assert [result.attempt_id for result in first.results] == ["cafe0001-1-1"]
+    assert meanwhile.results == ()
     assert again.results == first.results
+    assert (again.roll, again.active) == ((), 0)
     assert after.results == ()
+
+
+async def test_results_that_are_not_acknowledged_hold_no_others_back(autojump_clock):
+    """On a disk that is slow: 8 MiB wait for it, and more sessions end."""
+
+    def outcome(grant):
+        return {"turns": tuple(TurnResult(number=n, answer="x" * 1000) for n in range(3000))}
+
+    async with working(Calls(length_s=1.0, outcome=outcome)) as worker:
+        await worker.exchange(down(*range(8), linger_s=0.0))
+        await trio.sleep(2.0)
+        told = []
+        for _ in range(4):
+            told += [result.job for result in (await worker.exchange(down(linger_s=0.0))).results]
+        assert told == list(range(8))
+        began = trio.current_time()
+        assert (await worker.exchange(down(linger_s=1.0))).results == ()
+        assert trio.current_time() - began == pytest.approx(1.0)
 
 
 async def test_it_answers_at_once_when_a_session_ends_and_else_when_the_linger_is_over(autojump_clock):

@@ -1,10 +1,12 @@
 import json
 import sys
+from itertools import pairwise
 
 import attrs
 import pytest
 
-from benchmarks.farm_capacity import FRAME_MS, Found, Size, faults_of, main, most_at_a_time, plan_of
+from benchmarks.farm_capacity import main, plan_of
+from benchmarks.farm_findings import FRAME_MS, Found, Size, faults_of, most_at_a_time
 from engine.farm.job import Result, TurnResult
 from engine.farm.plan.load import load_plan, ready
 from engine.farm.plan.model import Say, Wait
@@ -21,7 +23,7 @@ def test_the_plan_grows_with_the_size_and_keeps_its_steps():
     assert caller.repeat * len(caller.rows) == plan.caps.sessions == 200
     assert {round(row["phase_s"] + row["rest_s"] + 6.0, 6) for row in caller.rows} == {size.cycle_s}
     phases = sorted(row["phase_s"] for row in caller.rows)
-    assert max(after - before for before, after in zip(phases, phases[1:], strict=False)) < 54.0 / 20
+    assert max(after - before for before, after in pairwise(phases)) < 54.0 / 20
 
 
 def test_the_plan_can_be_run_by_itself():

@@ -121,6 +121,8 @@ async def test_an_engine_that_is_not_installed_records_too(tmp_path, monkeypatch
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr("importlib.metadata.version", missing)
+    looked_up_anew = recorder_module._engine_version.__wrapped__
+    monkeypatch.setattr(recorder_module, "_engine_version", looked_up_anew)
     async with Recorder(tmp_path / "call.jsonl").recording():
         pass
 

@@ -1,6 +1,6 @@
 """The sound of a call as a file: stereo, the caller on the left, the agent as it was heard on the right."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -14,8 +14,9 @@ FORMATS: Final = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS")}
 
 _BLOCK_S: Final = 1.0
 _BLOCK_SAMPLES: Final = round(PCM_RATE_HZ * _BLOCK_S)
-_MARGIN_BYTES: Final = 2 * _BLOCK_SAMPLES * SAMPLE_BYTES * 2
-"""Two blocks that could not be packed at all, of two channels: what a file may still grow by."""
+ROOM_MIN_BYTES: Final = 2 * _BLOCK_SAMPLES * SAMPLE_BYTES * 2
+"""Two blocks that could not be packed at all, of two channels: what a file may still grow by, and the least room that
+one is begun in."""
 
 
 @attrs.frozen
@@ -83,16 +84,38 @@ def write_sound(path: Path, sound: Sound, format: Literal["flac", "opus"], max_b
 
 def _write_blocks(file: Any, path: Path, sound: Sound, agent: "_AgentFile", max_bytes: int) -> int:
     numpy: Any = load("numpy", "audio")
+    channels = [_Lane(sound.caller), _Lane(sound.agent)]
     for begin in range(0, sound.samples, _BLOCK_SAMPLES):
-        if begin and path.stat().st_size + _MARGIN_BYTES > max_bytes:
+        if begin and path.stat().st_size + ROOM_MIN_BYTES > max_bytes:
             return begin
         end = min(begin + _BLOCK_SAMPLES, sound.samples)
         block = numpy.zeros((end - begin, 2), dtype=numpy.int16)
-        for channel, placed in ((0, sound.caller), (1, sound.agent)):
-            for each in placed:
+        for channel, lane in enumerate(channels):
+            for each in lane.within(begin, end):
                 _lay(numpy, block[:, channel], each, begin, agent)
         file.write(block)
     return sound.samples
+
+
+class _Lane:
+    """Sound in order of place, looked at once from begin to end."""
+
+    def __init__(self, placed: Sequence[Placed]) -> None:
+        self._placed = placed
+        self._over = 0
+
+    def within(self, begin: int, end: int) -> Iterator[Placed]:
+        """Give what lies in a block; blocks come in order."""
+        while self._over < len(self._placed) and _end_of(self._placed[self._over]) <= begin:
+            self._over += 1
+        for index in range(self._over, len(self._placed)):
+            if self._placed[index].at_samples >= end:
+                return
+            yield self._placed[index]
+
+
+def _end_of(placed: Placed) -> int:
+    return placed.at_samples + placed.samples
 
 
 def _lay(numpy: Any, block: Any, placed: Placed, begin: int, agent: "_AgentFile") -> None:

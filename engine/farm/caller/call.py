@@ -1,8 +1,7 @@
 """`run_call`: one session by plan, from the connection to its result."""
 
 import time
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 import attrs
@@ -10,15 +9,16 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.errors import DeadlinePassed
-from engine.farm.caller.audio_file import Placed, Sound
+from engine.farm.caller.audio_file import Sound
 from engine.farm.caller.call_files import CallFiles
 from engine.farm.caller.ear import Ear
-from engine.farm.caller.faults import Fault, fault_of, one_line
+from engine.farm.caller.faults import CallBroken, Fault, fault_of, one_line
 from engine.farm.caller.files import FileSink
 from engine.farm.caller.judging import Findings, judge
-from engine.farm.caller.mouth import Mouth
+from engine.farm.caller.measures import measured_result, priced, sound_of
+from engine.farm.caller.mouth import Mouth, Spoken
 from engine.farm.caller.preparing import Prepared, prepare
-from engine.farm.caller.timeline import samples_at, spans_of
+from engine.farm.caller.threads import in_thread
 from engine.farm.caller.toolbox import WatchedTools
 from engine.farm.caller.turns import Telling, turn_results, unheard_turns
 from engine.farm.caller.walk import Walk
@@ -27,6 +27,7 @@ from engine.farm.job import Grant, Result, Status, TurnResult
 from engine.farm.plan.model import Plan, Scenario
 from engine.session import Session, open_session
 from engine.transport.base import Connector
+from engine.wire.server import RateLimit
 
 
 async def run_call(
@@ -98,6 +99,7 @@ class _Call:
     _opened_at: float | None = None
     _hung_up_at: float | None = None
     _told: int = 0
+    _limits: tuple[RateLimit, ...] = ()
 
     async def run(self) -> Result:
         """Have it."""
@@ -154,21 +156,35 @@ class _Call:
                     self._hung_up_at = trio.current_time()
                     nursery.cancel_scope.cancel()
             if self._hung_up_at is None:  # The ear has heard the end, and raises nothing: it was in order.
-                step, steps = self._walk.step, len(prepared.scenario.turns)
-                self._notes.append(f"the session ended by itself at step {step} of {steps}")
+                self._tell_end(f"at step {self._walk.step} of {len(prepared.scenario.turns)}")
             self._ear.heard.hung_up(trio.current_time())
+
+    def _tell_end(self, where: str) -> None:
+        """Say who ended the session before the caller was through: a tool may, as an agent that hangs up; others not.
+
+        Raises:
+            CallBroken: The service did.
+        """
+        if self._ear.ended != "user_request":
+            raise CallBroken(Fault("connection", f"the service ended the session {where}"))
+        self._notes.append(f"a tool ended the session {where}")
 
     def _talks(self, now: float) -> bool:
         return (self._mouth is not None and self._mouth.speaking) or self._ear.heard.ends_at > now
 
     def _step_done(self) -> None:
         """Tell the worker of what is new."""
-        if self._session is None:
-            return
-        self.watch.told_limits(self._session.rate_limits)
+        self._tell_limits()
         if self.watch.turn_ended is not None and not self._ear.answering:
             over = takewhile(lambda turn: turn.status != "unanswered", self._turns(after=self._told))
             self._tell_turns(tuple(over))
+
+    def _tell_limits(self) -> None:
+        """Tell what the service said of the account, once: later it holds no more."""
+        limits = self._session.rate_limits if self._session is not None else ()
+        if limits is not self._limits:
+            self._limits = limits
+            self.watch.told_limits(limits)
 
     def _tell_turns(self, turns: tuple[TurnResult, ...]) -> None:
         for turn in turns:
@@ -181,16 +197,16 @@ class _Call:
     async def _tell(self, scenario: Scenario | None, fault: Fault | None) -> Result:
         self._ear.heard.hung_up(trio.current_time())
         turns = self._all_turns()
-        if self._session is not None:
-            self.watch.told_limits(self._session.rate_limits)
+        self._tell_limits()
         self._tell_turns(turns)
-        fault = fault or self._tool_fault()
+        fault, outline = fault or self._tool_fault(), self._outline()
         errors = [*self._ear.errors, *([fault.words] if fault is not None else [])]
         findings = Findings(turns=turns, errors=errors)
-        verdicts = judge(scenario.expect if scenario is not None else (), findings)
+        expected = scenario.expect if scenario is not None else ()
+        verdicts = await in_thread(lambda: judge(expected, findings)) if expected else ()
         passed = fault is None and all(verdict.held for verdict in verdicts)
         status: Status = "passed" if passed else "failed" if fault is None else "error"
-        result = attrs.evolve(self._outline(), status=status, turns=turns, verdicts=verdicts)
+        result = attrs.evolve(outline, status=status, turns=turns, verdicts=verdicts, notes=tuple(self._notes))
         if fault is not None:
             result = attrs.evolve(result, error_kind=fault.kind, error=fault.words, retry_after_s=fault.retry_after_s)
         return await self._with_files(self._with_figures(result), passed=passed)
@@ -219,58 +235,26 @@ class _Call:
         return Telling(self._began_at, self._ear, uttered, tools, trio.current_time(), self._hung_up_at)
 
     def _with_figures(self, result: Result) -> Result:
-        if self._session is None:
+        if self._session is None or self._tools is None:
             return result
-        figures, settings = self._session.statistics(), self._session.settings
-        tokens, links = figures.totals.tokens, figures.links
-        deltas = figures.events_received.get("response.output_audio.delta", 0)
-        mean_ms = figures.audio_received_ms / deltas if deltas else 0.0
-        lost_ms = links.dropped_audio_ms + figures.audio_lane.dropped + figures.inbox.dropped_audio * mean_ms
-        said = self._mouth.said if self._mouth is not None else []
-        return attrs.evolve(
-            result,
-            session_id=(settings.id if settings is not None else None) or "",
-            links=links.carried,
-            spans=spans_of(self._telling(), said, result.turns) if self._tools is not None else (),
-            tokens=tokens.total,
-            input_tokens=tokens.input,
-            output_tokens=tokens.output,
-            cost_usd=self._cost(),
-            audio_in_ms=figures.audio_fed_ms + figures.microphone.filled_ms,
-            audio_out_ms=figures.audio_received_ms,
-            audio_lost_ms=lost_ms,
-            deltas=deltas,
-        )
-
-    def _cost(self) -> float | None:
-        if self.plan.target.kind == "simulator":
-            return 0.0
-        cost = self._session.cost() if self._session is not None else None
-        if cost is None or cost.currency != "USD":
-            return None
-        if not cost.is_complete:
-            self._notes.append(f"its cost is not known: no price of {', '.join(cost.unpriced)}")
-            return None
-        return float(cost.total.quantize(Decimal("1e-9")))
+        result = measured_result(result, self._session, self._telling(), self._said)
+        return priced(result, self._session, self.plan.target)
 
     async def _with_files(self, result: Result, *, passed: bool) -> Result:
         if self.files is None:
-            return attrs.evolve(result, notes=tuple(self._notes))
+            return result
         files = await self.files.finish(self._sound(result), result.turns, passed=passed)
-        return attrs.evolve(result, files=files, notes=(*self._notes, *self.files.notes))
+        return attrs.evolve(result, files=files, notes=(*result.notes, *self.files.notes))
 
     def _sound(self, result: Result) -> Sound:
-        telling = self._telling() if self._tools is not None else None
         spool = self.files.spool if self.files is not None else None
-        if telling is None or spool is None or self._mouth is None:
+        if self._tools is None or spool is None:
             return Sound((), (), None, 0)
-        caller = [Placed(samples_at(telling, each.at), each.samples, each.pcm) for each in self._mouth.said]
-        agent = [
-            Placed(samples_at(telling, each.starts_at), each.samples, None, each.source_samples)
-            for each in self._ear.heard.stretches
-        ]
-        length = round(result.duration_ms * 24)
-        return Sound(caller, agent, spool.path, length)
+        return sound_of(result, self._telling(), self._said, spool)
+
+    @property
+    def _said(self) -> Sequence[Spoken]:
+        return self._mouth.said if self._mouth is not None else ()
 
     def _ms(self, at: float) -> float:
         return round((at - self._began_at) * 1000, 3)

@@ -2,7 +2,9 @@
 
 import gzip
 import shutil
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -10,7 +12,7 @@ import orjson
 import trio
 
 from engine.errors import ConfigError
-from engine.farm.caller.audio_file import Sound, write_sound
+from engine.farm.caller.audio_file import ROOM_MIN_BYTES, Sound, write_sound
 from engine.farm.caller.files import FileSink, place_of
 from engine.farm.caller.spool import Spool
 from engine.farm.caller.threads import in_thread
@@ -64,7 +66,7 @@ class CallFiles:
         try:
             await in_thread(lambda: self._make(events=events))
         except OSError as error:
-            self.notes.append(f"no files were kept: {error.strerror or error}")
+            self.notes.append(f"no files were kept: {_why(error)}")
             await in_thread(self._drop)
             return
         if sound:
@@ -84,13 +86,15 @@ class CallFiles:
             return ()
         try:
             return await in_thread(lambda: self._finish(sound, turns, passed=passed))
-        except OSError as error:
-            self.notes.append(f"no files were kept: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001 - whatever a file costs, it does not cost the result
+            self.notes.append(f"no files were kept: {_why(error)}")
             await in_thread(self._drop)
             return ()
 
     async def drop(self) -> None:
         """Remove all of them, whoever cancels."""
+        if self._folder is None:
+            return
         with trio.CancelScope(shield=True):
             await in_thread(self._drop)
 
@@ -104,49 +108,75 @@ class CallFiles:
     # --- in a thread ------------------------------------------------------------------------------------------------
 
     def _finish(self, sound: Sound, turns: Sequence[TurnResult], *, passed: bool) -> tuple[KeptFile, ...]:
-        keep = self._grant.keep
+        keep, left = self._grant.keep, self._grant.keep.max_bytes
         with_sound = keep.audio or (keep.audio_of_failed and not passed)
         with_events = keep.events or (keep.events_of_failed and not passed)
-        files = [*self._events(with_events=with_events)]
-        if with_sound or with_events:
-            files += self._transcript(turns)
-        left = keep.max_bytes - sum(file.size_bytes for file in files)
+        files: list[KeptFile] = []
+        for made in (
+            self._transcript(turns, left) if with_sound or with_events else (),
+            self._events() if with_events else (),
+        ):
+            files += self._within(left - sum(file.size_bytes for file in files), made)
         if self.spool is not None:
             self.spool.close()
-            files += self._sound(sound, left) if with_sound else []
+            files += self._sound(sound, left - sum(file.size_bytes for file in files)) if with_sound else []
         if files:
             self._sink.keep(self._grant, tuple(files))
         else:
             self._drop()
         return tuple(files)
 
-    def _events(self, *, with_events: bool) -> Iterator[KeptFile]:
-        if self.recorder is None or not with_events:
+    def _within(self, max_bytes: int, files: Iterable[KeptFile]) -> Iterator[KeptFile]:
+        """Give those that there is room for."""
+        for file in files:
+            if file.size_bytes <= max_bytes:
+                max_bytes -= file.size_bytes
+                yield file
+            else:
+                self.notes.append(f"its {file.kind} is not kept: {self._bound}")
+
+    @property
+    def _bound(self) -> str:
+        return f"keep.session_max_bytes of {self._grant.keep.max_bytes:,} bytes"
+
+    def _events(self) -> Iterator[KeptFile]:
+        if self.recorder is None:
             return
         if self.recorder.error is not None:
             self.notes.append("the events end early: their file could not be written on")
+        elif self.recorder.statistics().lost:
+            self.notes.append(f"the events end early: {self._bound}")
         with self._place(RECORDED).open("rb") as plain, gzip.open(self._place(EVENTS), "wb") as packed:
             shutil.copyfileobj(plain, packed)
         yield self._kept(EVENTS, "events")
 
-    def _transcript(self, turns: Sequence[TurnResult]) -> Iterator[KeptFile]:
-        lines = b"".join(orjson.dumps(line) + b"\n" for line in transcript(turns))
-        self._place(TRANSCRIPT).write_bytes(lines)
+    def _transcript(self, turns: Sequence[TurnResult], max_bytes: int) -> Iterator[KeptFile]:
+        lines = [orjson.dumps(line) + b"\n" for line in transcript(turns)]
+        ends = list(accumulate(len(line) for line in lines))
+        room = bisect_right(ends, max_bytes)
+        if room < len(lines):
+            self.notes.append(f"the transcript ends early: {self._bound}")
+        if lines and not room:
+            return
+        self._place(TRANSCRIPT).write_bytes(b"".join(lines[:room]))
         yield self._kept(TRANSCRIPT, "transcript")
 
     def _sound(self, sound: Sound, max_bytes: int) -> list[KeptFile]:
         name = f"audio.{self._format}"
         if self.spool is not None and self.spool.error:
             self.notes.append(f"the agent's audio ends early: {self.spool.error}")
+        elif self.spool is not None and self.spool.full:
+            self.notes.append(f"the agent's audio ends early: {self._bound}")
+        if max_bytes < ROOM_MIN_BYTES:
+            self.notes.append(f"no audio was kept: {self._bound}")
+            return []
         try:
             written_ms = write_sound(self._place(name), sound, self._format, max_bytes)
         except (OSError, ConfigError) as error:
-            words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self.notes.append(f"no audio was kept: {words}")
+            self.notes.append(f"no audio was kept: {_why(error)}")
             return []
         if written_ms < sound.length_ms:
-            bound = f"keep.session_max_bytes of {self._grant.keep.max_bytes:,}"
-            self.notes.append(f"the audio ends after {written_ms / 1000:.0f} s: {bound} bytes")
+            self.notes.append(f"the audio ends after {written_ms / 1000:.0f} s: {self._bound}")
         return [self._kept(name, "audio")]
 
     def _kept(self, name: str, kind: Kind) -> KeptFile:
@@ -158,6 +188,10 @@ class CallFiles:
         if self._folder is None:
             raise AssertionError("files are written after `begin`")
         return self._folder / name
+
+
+def _why(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
 
 
 def transcript(turns: Iterable[TurnResult]) -> Iterator[Mapping[str, Any]]:

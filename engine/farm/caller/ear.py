@@ -12,6 +12,7 @@ from engine.dispatch import Dispatch
 from engine.errors import DeadlinePassed
 from engine.events import (
     BidiAudioStreamEvent,
+    BidiConnectionCloseEvent,
     BidiConnectionRestartEvent,
     BidiConnectionWarningEvent,
     BidiErrorEvent,
@@ -101,6 +102,8 @@ class Ear:
         """Audio that came, by response."""
         self.over = False
         """The session has ended."""
+        self.ended = ""
+        """Why, as in `BidiConnectionCloseEvent.reason`, where it was in order."""
         self.connected = True
         """There is a connection; False while a lost one is made anew."""
         self._spool = spool
@@ -223,7 +226,7 @@ class Ear:
             self._stall = event.error
         self._note(now, f"{event.code}: {event.message}")
         kind = kind_of_code(event.code)
-        if kind in _ENDING:
+        if kind in _ENDING and event.item_id is None:  # What is said of an item is that its words are not coming.
             raise CallBroken(Fault(kind, one_line(str(event.error))))
         self._tell()
 
@@ -245,6 +248,9 @@ class Ear:
         self.connected = True
         self._tell()
 
+    def _closed(self, event: BidiConnectionCloseEvent, _: float) -> None:
+        self.ended = event.reason
+
     def _tell(self) -> None:
         self._news.unpark_all()
         self._sounds.unpark_all()
@@ -259,5 +265,6 @@ class Ear:
         BidiErrorEvent: _error,
         BidiConnectionWarningEvent: _warned,
         BidiConnectionRestartEvent: _restarted,
+        BidiConnectionCloseEvent: _closed,
     }
     """Methods by the class of events that they take; see `engine.dispatch`."""

@@ -3,9 +3,12 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.farm.job import Grant, KeptFile
+
+OWNER_ALONE: Final = 0o700
+"""Mode of the folder of a try's files."""
 
 
 def place_of(grant: Grant) -> str:
@@ -51,7 +54,7 @@ class FolderSink:
         """Make an empty folder for a try's files."""
         self.drop(grant)
         place = self._place(grant)
-        place.mkdir(parents=True)
+        place.mkdir(mode=OWNER_ALONE, parents=True)  # What people say lies there, while they say it.
         return place
 
     def keep(self, grant: Grant, files: tuple[KeptFile, ...]) -> None:

@@ -1,6 +1,5 @@
 """Judges what a plan expected of a call. Pure: the call's turns and errors in, verdicts out."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -8,7 +7,9 @@ import attrs
 import orjson
 
 from engine.audio.extras import load
-from engine.errors import ConfigError
+from engine.errors import ConfigError, DeadlinePassed
+from engine.farm.caller.meaning import BEGAN_BY_ITSELF
+from engine.farm.caller.patterns import is_found, schema_validators
 from engine.farm.caller.wording import word_error_rate
 from engine.farm.job import ToolUse, TurnResult, Verdict
 from engine.farm.plan.model import (
@@ -53,14 +54,14 @@ class Findings:
 
 
 def judge(expected: Sequence[Expectation], findings: Findings) -> tuple[Verdict, ...]:
-    """Judge all expectations, in order."""
+    """Judge all expectations, in order; may take some seconds, and is best done in a thread."""
     return tuple(_judged(each, findings) for each in expected)
 
 
 def _judged(expected: Expectation, findings: Findings) -> Verdict:
     try:
         return _JUDGES[type(expected)](expected, findings)
-    except ConfigError as missing:
+    except (ConfigError, DeadlinePassed) as missing:
         return _verdict(type(expected).__name__, held=False, found=f"it can't be judged: {missing}")
 
 
@@ -73,12 +74,13 @@ def _contains(expected: Contains, findings: Findings) -> Verdict:
 
 def _matches(expected: Matches, findings: Findings) -> Verdict:
     turns = findings.of_turn(expected.turn)
-    held = any(re.search(expected.matches, turn.answer) is not None for turn in turns)
+    held = is_found(expected.matches, [turn.answer for turn in turns])
     return _verdict(f"{_place(expected.turn)} matches {expected.matches!r}", held, _quoted(turns))
 
 
 def _word_error_rate(expected: WordErrorRate, findings: Findings) -> Verdict:
-    turns = findings.of_turn(expected.turn)
+    whole = expected.of == "heard" and expected.turn is None  # What the caller said counts, answered or not.
+    turns = findings.turns if whole else findings.of_turn(expected.turn)
     words = [(turn.heard or "") if expected.of == "heard" else turn.answer for turn in turns]
     rate = word_error_rate(expected.reference, " ".join(words))
     what = f"{'caller as heard' if expected.of == 'heard' else 'agent'}{_in_turn(expected.turn)}"
@@ -97,10 +99,18 @@ def _tool_called(expected: ToolCalled, findings: Findings) -> Verdict:
 
 def _first_audio(expected: FirstAudioWithin, findings: Findings) -> Verdict:
     turns = findings.of_turn(expected.turn)
+    if expected.turn is None:
+        turns = [turn for turn in turns if _is_awaited(turn)]
     times = [turn.time_to_first_audio_ms for turn in turns]
     held = bool(times) and all(ms is not None and ms <= expected.first_audio_within_ms for ms in times)
     found = ", ".join("none" if ms is None else f"{ms:.0f} ms" for ms in times) or "no answer"
     return _verdict(f"first audio{_in_turn(expected.turn)} within {expected.first_audio_within_ms:g} ms", held, found)
+
+
+def _is_awaited(turn: TurnResult) -> bool:
+    """Tell whether the caller waited for audio: the agent did not begin by itself, nor did the caller cut it off."""
+    cut_off = turn.interrupted and turn.time_to_first_audio_ms is None
+    return turn.began not in BEGAN_BY_ITSELF and not cut_off
 
 
 def _no_error(_: NoError, findings: Findings) -> Verdict:
@@ -125,9 +135,12 @@ def _json_answer(expected: JsonAnswer, findings: Findings) -> Verdict:
 def _misfit(value: Any, schema: Mapping[str, Any]) -> str:
     """Tell what does not fit; empty where all does."""
     jsonschema: Any = load("jsonschema", "tools")
+    registry: Any = load("referencing.jsonschema", "tools").EMPTY_REGISTRY  # Nothing is fetched.
+    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, schema_validators())
     try:
-        problems = jsonschema.Draft202012Validator(dict(schema)).iter_errors(value)
-        problem = next(problems, None)
+        problem = next(validator(dict(schema), registry=registry).iter_errors(value), None)
+    except DeadlinePassed:
+        raise
     except Exception as error:  # noqa: BLE001 - a broken schema, or a pattern in it that is none
         return f"the schema can't be used: {error}"
     return "" if problem is None else f"{problem.json_path}: {problem.message}"

@@ -94,11 +94,15 @@ class SpeechCache:
         key = _key(folder, say)
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
-        with making:
-            speech = self.find(folder, say)
-            if speech is None:
-                speech = _read(folder, say)
-                self._keep(key, speech)
+        try:
+            with making:
+                speech = self.find(folder, say)
+                if speech is None:
+                    speech = _read(folder, say)
+                    self._keep(key, speech)
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
         return speech
 
     def _keep(self, key: tuple[str, ...], speech: Speech) -> None:
@@ -108,7 +112,6 @@ class SpeechCache:
             while self._bytes > self._max_bytes and len(self._kept) > 1:
                 _, oldest = self._kept.popitem(last=False)
                 self._bytes -= len(oldest.pcm)
-            self._making.pop(key, None)
 
 
 def _key(folder: str, say: str) -> tuple[str, ...]:
@@ -162,4 +165,4 @@ async def speech_of(folder: str, say: str) -> Speech:
         LimitExceeded: It is longer than `SPEECH_MAX_S`.
     """
     there = _CACHE.find(folder, say)
-    return await in_thread(lambda: _CACHE.make(folder, say)) if there is None else there
+    return await in_thread(lambda: _CACHE.make(folder, say), leave=True) if there is None else there

@@ -14,15 +14,20 @@ sessions."""
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("farm_caller_threads")
 
 
-async def in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T], *, leave: bool = False) -> T:
     """Do work that blocks. Cancelled, it is done all the same before the cancellation is told.
 
     On a test's clock, which leaps while a thread works, it is done at once.
+
+    Args:
+        work: What to do.
+        leave: Cancelled, leave it to itself: for what may never end, as the import of somebody's module, and what
+            nobody misses.
     """
     if _time_stands_still():
         await trio.lowlevel.checkpoint()
         return work()
-    return await trio.to_thread.run_sync(work, limiter=_threads())
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=leave, limiter=_threads())
 
 
 def _threads() -> trio.CapacityLimiter:

@@ -17,6 +17,9 @@ SPANS_MAX = 2_000
 
 MARK_MAX_CHARS = 200
 
+WORDS_MAX_CHARS = 500
+"""What a bar quotes of an answer, which may have many bars; its turn has all of it."""
+
 
 def spans_of(telling: Telling, said: Sequence[Spoken], turns: Sequence[TurnResult]) -> tuple[Span, ...]:
     """Give all bars and marks, in order of time."""
@@ -42,7 +45,7 @@ def _caller(telling: Telling, said: Sequence[Spoken]) -> Iterable[Span]:
 def _agent(telling: Telling) -> Iterable[Span]:
     """Give when each response's audio came."""
     for response_id, sent in telling.ear.sent.items():
-        words = telling.ear.words_of(response_id)
+        words = telling.ear.words_of(response_id)[:WORDS_MAX_CHARS]
         yield Span(lane="agent", at_ms=telling.ms(sent.first_at), until_ms=telling.ms(sent.last_at), text=words)
 
 
@@ -55,7 +58,7 @@ def _heard(telling: Telling) -> Iterable[Span]:
         else:
             joined.append([stretch])
     for group in joined:
-        words = telling.ear.words_of(group[0].response_id)
+        words = telling.ear.words_of(group[0].response_id)[:WORDS_MAX_CHARS]
         yield Span(
             lane="heard", at_ms=telling.ms(group[0].starts_at), until_ms=telling.ms(group[-1].ends_at), text=words
         )

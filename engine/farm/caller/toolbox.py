@@ -79,7 +79,7 @@ async def toolbox(folder: str, plans: Sequence[ToolPlan]) -> WatchedTools:
         return WatchedTools(_NONE)
     key = folder, b"\0".join(type(plan).__name__.encode() + to_json(plan) for plan in plans)
     if key not in _made:
-        tools = await in_thread(lambda: _make(folder, plans))
+        tools = await in_thread(lambda: _make(folder, plans), leave=True)
         _made[key] = tools
         while len(_made) > TOOLBOXES_MAX:
             _made.popitem(last=False)

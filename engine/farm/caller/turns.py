@@ -8,8 +8,8 @@ import orjson
 
 from engine.errors import ConfigError
 from engine.farm.caller.ear import Ear
+from engine.farm.caller.meaning import BEGAN_BY_ITSELF, Uttered, is_forgotten, turns_of
 from engine.farm.caller.toolbox import WatchedTools
-from engine.farm.caller.walk import Uttered
 from engine.farm.caller.wording import word_error_rate
 from engine.farm.job import ToolUse, TurnResult
 from engine.metering.records import ResponseRecord, TurnRecord
@@ -18,8 +18,6 @@ from engine.wire.items import FunctionCallOutputItem
 
 TEXT_MAX_CHARS = 20_000
 """What a result keeps of one text: an answer, arguments, a result. An answer of 4,096 tokens has about 16,000."""
-
-_BEGAN_BY_CALLER = frozenset({"speech", "push_to_talk", "text"})
 
 
 @attrs.frozen
@@ -49,16 +47,17 @@ class Telling:
 
 def turn_results(session: Session, telling: Telling, after: int = 0) -> tuple[TurnResult, ...]:
     """Tell all turns so far, from the one after this number on."""
-    records = [record for record in session.turns if record.number > after]
-    outputs = _outputs(session) if any(record.tools for record in records) else {}
+    records = session.turns
+    new = [record for record in records if record.number > after]
+    outputs = _outputs(session) if any(record.tools for record in new) else {}
     meant = _meant(records, telling.uttered)
     heard = {record.number: _heard(record, telling.ear) for record in records}
     results = []
-    for record in records:
-        utterance = meant.get(record.number)
+    for record in new:
         result = _result(record, telling, outputs, heard[record.number])
-        if utterance is not None:
-            result = _with_utterance(result, utterance[0], [heard[number] for number in utterance[1]], telling)
+        if record.number in meant:
+            uttered, numbers = meant[record.number]
+            result = _with_utterance(result, uttered, [heard[number] for number in numbers], telling)
         results.append(result)
     return tuple(results)
 
@@ -66,9 +65,9 @@ def turn_results(session: Session, telling: Telling, after: int = 0) -> tuple[Tu
 def unheard_turns(session: Session, telling: Telling) -> tuple[TurnResult, ...]:
     """Tell of what the caller did and the service never took for a turn; they are numbered after all others."""
     records = session.turns
-    heard = {id(uttered) for uttered, _ in _meant(records, telling.uttered).values()}
+    found = zip(telling.uttered, turns_of(records, telling.uttered), strict=True)
+    missed = [uttered for uttered, numbers in found if not numbers and not is_forgotten(uttered, records)]
     number = records[-1].number if records else 0
-    missed = [uttered for uttered in telling.uttered if id(uttered) not in heard]
     return tuple(_unheard(uttered, number + place, telling) for place, uttered in enumerate(missed, 1))
 
 
@@ -78,35 +77,31 @@ def _unheard(uttered: Uttered, number: int, telling: Telling) -> TurnResult:
     return TurnResult(number=number, said=uttered.said, began_at_ms=began, asked_at_ms=through)
 
 
-def _meant(records: Iterable[TurnRecord], uttered: Sequence[Uttered]) -> dict[int, tuple[Uttered, list[int]]]:
-    """Find what the plan had the caller do for each turn that it began with; a pause may have made several of one."""
-    found: dict[int, tuple[Uttered, list[int]]] = {}
-    first: dict[int, int] = {}
-    for record in records:
-        if record.began not in _BEGAN_BY_CALLER:
-            continue
-        index = max((i for i, each in enumerate(uttered) if each.after_turn < record.number), default=None)
-        if index is None:
-            continue
-        number = first.setdefault(index, record.number)
-        found.setdefault(number, (uttered[index], []))[1].append(record.number)
+def _meant(records: Sequence[TurnRecord], uttered: Sequence[Uttered]) -> dict[int, tuple[list[Uttered], Sequence[int]]]:
+    """Find what the plan had the caller do for each turn that it began with, and all turns that this made."""
+    found: dict[int, tuple[list[Uttered], Sequence[int]]] = {}
+    for one, numbers in zip(uttered, turns_of(records, uttered), strict=True):
+        if numbers:
+            found.setdefault(numbers[0], ([], numbers))[0].append(one)
     return found
 
 
-def _with_utterance(result: TurnResult, uttered: Uttered, heard: Sequence[str | None], telling: Telling) -> TurnResult:
-    words = [each for each in heard if each is not None]
-    known = uttered.words is not None and bool(words)
+def _with_utterance(
+    result: TurnResult, uttered: Sequence[Uttered], heard: Sequence[str | None], telling: Telling
+) -> TurnResult:
+    words, known = [each for each in heard if each is not None], uttered[0].words
     rate = None
-    if known:
+    if known is not None and words:
         with contextlib.suppress(ConfigError):  # Without jiwer it is not known.
-            rate = word_error_rate(uttered.words or "", " ".join(words))
-    began = telling.ms(uttered.began_at)
-    return attrs.evolve(result, said=uttered.said, began_at_ms=began, word_error_rate=rate)
+            rate = word_error_rate(known, " ".join(words))
+    said = "\n".join(each.said for each in uttered)
+    return attrs.evolve(result, said=said, began_at_ms=telling.ms(uttered[0].began_at), word_error_rate=rate)
 
 
 def _result(record: TurnRecord, telling: Telling, outputs: Mapping[str, str], heard: str | None) -> TurnResult:
     ear, last = telling.ear, record.responses[-1] if record.responses else None
-    end = record.response_end_at
+    end, asked_at = record.response_end_at, None if record.began in BEGAN_BY_ITSELF else record.asked_at
+    awaited = attrs.evolve(record, asked_at=asked_at)
     return TurnResult(
         number=record.number,
         began=record.began,
@@ -114,12 +109,12 @@ def _result(record: TurnRecord, telling: Telling, outputs: Mapping[str, str], he
         answer=_answer(record, ear),
         status=_status(last, telling.hung_up_at),
         began_at_ms=telling.ms(record.began_at),
-        asked_at_ms=None if record.asked_at is None else telling.ms(record.asked_at),
-        time_to_first_text_ms=record.time_to_first_text_ms,
-        time_to_first_audio_ms=record.time_to_first_audio_ms,
-        time_to_first_audio_heard_ms=record.time_to_first_audio_heard_ms,
+        asked_at_ms=None if asked_at is None else telling.ms(asked_at),
+        time_to_first_text_ms=awaited.time_to_first_text_ms,
+        time_to_first_audio_ms=awaited.time_to_first_audio_ms,
+        time_to_first_audio_heard_ms=awaited.time_to_first_audio_heard_ms,
         interruption_latency_ms=record.interruption_latency_ms,
-        response_ms=None if end is None or record.asked_at is None else max(0.0, (end - record.asked_at) * 1000),
+        response_ms=None if end is None or asked_at is None else max(0.0, (end - asked_at) * 1000),
         audio_ms=round(ear.received_ms(record.response_ids), 3),
         heard_ms=round(ear.heard.heard_ms(record.response_ids, telling.now), 3),
         interrupted=record.interrupted_at is not None,

@@ -4,16 +4,16 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
-import attrs
 import trio
 
-from engine.errors import DeadlinePassed, SessionEnded
+from engine.errors import ConfigError, DeadlinePassed, LocalMisuse, SessionEnded
 from engine.events import BidiTextInputEvent
+from engine.farm.caller.attention import Attention
 from engine.farm.caller.ear import Ear
+from engine.farm.caller.meaning import Uttered
 from engine.farm.caller.mouth import Mouth
 from engine.farm.caller.speech import Speech
 from engine.farm.plan.model import Push, Say, Silence, Step, Type, Wait
-from engine.metering.records import TurnRecord
 from engine.session import Session
 
 HEARING_DEADLINE_S: Final = 12.0
@@ -26,29 +26,12 @@ ANSWER_DEADLINE_S: Final = 30.0
 TRANSCRIPT_DEADLINE_S: Final = 3.0
 """How long a caller who is through stays for the words of what it said last."""
 
+LAST_WORD_S: Final = 2.0
+"""How long after its sound a caller leaves the service to hear a last word. What it has not taken for speech by then is
+noise to it, however loud: a street, a fan."""
+
 _LOOK_S: Final = 0.25
 """How often a caller who waits looks whether the service hears it still: nothing tells of the end of speech."""
-
-
-@attrs.define(eq=False)
-class Uttered:
-    """What the caller did to be answered.
-
-    Attributes:
-        said: As the plan has it.
-        words: That were said, where they are known.
-        began_at: Clock time, in s.
-        after_turn: Number of the newest turn before it.
-        sound: Place of its sound in `Mouth.said`; None where it was typed.
-        through_at: When the caller was through; None before.
-    """
-
-    said: str
-    words: str | None
-    began_at: float
-    after_turn: int
-    sound: int | None = None
-    through_at: float | None = None
 
 
 class _Over(Exception):
@@ -80,11 +63,15 @@ class Walk:
         self._speeches = speeches
         self._step_done = step_done
         self._detection = session.config.turn_detection
-        self.uttered: list[Uttered] = []
-        """What the caller did so far."""
+        self._attention = Attention(session, ear)
         self._waits_since = 0.0
         self.step = 0
         """Number of the step that is taken, from 1."""
+
+    @property
+    def uttered(self) -> Sequence[Uttered]:
+        """What the caller did so far."""
+        return self._attention.uttered
 
     async def go(self, steps: Sequence[Step]) -> bool:
         """Take the steps; False when the session ended before the last one was done.
@@ -109,18 +96,19 @@ class Walk:
 
     async def _say(self, index: int, step: Say | Push, cut_in_ms: float | None) -> None:
         speech = self._speeches[index]
-        uttered = self._utter(step.say if isinstance(step, Say) else step.push, speech.words)
+        uttered = self._attention.utter(step.say if isinstance(step, Say) else step.push, speech.words)
         uttered.sound = len(self._mouth.said)
         if self._detection is None:
             await self._silence_agent()  # Where the service does not listen for turns, nobody else does.
         spoken = await self._mouth.say(speech.pcm)
+        uttered.said_at = spoken.until
         if await self._end_turn(uttered, spoken.at + speech.voiced_ms / 1000, awaited=step.await_answer):
             await self._hear(uttered, cut_in_ms)
 
     async def _type(self, _: int, step: Type, cut_in_ms: float | None) -> None:
         if step.interrupt_after_ms is not None:
             await self._silence_agent()
-        uttered = self._utter(step.type, None)
+        uttered = self._attention.utter(step.type, None)
         await self._session.send(BidiTextInputEvent(step.type))
         uttered.through_at = trio.current_time()
         if step.await_answer:
@@ -145,12 +133,6 @@ class Walk:
         Silence: _silence,
     }
 
-    def _utter(self, said: str, words: str | None) -> Uttered:
-        newest = self._newest()
-        uttered = Uttered(said, words, trio.current_time(), newest.number if newest is not None else 0)
-        self.uttered.append(uttered)
-        return uttered
-
     async def _silence_agent(self) -> None:
         if self._ear.answering or self._ear.heard.ends_at > trio.current_time():
             await self._session.interrupt()
@@ -160,7 +142,7 @@ class Walk:
     async def _end_turn(self, uttered: Uttered, voiced_until: float, *, awaited: bool) -> bool:
         """Have the service know that the caller is through; False when there is nothing to wait for."""
         if self._detection is None:
-            await self._session.input.commit(respond=awaited)
+            await self._commit(respond=awaited)
         elif not await self._be_heard(uttered, voiced_until):
             if awaited:
                 raise DeadlinePassed("hearing", HEARING_DEADLINE_S, message=self._unheard())
@@ -170,28 +152,31 @@ class Walk:
             await self._session.responses.create()
         return awaited
 
+    async def _commit(self, *, respond: bool) -> None:
+        """Push to talk: end the turn by hand.
+
+        Raises:
+            ConfigError: The sound is shorter than the service takes.
+            SessionEnded: The session is over.
+        """
+        try:
+            await self._session.input.commit(respond=respond)
+        except SessionEnded:
+            raise
+        except LocalMisuse as error:
+            message = f"step {self.step}: {error}"
+            raise ConfigError("say", self.uttered[-1].said, "a longer sound", message=message) from error
+
     async def _be_heard(self, uttered: Uttered, voiced_until: float) -> bool:
         """Send silence until the service has heard the end of speech; False when it has not in time."""
         waits_since = trio.current_time()
-        while not self._was_heard(uttered, voiced_until):
+        while not self._attention.was_heard(uttered, voiced_until, max(waits_since, voiced_until) + LAST_WORD_S):
             if not self._ear.connected:
                 waits_since = trio.current_time()
             elif trio.current_time() >= waits_since + HEARING_DEADLINE_S:
                 return False
             await self._mouth.keep_silent()
         return True
-
-    def _was_heard(self, uttered: Uttered, voiced_until: float) -> bool:
-        turn = self._newest_since(uttered)
-        end = turn.speech_end_at if turn is not None else None
-        return end is not None and end >= voiced_until and not self._is_heard()
-
-    def _is_heard(self) -> bool:
-        """Tell whether the service takes the caller to speak."""
-        turn = self._newest()
-        if turn is None or turn.speech_start_at is None:
-            return False
-        return turn.speech_end_at is None or turn.speech_end_at < turn.speech_start_at
 
     def _unheard(self) -> str:
         return (
@@ -206,7 +191,7 @@ class Walk:
         self._waits_since = trio.current_time()
         while not self._has_heard(uttered, cut_in_ms):
             self._be_patient(uttered)
-            if self._is_heard() and self._detection is not None:
+            if self._detection is not None and self._attention.is_heard():
                 await self._mouth.keep_silent()  # Its last words were a turn of their own.
                 continue
             with trio.move_on_at(self._look_again_at(uttered, cut_in_ms)):
@@ -214,14 +199,14 @@ class Walk:
             self._check()
 
     def _has_heard(self, uttered: Uttered, cut_in_ms: float | None) -> bool:
-        now, cut_at = trio.current_time(), self._cut_at(uttered, cut_in_ms)
+        now, cut_at = trio.current_time(), self._attention.cut_at(uttered, cut_in_ms)
         if cut_at is not None and cut_at <= now:
             return True
-        return self._ear.heard.ends_at <= now and self._is_answered(uttered)
+        return self._ear.heard.ends_at <= now and self._attention.is_answered(uttered)
 
     def _look_again_at(self, uttered: Uttered, cut_in_ms: float | None) -> float:
-        now, cut_at = trio.current_time(), self._cut_at(uttered, cut_in_ms)
-        look_at = self._ear.heard.ends_at if self._is_answered(uttered) else now + _LOOK_S
+        now, cut_at = trio.current_time(), self._attention.cut_at(uttered, cut_in_ms)
+        look_at = self._ear.heard.ends_at if self._attention.is_answered(uttered) else now + _LOOK_S
         return look_at if cut_at is None else min(look_at, cut_at)
 
     def _be_patient(self, uttered: Uttered) -> None:
@@ -231,28 +216,10 @@ class Walk:
             DeadlinePassed: There was nothing for too long.
         """
         ear, now = self._ear, trio.current_time()
-        if ear.answering or not ear.connected or ear.heard.ends_at > now or self._runs_tool(uttered):
+        if ear.answering or not ear.connected or ear.heard.ends_at > now or self._attention.runs_tool(uttered):
             self._waits_since = now
         elif now >= self._waits_since + ANSWER_DEADLINE_S:
             raise DeadlinePassed("answer", ANSWER_DEADLINE_S, message=self._unanswered())
-
-    def _cut_at(self, uttered: Uttered, cut_in_ms: float | None) -> float | None:
-        """Tell when so much of the answer will have been heard that the caller cuts in; None while nobody knows."""
-        turn = self._newest_since(uttered)
-        if cut_in_ms is None or turn is None:
-            return None
-        return self._ear.heard.reached_at(turn.response_ids, cut_in_ms)
-
-    def _is_answered(self, uttered: Uttered) -> bool:
-        turn = self._newest_since(uttered)
-        if turn is None or not turn.responses or self._ear.answering:
-            return False
-        last = turn.responses[-1]
-        return last.done_at is not None and last.status != "lost" and last.stop_reason != "tool_use"
-
-    def _runs_tool(self, uttered: Uttered) -> bool:
-        turn = self._newest_since(uttered)
-        return turn is not None and any(tool.answered_at is None for tool in turn.tools)
 
     def _unanswered(self) -> str:
         return f"step {self.step}: no answer began within the deadline 'answer' of {ANSWER_DEADLINE_S:g} s"
@@ -264,24 +231,9 @@ class Walk:
         if self._session.config.transcription is None:
             return
         with trio.move_on_after(TRANSCRIPT_DEADLINE_S):
-            while self._misses_words():
+            while self._attention.misses_words():
                 await self._ear.news()
                 self._check()
-
-    def _misses_words(self) -> bool:
-        turn = self._newest()
-        if turn is None or turn.began not in {"speech", "push_to_talk"} or not turn.input_item_ids:
-            return False
-        words = self._ear.words.get(turn.input_item_ids[-1])
-        return words is None or not words.final
-
-    def _newest(self) -> TurnRecord | None:
-        turns = self._session.turns
-        return turns[-1] if turns else None
-
-    def _newest_since(self, uttered: Uttered) -> TurnRecord | None:
-        turn = self._newest()
-        return turn if turn is not None and turn.number > uttered.after_turn else None
 
     def _check(self) -> None:
         if self._ear.over:

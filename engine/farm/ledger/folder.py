@@ -92,5 +92,5 @@ def require_run(folder: Path) -> None:
         LedgerUnusable: None is there.
     """
     if not (folder / FILE).is_file():
-        way_out = "give the folder of a run; one is begun without --resume"
-        raise LedgerUnusable(str(folder / FILE), "the folder holds no run", way_out)
+        why = "the folder holds no run" if folder.is_dir() else "there is no such folder"
+        raise LedgerUnusable(str(folder / FILE), why, "give the folder of a run, as `farm run` makes it")

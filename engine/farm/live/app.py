@@ -51,7 +51,9 @@ def page_app(board: Board, token: str | None = None, port: int = 0) -> Door:
         Route("/events", Events(board), methods=["GET"]),
         Route("/metrics", metrics),
     ]
-    return Door(Starlette(routes=routes), token, f"realtime-farm-{port}")
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
+    return Door(app, token, f"realtime-farm-{port}")
 
 
 def _file(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
@@ -105,13 +107,19 @@ class Events:
             return
         self.readers += 1
         try:
-            await self._serve(receive, send)
+            await self._serve(receive, send, only_head=scope["method"] == "HEAD")
         finally:
             self.readers -= 1
 
-    async def _serve(self, receive: Receive, send: Send) -> None:
+    async def _serve(self, receive: Receive, send: Send, *, only_head: bool) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if not only_head:
+            await self._tell_until_gone(receive, send)
+        # Outside: the server says that the reader is gone while it takes this, and must not be cancelled there.
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _tell_until_gone(self, receive: Receive, send: Send) -> None:
         async with trio.open_nursery() as nursery:
 
             async def gone() -> None:
@@ -122,8 +130,6 @@ class Events:
             nursery.start_soon(gone, name="page reader leaves")
             await self._tell(send)
             nursery.cancel_scope.cancel()
-        # Outside: the server says that the reader is gone while it takes this, and must not be cancelled there.
-        await send({"type": "http.response.body", "body": b""})
 
     async def _tell(self, send: Send) -> None:
         board = self._board

@@ -1,5 +1,6 @@
 """The newest picture of a run for those who look at the page: made once, given to all, never queued."""
 
+import json
 from typing import Any, Final
 
 import attrs
@@ -28,7 +29,7 @@ class Board:
         self._news = trio.Event()
         self._shown_at_s = -EVERY_S
         self.snapshot: RunSnapshot | None = None
-        """The newest; None before the first."""
+        """The newest, for those who count; None before the first."""
         self.picture = b""
         """The newest as JSON; empty before the first."""
         self.over = False
@@ -42,11 +43,15 @@ class Board:
         if not changed and snapshot.elapsed_s < self._shown_at_s + EVERY_S * 0.9:
             return
         self._shown_at_s = snapshot.elapsed_s
-        self.snapshot = snapshot
+        if over and self.snapshot is not None:
+            # The ledger's figures know nothing of turns that went with a worker; what Prometheus counts may not fall.
+            self.snapshot = attrs.evolve(snapshot, figures=self.snapshot.figures)
+        else:
+            self.snapshot = snapshot
         point = point_of(snapshot)
         self._history.add(point)
         view = view_of(snapshot, self._thresholds)
-        self.picture = orjson.dumps({**attrs.asdict(view), "point": attrs.asdict(point), "over": over})
+        self.picture = _json({**attrs.asdict(view), "point": attrs.asdict(point), "over": over})
         self._tell()
 
     def close(self, words: str = "") -> None:
@@ -64,11 +69,11 @@ class Board:
         run: dict[str, Any] = {"points": self._history.columns()}
         if self.snapshot is not None:
             run.update(run_id=self.snapshot.run_id, name=self.snapshot.name)
-        return orjson.dumps(run)
+        return _json(run)
 
     def last_words(self) -> bytes:
         """Give what is said at the end as JSON."""
-        return orjson.dumps({"words": self._last_words})
+        return _json({"words": self._last_words})
 
     async def news(self) -> None:
         """Wait for the next picture, or for the end."""
@@ -78,3 +83,11 @@ class Board:
     def _tell(self) -> None:
         self._news.set()
         self._news = trio.Event()
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # Half a surrogate, as the name of a folder that is no UTF-8 has.
+        return json.dumps(value).encode()

@@ -54,6 +54,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
         if scope["type"] != "http":
+            await send({"type": "websocket.close"})
             return
         headers = _headers(scope)
         refusal = self._refusal(scope, headers)
@@ -102,10 +103,17 @@ def _name(host: str) -> str:
 def _is_foreign(headers: Mapping[str, str]) -> bool:
     """Tell whether another site's page asks. Following a link to here is no such thing."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if origin is not None and _place(origin) != headers.get("host", "").lower():
         return True
     site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "navigate")
     return site not in {"none", "same-origin"} and mode != "navigate"
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _cookie(headers: Mapping[str, str], name: str) -> str:

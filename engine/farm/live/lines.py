@@ -41,7 +41,9 @@ class RunLines:
             return
         self._next_s = snapshot.elapsed_s + self._every_s
         at = f"{words.duration(snapshot.elapsed_s):>10}"
-        for line in (*changed, standing(snapshot)):
+        # While workers start there is nothing to count.
+        told = [] if snapshot.phase == "starting" else [standing(snapshot)]
+        for line in (*changed, *told):
             self._tell(one_line(f"{at}  {line}"))
 
     def _changes(self, snapshot: RunSnapshot) -> list[str]:
@@ -73,7 +75,7 @@ def standing(snapshot: RunSnapshot) -> str:
     parts = [f"{view.done} done", *(f"{fact.name} {fact.value}" for fact in view.facts if fact.value != "0")]
     p95 = snapshot.recent.percentile(CHARTED, 95)
     if p95 is not None:
-        parts.append(f"first audio p95 {words.latency(p95)}")
+        parts.append(f"first audio now p95 {words.latency(p95)}")
     parts += [f"starts {view.pace}", f"tokens {words.count(snapshot.tokens)}", words.usd(snapshot.cost_usd)]
     if view.held_back:
         parts.append(f"held back by {view.held_back}")

@@ -6,11 +6,17 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from engine.farm.figures import Figures
-from engine.farm.live.exported import EXPORTED, Exported, trends
+from engine.farm.live.exported import EXPORTED, Exported, Kind, trends
 from engine.farm.metrics import METRICS, Unit
 from engine.farm.snapshot import RunSnapshot
 
@@ -27,9 +33,14 @@ _BUCKETS: Final[dict[Unit, tuple[str, float, tuple[float, ...]]]] = {
 }
 """By unit: end of the name, factor to Prometheus' base unit, upper bounds of the buckets in it."""
 
-_UNIT_ENDS: Final = {"s": "_seconds", "By": "_bytes", "USD": "_usd"}
+_UNIT_ENDS: Final = {"s": "_seconds", "By": "_bytes", "USD": "_usd", "1": "_ratio", "{session}/s": "_per_second"}
+"""By unit: end of the name, as OpenTelemetry's own way to Prometheus has it."""
 
-_FAMILIES: Final[dict[str, type[Any]]] = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
+_FAMILIES: Final[dict[Kind, type[Any]]] = {
+    "gauge": GaugeMetricFamily,
+    "updown": GaugeMetricFamily,
+    "counter": CounterMetricFamily,
+}
 
 
 def exposition(snapshot: RunSnapshot | None, accept: str = "") -> tuple[bytes, str]:
@@ -64,9 +75,7 @@ class _Run(Collector):
 
     def _info(self) -> Metric:
         labels = {"run": self._snapshot.run_id, "plan": self._snapshot.name}
-        info = GaugeMetricFamily("realtime_farm_run_info", "Which run this is.", labels=list(labels))
-        info.add_metric(list(labels.values()), 1.0)
-        return info
+        return InfoMetricFamily("realtime_farm_run", "Which run this is.", value=labels)
 
     def _family(self, name: str, exported: Exported) -> Metric:
         points = list(exported.read(self._snapshot))

@@ -53,10 +53,6 @@ class RunScreen:
         """Draw a run as it stands."""
         self._live.update(RunPicture(view_of(snapshot, self._thresholds)), refresh=True)
 
-    def tell(self, words: str) -> None:
-        """Print a line above."""
-        self._console.print(text(words), soft_wrap=True)
-
 
 @attrs.frozen
 class RunPicture:
@@ -99,7 +95,7 @@ def _top(view: View, width: int) -> Iterator[RenderableType]:
     if view.held_back:
         yield text(f"held back by: {view.held_back}", "yellow")
     if view.errors:
-        yield Facts(view.errors, Text("errors: ", "red"))
+        yield Facts(view.errors, Text("tries that broke: ", "red"))
 
 
 def _progress(view: View, width: int) -> RenderableType:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from engine.farm.live.exported import EXPORTED, Labels, trends
+from engine.farm.live.exported import EXPORTED, Kind, Labels, trends
 from engine.farm.metrics import METRICS
 from engine.farm.snapshot import RunSnapshot
 
@@ -14,6 +14,9 @@ logger = logging.getLogger(__name__)
 
 _LATENCY: Final = "realtime.farm.latency"
 _PERCENTILES: Final = (50, 95, 99)
+
+_CONVENTIONS: Final = {"kind": "error.type"}
+"""Labels for which the semantic conventions have a name."""
 
 Points = Sequence[tuple[float, Labels]]
 
@@ -29,7 +32,11 @@ class RunTelemetry:
     def __init__(self, api: Any, meter: Any) -> None:
         self._api = api
         self._points: dict[str, Points] = {}
-        makes = {"gauge": meter.create_observable_gauge, "counter": meter.create_observable_counter}
+        makes: dict[Kind, Any] = {
+            "gauge": meter.create_observable_gauge,
+            "updown": meter.create_observable_up_down_counter,
+            "counter": meter.create_observable_counter,
+        }
         for name, exported in EXPORTED.items():
             makes[exported.kind](name, [self._reader(name)], unit=exported.unit, description=exported.about)
         about = "Percentiles of the run's latencies, lately."
@@ -43,7 +50,7 @@ class RunTelemetry:
         self._points = points
 
     def close(self) -> None:
-        """Tell nothing more."""
+        """Tell nothing more. Where the program ends soon, leave it open: the last figures are read at its end."""
         self._points = {}
 
     def _reader(self, name: str) -> Callable[[Any], Iterable[Any]]:
@@ -70,8 +77,11 @@ def open_run_telemetry() -> RunTelemetry | None:
 
 
 def _labelled(points: Iterable[tuple[float, Labels]], run: Labels) -> Points:
-    own = ((value, {f"realtime.farm.{name}": label for name, label in labels.items()}) for value, labels in points)
-    return [(value, {**run, **labels}) for value, labels in own]
+    return [(value, {**run, **{_named(name): label for name, label in labels.items()}}) for value, labels in points]
+
+
+def _named(label: str) -> str:
+    return _CONVENTIONS.get(label, f"realtime.farm.{label}")
 
 
 def _latencies(snapshot: RunSnapshot) -> Iterable[tuple[float, Labels]]:

@@ -208,14 +208,23 @@ def _threshold(threshold: Threshold, snapshot: RunSnapshot) -> ThresholdRow:
     if threshold.scenario is not None or threshold.tag is not None:
         return ThresholdRow(threshold.text, "at the end")
     judged = judge(threshold, lambda *_: snapshot.figures)
-    return ThresholdRow(threshold.text, words.NOTHING) if judged.value is None else ended_row(judged)
+    if judged.value is None:
+        return ThresholdRow(threshold.text, words.NOTHING)
+    return judged_row(judged, over=snapshot.phase == "over")
 
 
-def ended_row(judged: Judged) -> ThresholdRow:
-    """Show a threshold that was judged."""
+def judged_row(judged: Judged, *, over: bool = True) -> ThresholdRow:
+    """Show a threshold that was judged.
+
+    Args:
+        judged: The threshold.
+        over: Nothing more comes. Before that, what only grows may still reach its bound.
+    """
     threshold = judged.threshold
     unit = "count" if threshold.statistic == "count" else METRICS[threshold.metric].unit
-    return ThresholdRow(threshold.text, words.value_text(judged.value, unit), "good" if judged.held else "bad")
+    may_reach = threshold.statistic in {"count", "total", "max"} and not threshold.below and not over
+    tone: Tone = "good" if judged.held else "" if may_reach else "bad"
+    return ThresholdRow(threshold.text, words.value_text(judged.value, unit), tone)
 
 
 def _errors(snapshot: RunSnapshot) -> tuple[Fact, ...]:

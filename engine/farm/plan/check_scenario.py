@@ -75,9 +75,10 @@ def _check_steps(plan: Plan, scenario: Scenario, path: str) -> None:
     answered = False
     for index, step in enumerate(scenario.turns):
         at = f"{path}.turns[{index}]"
-        if not answered and isinstance(step, (Say, Type)) and (cut_ms := number_words(step, "interrupt_after_ms")):
+        if not answered and isinstance(step, (Say, Type)) and number_words(step, "interrupt_after_ms"):
             allowed = "a step before it, whose answer it cuts in on"
-            raise ConfigError(f"{at}.interrupt_after_ms", cut_ms, allowed)
+            value = step.from_values.get("interrupt_after_ms", step.interrupt_after_ms)
+            raise ConfigError(f"{at}.interrupt_after_ms", value, allowed)
         answered = answered or getattr(step, "await_answer", False)
         lengths_s += max(_step_s(plan, one, at) for one in variants_of(scenario, step, at))
     # The longest of each step together: exact where one row is longest in all.

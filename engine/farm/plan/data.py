@@ -11,6 +11,7 @@ import orjson
 from engine.errors import ConfigError
 from engine.farm.plan.checks import JOBS_MAX
 from engine.farm.plan.model import SOUND_SUFFIXES, Plan, Scenario, Values
+from engine.farm.plan.wording import plural
 
 DATA_MAX_BYTES: Final = 256 * 2**20
 """Largest data file. Its rows stay in memory, with the coordinator and with each worker."""
@@ -91,21 +92,32 @@ def _comma_separated(path: Path) -> Iterator[Values]:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(names):
-                words = f"{len(cells)} values, where the first line names {len(names)} columns"
+                words = f"{plural(len(cells), 'value')}, where the first line names {plural(len(names), 'column')}"
                 raise _wrong(path, reader.line_num, words, "a value for each; texts with commas in double quotes")
             yield dict(zip(names, cells, strict=True))
     except csv.Error as error:
-        raise _wrong(
-            path, reader.line_num, f"no CSV: {error}", "values between commas, texts in double quotes"
-        ) from error
+        raise _wrong(path, reader.line_num, *_no_csv(str(error))) from error
+
+
+def _no_csv(why: str) -> tuple[str, str]:
+    if "field limit" in why:
+        return f"a value is longer than {csv.field_size_limit():,} characters", "shorter values, or a .jsonl file"
+    return f"no CSV: {why}", "values between commas, texts in double quotes"
 
 
 def _check_names(path: Path, line: int, names: list[str]) -> None:
     names[:] = [name.strip() for name in names]
+    if len(names) == 1 and (parted := next((mark for mark in _OTHER_MARKS if mark in names[0]), None)):
+        words = f"one column, {names[0]!r}, with {_OTHER_MARKS[parted]} in its name"
+        raise _wrong(path, line, words, "columns with commas between them")
     for index, name in enumerate(names):
         if not name or "{" in name or "}" in name or name in names[:index]:
             why = "has no name" if not name else f"{name!r} is there twice" if name in names[:index] else "has braces"
             raise _wrong(path, line, f"column {index + 1} {why}", "a first line that names each column once")
+
+
+_OTHER_MARKS: Final[Mapping[str, str]] = {";": "semicolons", "\t": "tabs"}
+"""What programs write in place of the comma of a CSV, and what it is called."""
 
 
 def _json_lines(path: Path) -> Iterator[Values]:
@@ -115,7 +127,8 @@ def _json_lines(path: Path) -> Iterator[Values]:
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise _wrong(path, number, f"no JSON: {error}", "one JSON object a line") from error
+            why = f"no JSON: {error.msg} (character {error.pos + 1})"
+            raise _wrong(path, number, why, "one JSON object a line") from error
         if not isinstance(row, dict):
             raise _wrong(path, number, f"a {type(row).__name__}", 'one JSON object a line, as {"file": "a.wav"}')
         yield row

@@ -12,7 +12,7 @@ from engine.farm.plan.jobs import begins_again, choices
 from engine.farm.plan.model import Load, Plan, Scenario
 from engine.farm.plan.settings import joined
 from engine.farm.plan.warn import warnings_of
-from engine.farm.plan.wording import duration, expectation_words, settings_words, step_words, tool_words
+from engine.farm.plan.wording import duration, expectation_words, plural, settings_words, step_words, tool_words
 from engine.printable import one_line
 
 WIDTH: Final = 110
@@ -99,27 +99,23 @@ def _scenarios(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _count(scenario: Scenario) -> str:
-    parts = [f"{len(scenario.rows)} rows of {scenario.data or 'data'}"] if scenario.rows != ({},) else []
+    parts = [f"{plural(len(scenario.rows), 'row')} of {scenario.data or 'data'}"] if scenario.rows != ({},) else []
     parts += [f"{len(values)} x {name}" for name, values in scenario.matrix.items()]
     parts += [f"{scenario.repeat} times each"] if scenario.repeat > 1 else []
     total = len(scenario.rows) * choices(scenario) * scenario.repeat
-    return _plural(total, "session") + (f" ({', '.join(parts)})" if parts else "")
-
-
-def _plural(number: float, thing: str) -> str:
-    return f"{number:,.0f} {thing}{'' if round(number) == 1 else 's'}"
+    return plural(total, "session") + (f" ({', '.join(parts)})" if parts else "")
 
 
 def _how(plan: Plan) -> Iterator[tuple[str, str]]:
     caps = plan.caps
     yield "load", _load(plan.load)
-    most = [f"{_plural(caps.sessions, 'session')} at a time", f"{caps.starts_per_s:g} starts a second"]
+    most = [f"{plural(caps.sessions, 'session')} at a time", f"{caps.starts_per_s:g} starts a second"]
     most += [f"{caps.tokens_per_min:,.0f} tokens a minute"] if caps.tokens_per_min else []
     most += [f"{caps.budget_tokens:,} tokens in all"] if caps.budget_tokens else []
     most += [f"{caps.budget_usd:,.2f} USD in all"] if caps.budget_usd else []
     yield "at most", ", ".join(most)
     retries = plan.retries
-    yield "retries", f"up to {_plural(retries.attempts, 'attempt')}" if retries.attempts > 1 else "none"
+    yield "retries", f"up to {plural(retries.attempts, 'attempt')}" if retries.attempts > 1 else "none"
     yield "keeps", _kept(plan)
     if plan.thresholds:
         yield "thresholds", "; ".join(threshold.text for threshold in plan.thresholds)
@@ -148,23 +144,34 @@ def _kept(plan: Plan) -> str:
 
 def _takes(plan: Plan, reckoned: Estimate) -> Iterator[tuple[str, str]]:
     least = "" if begins_again(plan.load) else " or more"
-    about = ("about " if begins_again(plan.load) else "") + _plural(reckoned.sessions, "session")
+    about = ("about " if begins_again(plan.load) else "") + plural(reckoned.sessions, "session")
     yield "takes", f"{about}, {_about(reckoned.session_s)} of talk, in about {_about(reckoned.duration_s)}{least}"
     yield "tokens", f"about {_round(reckoned.tokens)}"
-    yield "cost", _cost(reckoned)
+    yield "cost", _cost(plan, reckoned)
 
 
 def _about(length_s: float) -> str:
     return duration(max(round(length_s), 1))
 
 
-def _cost(reckoned: Estimate) -> str:
+def _cost(plan: Plan, reckoned: Estimate) -> str:
     at_service = reckoned.service_usd
-    known = "nobody knows: a model has no price here" if at_service is None else f"about {_money(at_service)}"
+    known = (
+        f"nobody knows: no price is known of {_unpriced(plan, reckoned)}"
+        if at_service is None
+        else f"about {_money(at_service)}"
+    )
     if not reckoned.is_simulated:
         return known
     would = "" if at_service is None else f"; the service would ask {known}"
     return f"nothing: the simulator is free{would}"
+
+
+def _unpriced(plan: Plan, reckoned: Estimate) -> str:
+    """Name the models of scenarios that nobody can reckon, as the plan writes them."""
+    pairs = zip(plan.scenarios, reckoned.scenarios, strict=True)
+    settings = [{**plan.session, **scenario.session} for scenario, one in pairs if one.one.usd is None]
+    return ", ".join(dict.fromkeys(str(one.get("model", "the model")) for one in settings))
 
 
 def _round(value: float) -> str:

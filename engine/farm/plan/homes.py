@@ -30,7 +30,7 @@ def home_of(key: str) -> str:
     """Say where a key belongs; empty where it is of no table, or of several."""
     if key in SECTIONS or key == "session":
         return f"in a section of its own, [{key}]"
-    if key in {"include", "thresholds"}:
+    if key in {"name", "include", "thresholds"}:
         return "at the top of the file, before the first [section]"
     if key == "scenario":
         return "at the top level, as [[scenario]]"

@@ -273,7 +273,9 @@ _ONE_OF_MANY: Final = re.compile(r"(scenario\.(?:turn|tool))s$")
 def _in_one_bracket(path: str) -> ConfigError:
     shown = path.replace("scenarios", "scenario")
     one = _ONE_OF_MANY.sub(r"\1", re.sub(r"\[\d+\]", "", shown))
-    message = f"{shown} is one table; allowed: a list, in square brackets, or tables under [[{one}]], in double brackets"
+    message = (
+        f"{shown} is one table; allowed: a list, in square brackets, or tables under [[{one}]], in double brackets"
+    )
     return ConfigError(path, "(a table)", f"[[{one}]]", message=message)
 
 

@@ -1,6 +1,7 @@
 """Reads a plan's TOML file and the files that it includes: one table, and the file and line of each of its keys."""
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -119,9 +120,17 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
 def _hint(text: str, line: int) -> str:
     """Say what is usually wrong with such a line."""
     written = (text.splitlines() or [""])[min(line, text.count("\n") + 1) - 1 :][:1]
+    if _is_open(written[0] if written else ""):
+        return " | a text that begins here has no quotation mark at its end"
     value = written[0].partition("=")[2].partition("#")[0].strip() if written else ""
     is_word = value[:1].isalpha() and value not in {"true", "false", "inf", "nan"}
     return f' | texts stand in quotes: "{value[:40]}"' if is_word else ""
+
+
+def _is_open(line: str) -> bool:
+    """Tell whether a text of one line begins in it that does not end."""
+    closed = re.sub(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'', "", line)
+    return '"' in closed.partition("#")[0]
 
 
 Places = dict[lines.Path, Place]

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from engine.farm.metrics import METRICS
 from engine.farm.plan.estimate import Estimate, load_s
 from engine.farm.plan.jobs import begins_again
-from engine.farm.plan.model import FirstAudioWithin, Plan, Scenario, WordErrorRate
+from engine.farm.plan.model import FirstAudioWithin, Plan, Push, Say, Scenario, Type, WordErrorRate
 from engine.farm.plan.rendering import names_used
 from engine.farm.plan.session_estimate import SessionEstimate
+from engine.farm.plan.wording import plural
 
 
 def warnings_of(plan: Plan, reckoned: Estimate, environment: Mapping[str, str]) -> Iterator[str]:
@@ -21,6 +23,7 @@ def warnings_of(plan: Plan, reckoned: Estimate, environment: Mapping[str, str]) 
         yield f"${plan.target.key_env} is not set: the run will refuse to start without a key"
     yield from _of_budget(plan, reckoned)
     yield from _of_load(plan, reckoned)
+    yield from _of_thresholds(plan)
     for scenario, one in zip(plan.scenarios, reckoned.scenarios, strict=True):
         yield from _of_scenario(plan, scenario, one.one)
 
@@ -70,6 +73,13 @@ def _of_load(plan: Plan, reckoned: Estimate) -> Iterator[str]:
         yield from _of_ramp(plan)
 
 
+def _of_thresholds(plan: Plan) -> Iterator[str]:
+    for threshold in plan.thresholds:
+        is_share = METRICS[threshold.metric].unit == "share" and threshold.statistic != "count"
+        if is_share and threshold.bound == 1 and threshold.metric != "word_error_rate" and "%" not in threshold.text:
+            yield f"threshold {threshold.text}: 1 is all of them; a hundredth is 1%"
+
+
 def _of_ramp(plan: Plan) -> Iterator[str]:
     before = 0.0
     for index, stage in enumerate(plan.load.stages):
@@ -88,6 +98,7 @@ def _of_scenario(plan: Plan, scenario: Scenario, one: SessionEstimate) -> Iterat
         yield f"{scenario.name}: matrix.{unused[0]} is used nowhere: write {{{unused[0]}}} in a text or a setting"
     if scenario.rows != ({},) and not used & set(scenario.rows[0]):
         yield f"{scenario.name}: no column of {scenario.data or 'the data'} is used: write {{column}} in a text"
+    yield from _of_turns(scenario)
     if one.length_s >= scenario.deadline_s:
         yield f"{scenario.name}: a session takes about its deadline_s ({scenario.deadline_s:g} s) or longer"
     settings = {**plan.session, **scenario.session}
@@ -100,3 +111,11 @@ def _of_scenario(plan: Plan, scenario: Scenario, one: SessionEstimate) -> Iterat
     timed_s = load_s(plan.load)
     if timed_s is not None and one.length_s > timed_s:
         yield f"{scenario.name}: a session takes about {one.length_s:.0f} s, longer than the load ({timed_s:g} s)"
+
+
+def _of_turns(scenario: Scenario) -> Iterator[str]:
+    """Look for turns that no answer can be: each step that says, types or pushes gets one, tools may bring more."""
+    asked = sum(isinstance(step, (Say, Type, Push)) for step in scenario.turns)
+    highest = max((abs(turn) for one in scenario.expect if (turn := getattr(one, "turn", None))), default=0)
+    if highest > asked and not scenario.tools:
+        yield f"{scenario.name}: turn {highest} is expected, and the caller's steps ask for {plural(asked, 'answer')}"

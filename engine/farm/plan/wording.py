@@ -98,6 +98,11 @@ _EXPECTATIONS: Final[Mapping[type, Callable[[Any], str]]] = {
 }
 
 
+def plural(number: float, thing: str) -> str:
+    """Write how many there are of a thing."""
+    return f"{number:,.0f} {thing}{'' if round(number) == 1 else 's'}"
+
+
 def duration(length_s: float) -> str:
     """Write a length of time, short."""
     if length_s < 90:

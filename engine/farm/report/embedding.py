@@ -69,6 +69,9 @@ def link_to(path: str, *, from_folder: Path, run_folder: Path) -> str | None:
 
 def readable_file(path: str, run_folder: Path) -> Path | None:
     """Give a kept file of a run, where it is a plain file that lies below the run's folder."""
-    root = run_folder.resolve()
-    found = (root / path).resolve()
-    return found if found.is_relative_to(root) and found.is_file() else None
+    try:
+        root = run_folder.resolve()
+        found = (root / path).resolve()
+        return found if found.is_relative_to(root) and found.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL in it, links in a circle
+        return None

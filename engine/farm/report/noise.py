@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from engine.farm.report.thinning import kept
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -40,7 +42,7 @@ FAMILY_ERROR: Final = 0.05
 """Chance that any figure of two runs that are alike is told as changed."""
 
 MOST_SESSIONS: Final = 2_000
-"""Of a run that a test looks at: every n-th of more."""
+"""Of a run that a test looks at, about: of more, some are drawn."""
 
 LEAST_SESSIONS: Final = 5
 LEAST_BEYOND: Final = 5
@@ -103,11 +105,10 @@ def beyond_noise(p_values: Sequence[float]) -> list[bool]:
 
 
 def _thinned(values: BySession) -> dict[int, Sequence[float]]:
-    """Give the sessions that have values: every n-th by number, where there are too many."""
-    kept = {job: of_session for job, of_session in sorted(values.items()) if of_session}
-    stride = -(-len(kept) // MOST_SESSIONS) or 1
-    # By number, not by place: so both runs keep the same jobs.
-    return {job: of_session for job, of_session in kept.items() if job % stride == 0} if stride > 1 else kept
+    """Give the sessions that have values; where there are too many, some, drawn by number: the same in both runs."""
+    there = {job: of_session for job, of_session in sorted(values.items()) if of_session}
+    one_of = -(-len(there) // MOST_SESSIONS)
+    return {job: of_session for job, of_session in there.items() if kept(job, one_of)}
 
 
 Weights = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]

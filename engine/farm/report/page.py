@@ -1,7 +1,6 @@
 """Makes a page of templates, styles and scripts of this package, with Plotly and the data packed into it."""
 
 import importlib
-import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -116,7 +115,10 @@ def _version() -> str:
 
 
 def _write(out: Path, chunks: Iterable[str]) -> Path:
-    """Write beside the page and put it in its place at the end: a page that is there is whole."""
+    """Write beside the page and put it in its place at the end: a page that is there is whole.
+
+    It is its owner's alone, as the ledger is: it holds what people said.
+    """
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", newline="\n", dir=out.parent, prefix=".report-", delete=False
@@ -124,7 +126,6 @@ def _write(out: Path, chunks: Iterable[str]) -> Path:
             try:
                 file.writelines(chunks)
                 file.close()
-                Path(file.name).chmod(0o666 & ~_umask())
                 Path(file.name).replace(out)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
@@ -134,9 +135,3 @@ def _write(out: Path, chunks: Iterable[str]) -> Path:
             f"{out}: can't be written: {error.strerror or error} | make room, or name another place"
         ) from error
     return out
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -7,9 +7,10 @@ from typing import Any, Final
 from engine.farm.figures import Figures
 from engine.farm.job import Result, TurnResult
 from engine.farm.metrics import METRICS
+from engine.farm.report.thinning import kept
 
 MOST_POINTS: Final = 50_000
-"""Values of one metric that are put into a page; of more, every n-th."""
+"""Values of one metric that are put into a page, about; of more, one in so many is drawn."""
 
 MOST_MOMENTS: Final = 400
 """Columns of the chart of sessions that ran."""
@@ -50,7 +51,7 @@ class Series:
             at_s: Gives the run's time.
         """
         for offset_ms, value in _timed(self._metric, result):
-            if self._seen % self.stride == 0:
+            if kept(self._seen, self.stride):
                 self.row.append(row)
                 self.at_s.append(round(at_s(result.began_at + offset_ms / 1000), 3))
                 self.value.append(float(f"{value:.5g}"))

@@ -140,7 +140,8 @@ async def test_files_keep_to_their_bound(autojump_clock, tmp_path):
 
     assert sum(file.size_bytes for file in result.files) <= bound
     assert {file.kind for file in result.files} == {"audio", "events", "transcript"}
-    (note,) = result.notes
+    told, note = result.notes
+    assert told == "the events end early: keep.session_max_bytes of 600,000 bytes"
     assert "the audio ends after" in note
     assert "keep.session_max_bytes of 600,000" in note
     length_s = soundfile.info(str(read(tmp_path, result, "audio"))).duration

@@ -213,4 +213,4 @@ def tried(job):
 
 
 TestLedgerAgainstModel = LedgerAgainstModel.TestCase
-TestLedgerAgainstModel.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestLedgerAgainstModel.settings = settings(max_examples=settings().max_examples * 6 // 10, stateful_step_count=20)

@@ -63,3 +63,11 @@ def test_a_name_can_not_pass_for_a_line_of_its_own():
     lines = told(snapshot(workers=(worker("x\n 5.0 s  done", state="down"),), held_back=HOSTILE))
 
     assert all("\n" not in line and "\x1b" not in line for line in lines)
+
+
+def test_while_workers_start_no_counts_are_told():
+    assert told(snapshot(phase="starting", elapsed_s=0.0, workers=())) == ["     0.0 s  workers are starting"]
+
+
+def test_the_latency_is_the_one_of_late():
+    assert "first audio now p95 2" in standing(snapshot(figures=figures(), recent=figures(slow=3)))

@@ -143,3 +143,23 @@ def test_each_sound_that_a_column_names_is_looked_for(tmp_path):
     (tmp_path / "rows.csv").write_text("who,sound\nAda,hello.wav\nBob,bob.wav\n")
     message = refused(tmp_path, WITH_DATA.replace('say = "hello.wav"', 'say = "{sound}"'))
     assert f"{tmp_path / 'bob.wav'} is not there" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("who;town\nAda;Rome\n", "rows.csv:1: one column, 'who;town', with semicolons in its name; allowed: columns"),
+        ("who\ttown\nAda\tRome\n", "with tabs in its name"),
+        ("who,town\nAda\n", "rows.csv:2: 1 value, where the first line names 2 columns"),
+        (f"who\n{'x' * 200_000}\n", "rows.csv:2: a value is longer than 131,072 characters; allowed: shorter values"),
+    ],
+)
+def test_a_table_of_another_kind_is_told(tmp_path, content, words):
+    (tmp_path / "rows.csv").write_text(content)
+    assert words in refused(tmp_path, WITH_DATA)
+
+
+def test_where_a_json_line_breaks_is_told_once(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"who": "Ada"}\n{"who": \n')
+    message = refused(tmp_path, WITH_DATA.replace("rows.csv", "rows.jsonl"))
+    assert "rows.jsonl:2: no JSON: unexpected end of data (character 9); allowed: one JSON object a line" in message

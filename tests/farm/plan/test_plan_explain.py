@@ -7,7 +7,9 @@ from plans_made import load_text
 from engine.farm.plan.explain import WIDTH, explain
 from engine.farm.plan.load import ready
 from engine.farm.plan.model import (
+    CannedTool,
     Caps,
+    Contains,
     FirstAudioWithin,
     FunctionTool,
     JsonAnswer,
@@ -202,3 +204,26 @@ def test_scenarios_that_do_not_use_what_they_have_are_told():
 )
 def test_lengths_of_time_are_short(length_s, words):
     assert duration(length_s) == words
+
+
+def test_a_share_that_is_all_is_told():
+    told = warnings_of(thresholds=[read_threshold("error_rate < 1")])
+    assert "threshold error_rate < 1: 1 is all of them; a hundredth is 1%" in told
+    assert warnings_of(thresholds=[read_threshold("error_rate < 1%"), read_threshold("check_rate >= 100%")]) == ""
+
+
+def test_a_turn_that_nobody_asks_for_is_told():
+    expect = [Contains(contains="x", turn=2)]
+    assert "s: turn 2 is expected, and the caller's steps ask for 1 answer" in warnings_of(scenario_of(expect=expect))
+    assert warnings_of(scenario_of(expect=expect, turns=[Type(type="x"), Push(push="1")])) == ""
+    assert warnings_of(scenario_of(expect=expect, tools=[CannedTool(name="f", answer=1)])) == ""
+
+
+def test_a_model_without_a_price_is_named():
+    plan = Plan(name="p", target=Target(kind="service"), session={"model": "my-own"}, scenarios=[scenario_of()])
+    assert ("cost", "nobody knows: no price is known of my-own") in explain(plan).rows
+
+
+def test_one_row_is_one_row():
+    rows = explain(Plan(name="p", scenarios=[scenario_of(rows=({"a": 1},), data="d.csv")])).rows
+    assert ("scenario", "s: 1 session (1 row of d.csv)") in rows

@@ -106,7 +106,7 @@ MISTAKES = {
     "a share as percent": ("at_most = 0.3", "at_most = 30", "expect[1].at_most = 30 is not possible; allowed: 0 to 1"),
     "a share left out": (", at_most = 0.3", "", "expect[1].at_most is missing; needed is a share"),
     "turn 0": ("turn = -1", "turn = 0", "expect[0].turn = 0 is not possible; allowed: 1 for the first turn"),
-    "two steps in one": ("wait_s = 1", 'wait_s = 1, push = "1"', "turns[1] = 'wait_s and push' is not possible"),
+    "two steps in one": ("wait_s = 1", 'wait_s = 1, push = "1"', "turns[1] has wait_s and push; allowed: one"),
     "an empty step": (
         "{ wait_s = 1 }",
         "{ }",
@@ -117,8 +117,13 @@ MISTAKES = {
     "a table for a list": (
         "thresholds = [",
         "thresholds = {} #",
-        "thresholds = {} is not possible; allowed: a list, in",
+        "thresholds is one table; allowed: a list, in",
     ),
+    "one bracket for a scenario": ("[[scenario]]", "[scenario]", "tables under [[scenario]], in double brackets"),
+    "one bracket for a tool": ("[[scenario.tool]]", "[scenario.tool]", "tools is one table; allowed: a list, in sq"),
+    "the name in a section": ("[caps]", "[caps]\nname = 1", "caps.name belongs at the top of the file"),
+    "a text without an end": ('"Be brief."', '"Be brief.', "a text that begins here has no quotation mark at its end"),
+    "an apostrophe in a text without an end": ('"Be brief."', "\"It's me", "has no quotation mark at its end"),
     "text for a list": ('tags = ["short"]', 'tags = "short"', "scenario[0].tags = 'short' is not possible"),
     "a text for a table": ("{ rain = true }", "2026-11-23", "tools[0].answer = datetime.date(2026, 11, 23)"),
     "an infinite answer": ("{ rain = true }", "inf", "tools[0].answer = inf is not possible"),
@@ -265,6 +270,10 @@ def test_a_plan_without_scenarios_is_none(tmp_path):
 
 def test_a_scenario_needs_a_step(tmp_path):
     with pytest.raises(ConfigError, match=r"turns = \[\] is not possible; allowed: at least one step"):
+        load_text(tmp_path, 'name = "x"\n[[scenario]]\nname = "y"\nturns = []\n')
+    with pytest.raises(
+        ConfigError, match=r"scenario\[0\].turns is missing; needed is what the caller does: at least one"
+    ):
         load_text(tmp_path, 'name = "x"\n[[scenario]]\nname = "y"\n')
 
 

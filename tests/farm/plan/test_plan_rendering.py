@@ -162,7 +162,7 @@ def test_numbers_of_steps_and_expectations_come_from_values_too(tmp_path):
     [
         ("[300, 800.5]", '[300, "soon"]', "turns[1].interrupt_after_ms", "'soon' is not possible; allowed: a number"),
         ("[300, 800.5]", "[300, true]", "turns[1].interrupt_after_ms", "True is not possible; allowed: a number"),
-        ("[300, 800.5]", "[300, -1]", "turns[1].interrupt_after_ms", "0 to 3.6e+06 ms"),
+        ("[300, 800.5]", "[300, -1]", "turns[1].interrupt_after_ms", "0 to 3,600,000 ms"),
         ('["0.25"]', "[2]", "expect[0].at_most", "0 to 1 (a share, as 0.2)"),
         ('"{share}" },\n  { sil', '"{shore}" },\n  { sil', "turns[2].wait_s", "did you mean 'share'?"),
         ('{ type = "x" },', "", "turns[0].interrupt_after_ms", "a step before it"),
@@ -217,3 +217,12 @@ def test_variants_are_the_different_values_of_the_names_that_a_part_has():
     assert len(list(variants_of(scenario, Type(type="{a}{c}"), ""))) == 4
     assert len(list(variants_of(scenario, Type(type="{b}{d}"), ""))) == 30
     assert [step.type for step in variants_of(scenario, Type(type="{{b}}"), "")] == ["{b}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [({"a": [1, None]}, '{"a": [1, null]}'), ([True, "é"], '[true, "é"]'), (True, "true"), (1.5, "1.5"), ("x", "x")],
+)
+def test_what_json_has_is_written_as_json_writes_it(value, said):
+    scenario = Scenario(name="s", turns=[Type(type="{q}"), Type(type="It is {q}.")], rows=({"q": value},))
+    assert [step.type for step in render(scenario, {"q": value}).turns] == [said, f"It is {said}."]

@@ -130,3 +130,12 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
 )
 def test_what_is_no_toml_is_told_with_its_line(tmp_path, text, words):
     assert words in refused(write_plan(tmp_path, text))
+
+
+def test_a_plan_of_windows_is_read(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_bytes(
+        b'\xef\xbb\xbfname = "x"\r\n[[scenario]]\r\nname = "a"\r\nturns = [{ type = "h" }]\r\nrepeat = 0\r\n'
+    )
+    with pytest.raises(ConfigError, match=r"plan\.toml:5: scenario\[0\]\.repeat = 0 is not possible"):
+        load_plan(path)

@@ -77,3 +77,9 @@ def test_only_files_below_the_run_are_read(tmp_path):
     assert readable_file("sessions/a.flac", run).read_bytes() == b"y"
     outside = ["sessions/out.flac", "../secret.flac", str(secret), "sessions", "sessions/none.flac"]
     assert [readable_file(path, run) for path in outside] == [None] * 5
+
+
+@pytest.mark.parametrize("path", ["sessions/\0.flac", "x" * 5000, "circle/a.flac"])
+def test_a_path_that_the_system_refuses_is_no_file(tmp_path, path):
+    (tmp_path / "circle").symlink_to("circle")
+    assert readable_file(path, tmp_path) is None

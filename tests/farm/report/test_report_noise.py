@@ -115,11 +115,22 @@ def test_jobs_that_only_one_run_has_are_compared_too():
     assert noise.test(a, b, "p50", paired=True).p <= 0.01
 
 
-def test_of_many_sessions_some_are_looked_at(monkeypatch):
+def test_of_many_sessions_some_are_looked_at_the_same_in_both_runs(monkeypatch):
     monkeypatch.setattr(noise, "MOST_SESSIONS", 50)
     kept = noise._thinned(latencies(1, sessions=120))
-    assert list(kept) == list(range(0, 120, 3))
+    assert list(kept) == list(noise._thinned(latencies(2, sessions=120)))
+    assert 25 <= len(kept) <= 60
     assert noise.test(latencies(1, sessions=120), latencies(1, sessions=120), "p50", paired=True).p == 1.0
+
+
+@pytest.mark.parametrize("rows", [2, 3, 10])
+def test_a_change_of_one_row_of_the_data_is_found_among_many_sessions(rows):
+    """Jobs come in the rhythm of their data: each n-th of them may be of one row alone."""
+    a = {job: [100.0] for job in range(noise.MOST_SESSIONS * rows)}
+    b = {job: [300.0 if job % rows == rows - 1 else 100.0] for job in a}
+    found = noise.test(a, b, "mean", paired=True)
+    assert found.p <= 0.01
+    assert found.low <= 200 / rows <= found.high
 
 
 def test_holms_bounds():

@@ -4,6 +4,7 @@ import html
 import re
 from html.parser import HTMLParser
 from importlib.metadata import PackageNotFoundError
+from stat import S_IMODE
 
 import attrs
 import pytest
@@ -59,6 +60,11 @@ def test_the_page_needs_nothing_beside_it(run):
     ]
     assert all(address.startswith("#") for address in addresses)
     assert page.stat().st_size < MOST_BYTES + 4 * 2**20
+
+
+def test_only_its_owner_reads_what_people_said(run, tmp_path):
+    page = write_report(run, out=tmp_path / "page.html")
+    assert S_IMODE(page.stat().st_mode) == 0o600
 
 
 def test_without_audio_it_is_small(run, tmp_path):

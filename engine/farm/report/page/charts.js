@@ -120,7 +120,7 @@ async function drawCharts() {
   const metric = byId("metric").value, by = byId("split").value;
   const about = run.metrics[metric]?.about ?? "";
   if (metric) {
-    byId("metric-about").textContent = series[metric].stride > 1 ? `${about}; the charts show every ${series[metric].stride}th value` : about;
+    byId("metric-about").textContent = series[metric].stride > 1 ? `${about}; the charts show one value in ${series[metric].stride}, by lot` : about;
     await Plotly.react("distribution", ...distribution(metric, by), CHART_SETTINGS);
     await Plotly.react("over-time", ...overTime(metric, by), CHART_SETTINGS);
   }

@@ -141,7 +141,7 @@ function audioOf(session, { result, files }) {
   if (!inPage && !files?.audio) return null;
   const address = inPage ? URL.createObjectURL(new Blob([bytesOf(inPage.textContent)], { type: inPage.dataset.type })) : files.audio;
   const audio = make("audio", { controls: true, preload: "metadata", src: address, "aria-label": `Audio of call ${session.job}: caller left, agent right` });
-  return { audio, free: () => { audio.pause(); audio.removeAttribute("src"); audio.load(); if (inPage) URL.revokeObjectURL(address); } };
+  return { audio, inPage: Boolean(inPage), type: inPage?.dataset.type, free: () => { audio.pause(); audio.removeAttribute("src"); audio.load(); if (inPage) URL.revokeObjectURL(address); } };
 }
 
 function playerOf(sound, timeline) {
@@ -151,7 +151,9 @@ function playerOf(sound, timeline) {
   if (!sound) return make("div", { className: "player" }, make("span", { className: "soft" }, "No audio was kept of this session."), zoom);
   const speed = make("select", { "aria-label": "Speed", on: { change: () => { sound.audio.playbackRate = Number(speed.value); } } },
     ...["0.5", "1", "1.5", "2"].map((rate) => make("option", { value: rate, selected: rate === "1" }, `${rate}\u00d7`)));
-  const broken = make("span", { className: "crossed hidden", role: "alert" }, "Its audio can't be loaded: keep the page in the run's folder, beside its files.");
+  const broken = make("span", { className: "crossed hidden", role: "alert" }, sound.inPage
+    ? `This browser does not play its audio (${sound.type}): open the page in another one.`
+    : "Its audio can't be loaded: keep the page in the run's folder, beside its files, and see whether this browser plays them.");
   sound.audio.addEventListener("error", () => { if (sound.audio.hasAttribute("src")) broken.classList.remove("hidden"); });
   return make("div", { className: "player" }, sound.audio, speed, zoom, broken);
 }

@@ -28,7 +28,7 @@ let words = [];       // what was said, by row, once it is unpacked
 
 function readView(parameters) {
   view.search = parameters.get("q") ?? "";
-  view.status = new Set((parameters.get("status") ?? "").split(",").filter((status) => status in STATUS_MARKS));
+  view.status = new Set((parameters.get("status") ?? "").split(",").filter((status) => Object.hasOwn(STATUS_MARKS, status)));
   for (const name of CHOICES) view[name] = parameters.get(name) ?? "";
   view.slower = Number(parameters.get("slower")) || null;
   view.sound = parameters.has("sound");
@@ -67,7 +67,7 @@ function searched() {
 
 function filtered() {
   const found = searched();
-  const tagged = view.tag ? new Set(data.tagged[view.tag] ?? []) : null;
+  const tagged = view.tag ? new Set(Object.hasOwn(data.tagged, view.tag) ? data.tagged[view.tag] : []) : null;
   const expected = view.expected ? data.expectations.indexOf(view.expected) : null;
   const rows = [];
   for (let row = 0; row < data.job.length; row += 1) {
@@ -211,7 +211,7 @@ function startSelect(name, values, about) {
 
 function startTable() {
   const heads = COLUMNS.map((column) => make("th", { scope: "col", role: "columnheader", "data-key": column.key, className: [column.right && "right", column.wide && "wide-only"].filter(Boolean).join(" ") || null },
-    make("button", { type: "button", title: column.title ?? null, tabindex: -1, on: { click: () => sortBy(column.key) } }, make("span", {}, column.head), make("span", { "aria-hidden": "true" }))));
+    make("button", { type: "button", title: column.title ?? null, on: { click: () => sortBy(column.key) } }, make("span", {}, column.head), make("span", { "aria-hidden": "true" }))));
   byId("columns").append(...COLUMNS.map((column) => make("col", { className: [column.col, column.wide && "wide-only"].filter(Boolean).join(" ") || null })));
   byId("rows").tHead.append(make("tr", { role: "row", "aria-rowindex": 1 }, ...heads));
   const counts = {};
@@ -276,7 +276,7 @@ let hearing = false;
 async function hearWords() {
   if (hearing || !view.search) return;
   hearing = true;
-  const blocks = Math.max(-1, ...data.block) + 1;
+  const blocks = data.block.reduce((most, block) => Math.max(most, block), -1) + 1;
   const rowOf = new Map(data.job.map((job, row) => [job, row]));
   for (let block = 0; block < blocks; block += 1) {
     byId("searching").textContent = `reading transcripts: ${Math.round((100 * block) / blocks)} %`;

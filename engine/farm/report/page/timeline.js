@@ -18,7 +18,7 @@ class Timeline {
    * @param onSeek called with ms when the reader points somewhere
    */
   constructor(spans, lengthMs, onSeek) {
-    this.lengthMs = Math.max(lengthMs, 1, ...spans.map((span) => span.until_ms));
+    this.lengthMs = spans.reduce((most, span) => Math.max(most, span.until_ms), Math.max(lengthMs, 1));
     this.spans = spans;
     this.onSeek = onSeek;
     this.zoom = 1;
