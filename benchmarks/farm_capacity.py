@@ -64,6 +64,8 @@ def plan_of(size: Size, port: int) -> Plan:
         plan,
         scenarios=(caller,),
         target=Target(kind="url", url=f"ws://127.0.0.1:{port}/v1"),
+        session={"engine": {"input_frame_ms": size.frame_ms}},
+        keep=attrs.evolve(plan.keep, audio=size.keep, events=size.keep),
         caps=Caps(sessions=len(rows) * repeat, starts_per_s=size.starts_per_s),
     )
 
@@ -269,6 +271,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=Size().seconds, help="for so long all are open")
     made.add_argument("--talking", type=float, default=Size().talking, help="share of sessions in talk at a time")
     made.add_argument("--starts", type=float, default=Size().starts_per_s, help="sessions that start a second")
+    made.add_argument("--keep", type=float, default=Size().keep, help="share of sessions whose files are kept")
+    made.add_argument("--frame-ms", type=int, default=Size().frame_ms, help="length of a microphone frame")
     made.add_argument("--quick", action="store_true", help="a tenth of the sessions, for 20 s")
     made.add_argument("--out", type=Path, help="a new folder for the run and capacity.json; else nothing is kept")
     return made
@@ -285,6 +289,8 @@ def asked_size(asked: argparse.Namespace) -> Size:
         seconds=min(20.0, asked.seconds) if asked.quick else asked.seconds,
         talking=asked.talking,
         starts_per_s=asked.starts,
+        keep=asked.keep,
+        frame_ms=asked.frame_ms,
     )
 
 

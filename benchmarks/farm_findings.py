@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from engine.simulator import Pace
 TALK_S: Final = 6.0
 """What a turn of the plan takes: 3.1 s of speech, 0.5 s of silence, 0.3 s of thought, 2 s of answer."""
 
-FRAME_MS: Final = 40
 PACED_MS: Final = Pace().think_ms + Pace().first_delta_ms
 """From the end of speech to the first audio as the simulator is set: what is above is added."""
 
@@ -30,6 +29,8 @@ class Size:
         seconds: For so long all are open.
         talking: Share of sessions that are in talk.
         starts_per_s: Sessions that start a second.
+        keep: Share of sessions whose audio and events are kept. Above 0 all are recorded, for any may fail.
+        frame_ms: Length of a microphone frame.
     """
 
     sessions: int = 2000
@@ -37,6 +38,8 @@ class Size:
     seconds: float = 60.0
     talking: float = 0.1
     starts_per_s: float = 50.0
+    keep: float = 0.02
+    frame_ms: int = 40
 
     @property
     def turns(self) -> int:
@@ -99,6 +102,7 @@ def faults_of(found: Found) -> list[str]:
     wanted, results = found.size.sessions, found.results
     requests = Counter(name for each in found.seen for name in each["requests"])
     turns = [turn for result in results for turn in result.turns]
+    fed_ms = sum(result.audio_in_ms for result in results)
     checks = {
         f"results {Counter(result.status for result in results)}, wanted {wanted} that passed": (
             [result.status for result in results] == ["passed"] * wanted
@@ -114,8 +118,8 @@ def faults_of(found: Found) -> list[str]:
         f"{sum(result.audio_lost_ms for result in results):.0f} ms of audio lost": (
             not any(result.audio_lost_ms for result in results)
         ),
-        f"frames sent {frames_sent(results):.0f}, received {_seen(found, 'frames')}": (
-            frames_sent(results) == _seen(found, "frames")
+        f"microphone {fed_ms:.0f} ms fed, {_seen(found, 'frames')} frames received": (
+            abs(fed_ms - _seen(found, "frames") * found.size.frame_ms) < 1
         ),
         f"deltas sent {_seen(found, 'deltas')}, received {sum(result.deltas for result in results)}": (
             _seen(found, "deltas") == sum(result.deltas for result in results)
@@ -130,11 +134,6 @@ def faults_of(found: Found) -> list[str]:
 
 def _seen(found: Found, name: str) -> int:
     return sum(each[name] for each in found.seen)
-
-
-def frames_sent(results: Iterable[Result]) -> float:
-    """Count microphone frames by the audio that the farm's sessions took."""
-    return sum(result.audio_in_ms for result in results) / FRAME_MS
 
 
 def most_at_a_time(results: Sequence[Result]) -> int:

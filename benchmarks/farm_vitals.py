@@ -12,6 +12,9 @@ import trio
 
 LOOK_EVERY_S: Final = 0.05
 
+LONG_MS: Final = 50.0
+"""Collections of this length are told one by one."""
+
 
 class Inside:
     """Watches the process that it is made in, from within."""
@@ -19,7 +22,9 @@ class Inside:
     def __init__(self) -> None:
         self._pauses_ms: list[float] = []
         self._lags_ms: list[float] = []
+        self._long: list[dict[str, float]] = []
         self._began = 0.0
+        self._made_at = time.perf_counter()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -32,16 +37,22 @@ class Inside:
         finally:
             gc.callbacks.remove(self._collects)
 
-    def _collects(self, phase: str, _: object) -> None:
+    def _collects(self, phase: str, about: dict[str, int]) -> None:
+        now = time.perf_counter()
         if phase == "start":
-            self._began = time.perf_counter()
-        else:
-            self._pauses_ms.append((time.perf_counter() - self._began) * 1000)
+            self._began = now
+            return
+        pause_ms = (now - self._began) * 1000
+        self._pauses_ms.append(pause_ms)
+        if pause_ms >= LONG_MS:
+            told = {"at_s": round(self._began - self._made_at, 1), "ms": round(pause_ms)}
+            self._long.append(told | {name: about[name] for name in ("generation", "collected")})
 
     def told(self) -> dict[str, Any]:
         """Give the figures since the begin, for JSON."""
         return {
             "gc_longest_ms": max(self._pauses_ms, default=0.0),
+            "gc_long": self._long,
             "gc_total_ms": sum(self._pauses_ms),
             "lag_p50_ms": percentile(self._lags_ms, 50),
             "lag_p99_ms": percentile(self._lags_ms, 99),

@@ -22,6 +22,9 @@ from engine.farm.run import RunSummary
 FAILURES_SHOWN: Final = 3
 """Sessions that went wrong and are named; the report has all of them."""
 
+NARROW: Final = 64
+"""Characters of a line below which the table of latencies has one percentile only."""
+
 WHY_MOST_CHARACTERS: Final = 160
 """Of why one went wrong."""
 
@@ -37,7 +40,7 @@ def tell(console: CommandConsole, summary: RunSummary) -> None:
     if view.errors:
         console.print(Facts(view.errors, Text("tries that broke: ", "red")))
     if view.latencies:
-        console.print(_latencies(view))
+        console.print(_latencies(view, narrow=console.width < NARROW))
     for line in _failures(summary):
         console.print(line, soft_wrap=True)
     if summary.thresholds:
@@ -61,13 +64,13 @@ def _head(view: View, summary: RunSummary) -> Iterator[Text]:
     yield text(f"{summary.why} after {duration(summary.snapshot.elapsed_s)}", "cyan")
 
 
-def _latencies(view: View) -> Table:
+def _latencies(view: View, *, narrow: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("")
-    for head in ("p50", "p95", "p99", "values"):
+    for head in ("p95",) if narrow else ("p50", "p95", "p99", "values"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in view.latencies:
-        table.add_row(*map(text, (row.name, row.p50, row.p95, row.p99, row.count)))
+        table.add_row(*map(text, (row.name, row.p95) if narrow else (row.name, row.p50, row.p95, row.p99, row.count)))
     return table
 
 

@@ -38,6 +38,7 @@ class Books:
         crew: Whose sessions these are.
         base_urls: Where sessions connect, in turn; empty where the plan says it.
         limiter: See `Coordinator`.
+        lease_s: So long sessions of an earlier stretch may go on.
     """
 
     _stand: Standing
@@ -52,7 +53,10 @@ class Books:
         crew: Crew,
         base_urls: Sequence[str],
         limiter: trio.CapacityLimiter | None,
+        *,
+        lease_s: float,
     ) -> None:
+        self._lease_s = lease_s
         self._plan = plan
         self._ledger = ledger
         self._crew = crew
@@ -66,7 +70,7 @@ class Books:
         self.under_way = 0
         """Attempts that are granted and have no result, those of silent workers too."""
         self.orphans = 0
-        """Attempts that were under way when this stretch began."""
+        """Attempts that may still be under way of stretches before this one."""
 
     # --- begin and end -------------------------------------------------------------------------------------------
 
@@ -81,7 +85,13 @@ class Books:
         else:
             resumed, figures = await trio.to_thread.run_sync(self._read, limiter=self._limiter)
         self._stand = take_up(
-            self._plan, self._jobs, self._journal, resumed=resumed, figures=figures, now=trio.current_time()
+            self._plan,
+            self._jobs,
+            self._journal,
+            resumed=resumed,
+            figures=figures,
+            now=trio.current_time(),
+            lease_s=self._lease_s,
         )
         self._policy, self._tally, self._keeping = self._stand.policy, self._stand.tally, self._stand.keeping
         self.orphans = self._stand.orphans
@@ -181,6 +191,8 @@ class Books:
             self._lost.discard(attempt_id)
             self._being_written.add(attempt_id)
             late = attrs.evolve(result, worker=here.link.name, files=())
+            self._policy.told_late(late)
+            self._tally.spent(late)
             self._journal.record([late], set(), {}, partial(self._acknowledge, here, [attempt_id]))
         elif attempt_id not in self._being_written:
             here.acknowledge.append(attempt_id)

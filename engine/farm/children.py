@@ -1,27 +1,39 @@
 """A child process of the farm: started with pipes, followed, and ended whatever happens."""
 
+import signal
 import subprocess
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import trio
 
 from engine.blocks import block_nursery
-from engine.errors import LocalMisuse
+from engine.errors import FarmError, LocalMisuse
 from engine.farm.frames import Frames
 
 LAST_WORDS_LINES: Final = 20
 LAST_WORDS_CHARS: Final = 400
 """What is kept of a child's stderr, to say why it died."""
 
+STACK_FOLLOWS: Final = "(most recent call first):"
+"""So ends the line before a stack that `faulthandler` writes."""
+
 LAST_WORDS_S: Final = 1.0
 """How long a process that has closed its stdout may take to be gone."""
 
+WHERE_WITHIN_S: Final = 1.0
+"""How long a child that is stuck may take to say where: one that was stopped, or is in the kernel, can't."""
+
 KILLED_WITHIN_S: Final = 10.0
 """How long a killed process may take to be gone: a wait in the kernel can hold it."""
+
+
+class NotStarted(FarmError):
+    """The system starts no process: it has no memory, or too many are there."""
 
 
 class Child:
@@ -38,6 +50,8 @@ class Child:
         self.frames = Frames(stdout, self._stdin)
         self._lines: deque[str] = deque(maxlen=LAST_WORDS_LINES)
         self._heard = trio.Event()
+        self._frame = ""
+        self._stack_told = trio.Event()
 
     @property
     def last_words(self) -> str:
@@ -52,10 +66,26 @@ class Child:
         rest = b""
         async for chunk in self._stderr:
             *lines, rest = (rest + chunk).split(b"\n")
-            self._lines += (line.decode("utf-8", "replace") for line in lines)
+            for line in lines:
+                self._take_line(line.decode("utf-8", "replace"))
             rest = rest[-LAST_WORDS_CHARS:]
-        self._lines.append(rest.decode("utf-8", "replace"))
+        self._take_line(rest.decode("utf-8", "replace"))
         self._heard.set()
+
+    def _take_line(self, line: str) -> None:
+        # As `faulthandler` writes it: this line, then `  File "tools.py", line 12 in price_of` and its callers.
+        if self._lines and self._lines[-1].endswith(STACK_FOLLOWS) and line.startswith("  File "):
+            self._frame = line.strip()
+            self._stack_told.set()
+        self._lines.append(line[:LAST_WORDS_CHARS])
+
+    async def where(self) -> str:
+        """Ask a child that is stuck where it is: `File "tools.py", line 12 in price_of`; empty where it can't tell."""
+        with trio.move_on_after(WHERE_WITHIN_S):
+            if self.process.returncode is None:
+                self.process.send_signal(signal.SIGUSR1)
+                await self._stack_told.wait()
+        return self._frame
 
     async def end(self, grace_s: float) -> None:
         """Close its stdin, which tells it to end; kill it after the grace. Returns when it is gone."""
@@ -91,12 +121,11 @@ async def started(module: str, arguments: Sequence[str] = ()) -> AsyncIterator[C
     """Run a module of Python in a child, for the time of the block; it is killed at the block's end.
 
     It is in a session of its own: Ctrl-C in a terminal is for us, and we tell it.
+
+    Raises:
+        NotStarted: The system starts no process.
     """
-    command = [sys.executable, "-m", module, *arguments]
-    process = await trio.lowlevel.open_process(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    child = Child(process)
+    child = Child(await _open([sys.executable, *_flags(), "-m", module, *arguments]))
     try:
         async with block_nursery() as nursery:
             nursery.start_soon(child.listen)
@@ -107,5 +136,20 @@ async def started(module: str, arguments: Sequence[str] = ()) -> AsyncIterator[C
             # Its children may hold stderr open.
             nursery.cancel_scope.deadline = trio.current_time() + 0.5
     finally:
-        for pipe in _pipes(process):
+        for pipe in _pipes(child.process):
             await trio.aclose_forcefully(pipe)
+
+
+def _flags() -> tuple[str, ...]:
+    """Leave the folder that people stand in out of the child's path: a `queue.py` of theirs is no module of ours."""
+    here = {"", str(Path.cwd())}
+    return () if here & set(sys.path) else ("-P",)
+
+
+async def _open(command: Sequence[str]) -> trio.Process:
+    pipe = subprocess.PIPE
+    try:
+        return await trio.lowlevel.open_process(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+    except OSError as error:
+        message = f"a process can't be started: {error.strerror or error} | fewer workers, then --resume"
+        raise NotStarted(message) from error

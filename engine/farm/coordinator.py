@@ -36,8 +36,8 @@ CLOSED_S: Final = 0.5
 free then: without it 21 sessions were seen at a server under a cap of 20."""
 
 STOPPED_WITHIN_S: Final = 5.0
-"""How long a worker may take until its sessions have ended when they are cancelled; then it is given up with them: a tool
-that holds on to its session must not hold the run."""
+"""How long a worker may take until its sessions have ended when they are cancelled; then it is given up with them: a
+tool that holds on to its session must not hold the run."""
 
 LOOK_EVERY_S: Final = 0.25
 """How often somebody looks whether the run is over while no worker says anything."""
@@ -70,7 +70,7 @@ class Coordinator:
         self._lease_s = lease_s
         self._grace_s = grace_s
         self._crew = Crew(workers)
-        self._books = Books(plan, ledger, self._crew, base_urls, limiter)
+        self._books = Books(plan, ledger, self._crew, base_urls, limiter, lease_s=lease_s)
         self._stopping: Stopping | None = None
         self._why = ""
         self._stop_at = inf

@@ -13,18 +13,20 @@ import trio
 from engine.blocks import block_nursery
 from engine.config.addresses import is_loopback
 from engine.errors import ConfigError, LocalMisuse
+from engine.farm import open_files
 from engine.farm.backends import LEASE_S, BackendFactory, WorkerSpec
 from engine.farm.backends.local import LocalBackend
 from engine.farm.backends.processes import ProcessesBackend
 from engine.farm.coordinator import Coordinator
 from engine.farm.ledger import Ledger
+from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.load import ready
 from engine.farm.plan.model import Plan
 from engine.farm.plan.settings import ANY_KEY
 from engine.farm.plan.thresholds import Judged, judge
 from engine.farm.snapshot import RunSnapshot
-from engine.farm.target import target_of
-from engine.farm.vitals import machine_memory
+from engine.farm.target import servers_of, target_of
+from engine.farm.vitals import machine_cores, machine_memory
 
 GRACE_S: Final = 30.0
 """How long sessions may go on when a run is told to finish."""
@@ -32,8 +34,9 @@ GRACE_S: Final = 30.0
 MEMORY_SHARE: Final = 0.8
 """Of this machine's memory, for all workers together: past it the machine would kill whom it likes."""
 
-PROCESS_BYTES: Final = 48 * 2**20
-"""What a worker's or a simulator's process takes before its first session: 54 MB and 39 MB were measured."""
+PROCESS_BYTES: Final = 96 * 2**20
+"""Least room that a worker or a simulator is of any use with: before its first session one takes 54 MB, the other 39 MB
+(measured)."""
 
 LEASE_MIN_S: Final = 1.0
 """A shorter lease would end with any pause of the coordinator's."""
@@ -72,7 +75,7 @@ class Run:
     Args:
         plan: What to run. None goes on with the plan that the folder's ledger holds.
         out: The run's folder; made where it is missing.
-        workers: How many; `auto` for one a core that this process may use.
+        workers: How many; `auto` for one a core that this process may use (its control group's share counts).
         backend: `local` for one worker in this event loop, `processes` for processes on this machine, or a factory.
             None: local for one worker, else processes.
         sessions: At a time, in place of the plan's.
@@ -99,7 +102,7 @@ class Run:
         lease_s: float = LEASE_S,
         memory_max_bytes: int | None = None,
     ) -> None:
-        self._workers = _cores() if workers == "auto" else workers
+        self._workers = machine_cores() if workers == "auto" else workers
         self._backend = _factory(backend, self._workers)
         _check(plan, workers=self._workers, sessions=sessions, resume=resume, lease_s=lease_s, grace_s=grace_s)
         _check_room(plan, self._workers, in_processes=self._backend is ProcessesBackend)
@@ -147,6 +150,7 @@ class Run:
     async def _run(self, ledger: Ledger, limiter: trio.CapacityLimiter) -> RunSummary:
         plan = _with_sessions(ledger.plan, self._sessions)
         _check_room(plan, self._workers, in_processes=self._backend is ProcessesBackend)
+        self._check_files(plan)
         spec = self._spec(plan, ledger)
         async with target_of(plan, self._workers) as urls:
             coordinator = Coordinator(
@@ -165,6 +169,12 @@ class Run:
                 self._last, self._coordinator = self.snapshot(), None
         return await trio.to_thread.run_sync(partial(self._close, plan, ledger, coordinator), limiter=limiter)
 
+    def _check_files(self, plan: Plan) -> None:
+        if self._backend in BACKENDS.values():
+            total = Jobs(plan).total
+            sessions = plan.caps.sessions if total is None else min(plan.caps.sessions, total)
+            open_files.check(plan, sessions=sessions, workers=self._workers)
+
     def _begin(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
         for how, why in self._told:
@@ -182,6 +192,9 @@ class Run:
 
     def _close(self, plan: Plan, ledger: Ledger, coordinator: Coordinator) -> RunSummary:
         judged = tuple(judge(threshold, ledger.figures) for threshold in plan.thresholds)
+        if self._last.retried or coordinator.stopped:
+            # Live figures hold turns of tries that were not their jobs' last; the last picture is the ledger's.
+            self._last = attrs.evolve(self._last, figures=ledger.figures())
         summary = RunSummary(
             run_id=ledger.run_id,
             folder=ledger.folder,
@@ -251,12 +264,6 @@ def _share_of_memory(workers: int) -> int | None:
     return int(machine_memory() * MEMORY_SHARE / workers) or None
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _factory(backend: str | BackendFactory | None, workers: int) -> BackendFactory:
     if callable(backend):
         return backend
@@ -285,9 +292,7 @@ def _check(
 
 def _check_room(plan: Plan | None, workers: int, *, in_processes: bool) -> None:
     """Refuse workers that this machine has no memory for: it would kill the run, or somebody else."""
-    simulators = 0
-    if plan is not None and plan.target.kind == "simulator":
-        simulators = plan.target.servers or workers
+    simulators = servers_of(plan, workers) if plan is not None else 0
     processes = workers * in_processes + simulators
     most = int(machine_memory() * MEMORY_SHARE / PROCESS_BYTES)
     if processes <= max(most, 2) or not most:

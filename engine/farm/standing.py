@@ -24,7 +24,7 @@ class Standing:
         tally: What it came to so far.
         keeping: Room for files.
         next_index: Of each scenario's next new job.
-        orphans: Attempts that were under way when the stretch before was cut off.
+        orphans: Attempts that may still be under way: of the stretch that was cut off, or lost in it.
         elapsed_s: All stretches before.
         began_at: Clock time.
     """
@@ -38,7 +38,9 @@ class Standing:
     began_at: float
 
 
-def take_up(plan: Plan, jobs: Jobs, journal: Journal, *, resumed: Resumed, figures: Figures, now: float) -> Standing:
+def take_up(
+    plan: Plan, jobs: Jobs, journal: Journal, *, resumed: Resumed, figures: Figures, now: float, lease_s: float
+) -> Standing:
     """Go on from where the ledger stands: jobs that were begun are queued, or have had their last try.
 
     Args:
@@ -48,6 +50,7 @@ def take_up(plan: Plan, jobs: Jobs, journal: Journal, *, resumed: Resumed, figur
         resumed: What the ledger found.
         figures: Of the final results so far.
         now: Clock time.
+        lease_s: So long lost tries may still be under way, on machines that nobody sees: their jobs wait for it.
     """
     counts = resumed.counts
     next_index = dict(resumed.next_index)
@@ -61,18 +64,29 @@ def take_up(plan: Plan, jobs: Jobs, journal: Journal, *, resumed: Resumed, figur
         tally=Tally(counts, figures, now),
         keeping=Keeping(plan.keep, kept_bytes=counts.kept_bytes, at_a_time=at_a_time),
         next_index=next_index,
-        orphans=len(resumed.lost),
+        orphans=len(_lost(resumed)),
         elapsed_s=counts.elapsed_s,
         began_at=now,
     )
     if resumed.lost:
         journal.note("lost", f"{len(resumed.lost)} sessions were under way when the run was cut off")
         journal.drop_files(map(_leave_of, resumed.lost))
-    _queue_begun(plan, resumed, standing, journal, now)
+    for result in resumed.lost:
+        policy.presume(result.scenario)
+    _queue_begun(plan, resumed, standing, journal, now=now, lease_s=lease_s)
     return standing
 
 
-def _queue_begun(plan: Plan, resumed: Resumed, standing: Standing, journal: Journal, now: float) -> None:
+def _lost(resumed: Resumed) -> set[str]:
+    """Name lost tries of jobs that are open: two stretches may have been cut off within one lease."""
+    waiting = (each.last for each in resumed.waiting)
+    lost = (last for last in waiting if last is not None and last.status == "lost")
+    return {result.attempt_id for result in (*resumed.lost, *lost)}
+
+
+def _queue_begun(
+    plan: Plan, resumed: Resumed, standing: Standing, journal: Journal, *, now: float, lease_s: float
+) -> None:
     for each in resumed.waiting:
         wait_s = 0.0 if each.last is None else retry_wait_s(each.last, plan.retries, tries=each.tries)
         last = None if each.last is None else (each.last.attempt_id, each.last.status)
@@ -80,7 +94,8 @@ def _queue_begun(plan: Plan, resumed: Resumed, standing: Standing, journal: Jour
         if wait_s is None:
             settle(trial, standing.tally, journal)
         else:
-            standing.policy.wait_to_retry(each.job.scenario, trial, now, wait_s=wait_s)
+            held_s = lease_s if trial.last is not None and trial.last[1] == "lost" else 0.0
+            standing.policy.wait_to_retry(each.job.scenario, trial, now, wait_s=max(wait_s, held_s))
 
 
 def settle(trial: Trial, tally: Tally, journal: Journal) -> None:

@@ -62,9 +62,7 @@ class Tally:
 
     def ended(self, result: Result, now: float, *, final: bool) -> None:
         """Count a try that is written down."""
-        self.tokens += result.tokens
-        self.cost_usd += result.cost_usd or 0.0
-        self.unpriced += result.cost_usd is None and result.tokens > 0
+        self.spent(result)
         if result.error_kind is not None:
             self.errors[result.error_kind] = self.errors.get(result.error_kind, 0) + 1
         if not final:
@@ -77,6 +75,12 @@ class Tally:
             for value in METRICS[name].read(result):
                 self.figures.add(name, value)
                 recent.add(name, value)
+
+    def spent(self, result: Result) -> None:
+        """Count what a try took."""
+        self.tokens += result.tokens
+        self.cost_usd += result.cost_usd or 0.0
+        self.unpriced += result.cost_usd is None and result.tokens > 0
 
     def settled(self, status: str) -> None:
         """Count a job that is done."""

@@ -13,6 +13,7 @@ from engine.farm.children import Child, started
 from engine.farm.frames import Garbled
 from engine.farm.plan.model import Plan
 from engine.farm.target_server import Serve, Serving
+from engine.farm.vitals import machine_cores
 
 START_S: Final = 60.0
 """How long a server may take until it listens; the local voice takes some seconds."""
@@ -26,7 +27,7 @@ async def target_of(plan: Plan, workers: int) -> AsyncIterator[tuple[str, ...]]:
 
     Args:
         plan: Whose target.
-        workers: How many the run has: one server for each, unless the plan says otherwise.
+        workers: How many the run has; see `servers_of`.
 
     Yields:
         Base URLs to be used in turn; none where the target is not ours to start.
@@ -38,13 +39,20 @@ async def target_of(plan: Plan, workers: int) -> AsyncIterator[tuple[str, ...]]:
         yield ()
         return
     async with AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(started(MODULE)) for _ in range(plan.target.servers or workers)]
+        servers = [await stack.enter_async_context(started(MODULE)) for _ in range(servers_of(plan, workers))]
         urls = await _listening(servers, _order(plan))
         async with block_nursery() as nursery:
             for server in servers:
                 nursery.start_soon(_look_after, server)
             yield urls
             nursery.cancel_scope.cancel()
+
+
+def servers_of(plan: Plan, workers: int) -> int:
+    """Say how many simulators a run starts: as its plan says, else one for each worker, at most one a core."""
+    if plan.target.kind != "simulator":
+        return 0
+    return plan.target.servers or min(workers, machine_cores())
 
 
 def _order(plan: Plan) -> Serve:

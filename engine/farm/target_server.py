@@ -7,9 +7,10 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.errors import EngineError
-from engine.farm import lifeline
 from engine.farm.collecting import tuned_collection
 from engine.farm.frames import Frames
+from engine.farm.lifeline import pipes_of_mine
+from engine.farm.open_files import raise_limit
 from engine.farm.plan.model import Json
 from engine.simulator import Pace, ResponderFactory, ScriptedResponder, SimulatorSettings, load_script, serve
 
@@ -70,9 +71,9 @@ async def keep_serving(frames: Frames) -> None:
 
 async def main() -> None:
     """Be a simulator."""
-    lifeline.hold(0)
-    with suppress(trio.BrokenResourceError):  # The parent is gone; so are we.
-        await keep_serving(Frames(trio.lowlevel.FdStream(0), trio.lowlevel.FdStream(1)))
+    raise_limit()
+    with pipes_of_mine() as frames, suppress(trio.BrokenResourceError):  # The parent is gone; so are we.
+        await keep_serving(frames)
 
 
 if __name__ == "__main__":

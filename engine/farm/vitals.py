@@ -1,5 +1,6 @@
 """How a worker's process fares: its memory, its CPU time, and by how much its event loop comes late."""
 
+import math
 import os
 import sys
 import time
@@ -58,6 +59,24 @@ def _most_so_far() -> int:
         return 0
     unit_bytes = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes
+
+
+def asleep_s() -> float:
+    """Give for how long this machine slept since it started: Trio's clock stands still meanwhile, others' go on."""
+    try:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    except (AttributeError, OSError):
+        return 0.0
+
+
+def machine_cores() -> int:
+    """Give the cores that this process may use: by its affinity, and by its control group's share of time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text("ascii").split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        return cores
 
 
 def machine_memory() -> int:

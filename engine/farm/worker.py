@@ -17,10 +17,16 @@ from engine.farm.job import Grant, Result, Status, TurnResult
 from engine.farm.link import Down, Stopping, Up
 from engine.farm.metrics import METRICS
 from engine.farm.outcomes import Outcomes
-from engine.farm.vitals import Vitals
+from engine.farm.vitals import Vitals, asleep_s
 
 CATCH_UP_S: Final = 0.05
 """By how much starts may come closer together than the pace says when the event loop was late."""
+
+SLEPT_EVERY_S: Final = 1.0
+"""How often a worker looks whether its machine slept: its own clock stood still, the lease went on."""
+
+SLEPT_MIN_S: Final = 0.1
+"""Less than this is what reading two clocks comes to."""
 
 LIVE_METRICS: Final = (
     "time_to_first_audio",
@@ -49,16 +55,26 @@ class Worker:
     """Starts what it is granted, paced; keeps results until they are acknowledged; cancels all when its lease is over.
 
     It is itself a `Link`, for a coordinator in the same event loop; elsewhere a link of its backend calls it there.
-    The lease counts from the worker's last word, not from what it hears: what was stuck on its way extends nothing.
+    The lease counts from the worker's last word, not from what it hears: what was stuck on its way extends nothing. The
+    time that its machine slept counts too.
 
     Args:
         name: As people see it, the same after a new start: `worker-1`.
         call: Has one session.
         slots: How many at a time, for the coordinator to know; None for any number.
         folder: The run's folder, where it shares it; None collects files, and tells them with the results.
+        asleep_s: Says for how long this machine slept so far.
     """
 
-    def __init__(self, name: str, call: Call, *, slots: int | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        call: Call,
+        *,
+        slots: int | None = None,
+        folder: Path | None = None,
+        asleep_s: Callable[[], float] = asleep_s,
+    ) -> None:
         self.name = name
         self.slots = slots
         self._call = call
@@ -68,13 +84,15 @@ class Worker:
         self._outcomes = Outcomes()
         self._returned: list[str] = []
         self._figures = Figures()
-        self._watch = Watch(turn_ended=self._turn_ended)
+        self._watch = Watch(turn_ended=self._turn_ended, cut=self._note_cut)
+        self._had: dict[str, Result] = {}
         self._vitals = Vitals()
         self._starts_per_s = 1.0
         self._stopping: Stopping | None = None
         self._told_at: float | None = None
         self._lease_until = inf
         self._lease_s = inf
+        self._asleep_s, self._asleep_before_s = asleep_s, asleep_s()
         self._granted, self._leased, self._news, self._idle = trio.Event(), trio.Event(), trio.Event(), trio.Event()
         self._over = trio.Event()
 
@@ -145,9 +163,13 @@ class Worker:
         since = now if self._told_at is None else self._told_at
         self._lease_s = lease_s
         self._lease_until = since + lease_s
-        if self._lease_until <= now:
+        if self._lease_is_over():
             self._end_epoch()
         self._leased.set()
+
+    def _lease_is_over(self) -> bool:
+        slept_s = self._asleep_s() - self._asleep_before_s
+        return trio.current_time() + (slept_s if slept_s > SLEPT_MIN_S else 0.0) >= self._lease_until
 
     def _tell(self, *, roll: bool) -> Up:
         results, files = self._outcomes.take()
@@ -168,7 +190,7 @@ class Worker:
             talking=self._watch.talking,
         )
         self._returned, self._figures, self._watch.rate_limit = [], Figures(), None
-        self._told_at = trio.current_time()
+        self._told_at, self._asleep_before_s = trio.current_time(), self._asleep_s()
         return up
 
     def _tell_soon(self) -> None:
@@ -179,9 +201,10 @@ class Worker:
     async def _watch_lease(self) -> None:
         while True:
             self._leased = trio.Event()
-            with trio.move_on_at(self._lease_until):
+            look_at = inf if self._lease_until == inf else trio.current_time() + SLEPT_EVERY_S
+            with trio.move_on_at(min(self._lease_until, look_at)):
                 await self._leased.wait()
-            if trio.current_time() >= self._lease_until:
+            if self._lease_is_over():
                 self._end_epoch()
 
     def _end_epoch(self) -> None:
@@ -234,11 +257,14 @@ class Worker:
         try:
             with session.scope:
                 result = await self._call(grant, self._sink, self._watch)
-        except Exception as error:  # noqa: BLE001 - one session's crash must not end the others
+        except BaseException as error:
+            if not _is_a_sessions_own(error):
+                raise
             result = _broken(grant, "error", f"{type(error).__name__}: {error}")
         else:
-            result = result or _broken(grant, *session.cut)
+            result = result or self._cut_off(session)
         finally:
+            self._had.pop(grant.attempt_id, None)
             del self._sessions[grant.attempt_id]
             self._idle.set()
         if not result.began_at:
@@ -246,6 +272,17 @@ class Worker:
             result = attrs.evolve(result, began_at=began_at, duration_ms=lasted_ms)
         self._outcomes.add(result, self._files_of(grant))
         self._tell_soon()
+
+    def _cut_off(self, session: _Session) -> Result:
+        """Tell of a session that was cancelled, with what it took until then: that was spent."""
+        broken = _broken(session.grant, *session.cut)
+        had = self._had.get(session.grant.attempt_id)
+        if had is None:
+            return broken
+        return attrs.evolve(had, status=broken.status, error_kind=broken.error_kind, error=broken.error, files=())
+
+    def _note_cut(self, result: Result) -> None:
+        self._had[result.attempt_id] = result
 
     def _files_of(self, grant: Grant) -> Mapping[str, bytes]:
         return self._sink.take(grant.attempt_id) if isinstance(self._sink, CollectingSink) else {}
@@ -255,6 +292,13 @@ class Worker:
         for name in LIVE_METRICS:
             for value in METRICS[name].read(alone):
                 self._figures.add(name, value)
+
+
+def _is_a_sessions_own(error: BaseException) -> bool:
+    """Tell whether one session's crash is all that an exception is: it must not end the others, nor does `sys.exit`."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_a_sessions_own, error.exceptions))
+    return isinstance(error, Exception | SystemExit)
 
 
 def _broken(grant: Grant, status: Status, error: str) -> Result:

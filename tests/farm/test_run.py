@@ -1,5 +1,6 @@
 """A run from its first worker to the last line of its ledger: settings, the two-step stop, resuming."""
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.farm.ledger import Ledger
 from engine.farm.plan.model import Target
 from engine.farm.plan.thresholds import read_threshold
 from engine.farm.run import Run, run_plan
+from engine.farm.vitals import machine_cores
 
 
 def results_of(folder, *, final_only=True):
@@ -111,7 +113,7 @@ async def test_two_runs_can_not_share_a_folder(tmp_path):
         ({"plan": None}, "no plan"),
         (
             {"workers": 9999},
-            r"9,999 workers and 9,999 simulators are more processes than this machine has memory for \([\d,]+\)",
+            r"9,999 workers and \d+ simulators are more processes than this machine has memory for \([\d,]+\)",
         ),
     ],
 )
@@ -143,8 +145,33 @@ async def test_a_backend_of_ones_own_gets_all_that_its_workers_need(tmp_path, mo
     assert "canary" not in repr(attrs.evolve(spec, key="sk-canary-0123456789"))
 
 
-def test_auto_takes_one_worker_a_core(tmp_path):
-    assert Run(typed_plan(tmp_path, 1), out=tmp_path, workers="auto")._workers >= 1
+async def test_auto_takes_one_worker_a_core(tmp_path):
+    seen = []
+
+    def factory(spec):
+        seen.append(spec.count)
+        return LocalBackend(spec)
+
+    await Run(typed_plan(tmp_path, 1), out=tmp_path / "run", workers="auto", backend=factory).run()
+    assert seen == [machine_cores()]
+    assert 1 <= machine_cores() <= os.cpu_count()
+
+
+async def test_the_last_picture_adds_up_with_the_ledger_also_where_sessions_were_stopped(tmp_path):
+    run = Run(typed_plan(tmp_path, 8, sessions=4, wait_s=2.0), out=tmp_path / "run")
+    async with trio.open_nursery() as nursery:
+
+        async def stop():
+            # Turns are over, and told as they end; their sessions are not.
+            while not run.snapshot().figures.count("response_time"):  # noqa: ASYNC110
+                await trio.sleep(0.02)
+            run.stop("enough")
+
+        nursery.start_soon(stop)
+        summary = await run.run()
+    with Ledger.open(tmp_path / "run", write=False) as ledger:
+        assert summary.snapshot.figures.count("response_time") == ledger.figures().count("response_time") == 0
+        assert summary.snapshot.tokens == ledger.counts().tokens > 0
 
 
 FULL = """
@@ -162,7 +189,7 @@ except LedgerUnusable as error:
 """
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_can_be_resumed(tmp_path, workers):
     here = Path(__file__).parent
     command = [sys.executable, "-c", FULL, str(here), str(here.parents[1]), str(tmp_path), str(workers)]

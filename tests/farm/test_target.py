@@ -12,7 +12,8 @@ from real_runs import alive, children_of, send, typed_plan
 
 from engine.errors import FarmError
 from engine.farm.plan.model import Target
-from engine.farm.target import target_of
+from engine.farm.target import servers_of, target_of
+from engine.farm.vitals import machine_cores
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 
@@ -28,6 +29,8 @@ async def test_each_worker_has_a_server_unless_the_plan_says_otherwise(tmp_path)
     assert children_of(having=SERVER) == []
     async with target_of(attrs.evolve(plan, target=attrs.evolve(plan.target, servers=1)), 2) as urls:
         assert len(urls) == 1
+    assert servers_of(plan, 10**6) == machine_cores()
+    assert servers_of(attrs.evolve(plan, target=Target(kind="service")), 2) == 0
 
 
 async def test_nothing_is_started_for_a_service_of_others(tmp_path):

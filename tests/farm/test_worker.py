@@ -5,8 +5,10 @@ from itertools import pairwise
 
 import pytest
 import trio
-from crewed import Calls, grant_of, passed
+from crewed import Calls, grant_of, passed, plan_of
 
+from engine.farm.backends import WorkerSpec
+from engine.farm.backends.local import LocalBackend
 from engine.farm.job import KeptFile, TurnResult
 from engine.farm.link import Down
 from engine.farm.metrics import METRICS
@@ -53,7 +55,7 @@ async def test_results_that_are_not_acknowledged_hold_no_others_back(autojump_cl
         told = []
         for _ in range(4):
             told += [result.job for result in (await worker.exchange(down(linger_s=0.0))).results]
-        assert told == list(range(8))
+        assert sorted(told) == list(range(8))
         began = trio.current_time()
         assert (await worker.exchange(down(linger_s=1.0))).results == ()
         assert trio.current_time() - began == pytest.approx(1.0)
@@ -249,3 +251,65 @@ async def test_cancelled_it_leaves_nothing_behind(autojump_clock):
     async with working(calls) as worker:
         await worker.exchange(down(1, 2, linger_s=1.0))
     assert not calls.running
+
+
+async def test_a_tool_that_ends_the_program_ends_its_session_alone(autojump_clock):
+    async def call(grant, sink, watch):
+        await trio.sleep(1.0)
+        if grant.job.number == 1:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever)
+                raise SystemExit(3)
+        return passed(grant)
+
+    async with working(call) as worker:
+        await worker.exchange(down(1, 2, linger_s=0.0))
+        await trio.sleep(2.0)
+        up = await worker.exchange(down(linger_s=0.0))
+    told = {result.job: (result.status, result.error_kind) for result in up.results}
+    assert told == {1: ("error", "crash"), 2: ("passed", None)}
+
+
+async def test_the_time_that_its_machine_slept_counts_against_its_lease(autojump_clock):
+    calls, slept = Calls(length_s=60.0), [100.0]
+    async with working(calls, asleep_s=lambda: slept[0]) as worker:
+        await worker.exchange(down(1, linger_s=0.0, lease_s=10.0))
+        await trio.sleep(3.0)
+        assert calls.running
+        slept[0] += 3600.0
+        await trio.sleep(1.5)
+        assert not calls.running
+        up = await worker.exchange(down(2, linger_s=0.0))
+        assert [result.status for result in up.results] == ["lost"]
+        await worker.exchange(down(3, linger_s=0.0))
+        await trio.sleep(5.0)
+        assert list(calls.running.values()) == [3]
+
+
+async def test_what_a_session_took_that_is_cut_off_is_told(autojump_clock):
+    async def call(grant, sink, watch):
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            watch.cut(passed(grant, tokens=9, began_at=5.0, duration_ms=77.0))
+            raise
+
+    async with working(call) as worker:
+        await worker.exchange(down(1, linger_s=1.0, lease_s=5.0))
+        await trio.sleep(6.0)
+        (result,) = (await worker.exchange(down(linger_s=0.0))).results
+    assert (result.status, result.error_kind, result.tokens, result.duration_ms) == ("lost", "worker", 9, 77.0)
+
+
+async def test_in_one_event_loop_there_is_no_lease_to_lose(tmp_path, autojump_clock):
+    calls = Calls(length_s=60.0)
+    ups = []
+
+    async def on_link(link):
+        ups.append(await link.exchange(down(1, linger_s=0.0)))
+        await trio.sleep(45.0)  # As a laptop that is held up, or a debugger's breakpoint.
+        ups.append(await link.exchange(down(linger_s=30.0)))
+
+    spec = WorkerSpec(plan=plan_of(1), folder="")
+    await LocalBackend(spec, make=lambda spec, name: Worker(name, calls, folder=tmp_path)).run(on_link)
+    assert [result.status for result in ups[1].results] == ["passed"]

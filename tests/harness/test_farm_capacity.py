@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from benchmarks.farm_capacity import main, plan_of
-from benchmarks.farm_findings import FRAME_MS, Found, Size, faults_of, most_at_a_time
+from benchmarks.farm_findings import Found, Size, faults_of, most_at_a_time
 from engine.farm.job import Result, TurnResult
 from engine.farm.plan.load import load_plan, ready
 from engine.farm.plan.model import Say, Wait
@@ -42,7 +42,7 @@ def found(**changed):
             began_at=job / 10,
             duration_ms=5000.0,
             turns=(turn,),
-            audio_in_ms=100.0 * FRAME_MS,
+            audio_in_ms=100.0 * SIZE.frame_ms,
             deltas=10,
         )
         for job in range(2)
@@ -83,7 +83,7 @@ def first(**changed):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"seen": seen(frames=199)}, "frames sent 200, received 199"),
+        ({"seen": seen(frames=199)}, "microphone 8000 ms fed, 199 frames received"),
         ({"seen": seen(deltas=21)}, "deltas sent 21, received 20"),
         ({"seen": seen(requests=["a-0-1", "a-1-1", "b"])}, "not the ledger's"),
         ({"seen": seen(requests=["a-0-1", "a-0-1"])}, "not the ledger's"),

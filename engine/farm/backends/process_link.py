@@ -51,7 +51,9 @@ class ProcessLink:
             with trio.fail_after(down.linger_s + down.lease_s):
                 up = await self._exchange(down)
         except trio.TooSlowError:
-            raise await self._end(f"it said nothing for {down.lease_s:g} s, and was killed") from None
+            raise await self._end(
+                f"it said nothing for {down.lease_s:g} s{await self._where()}, and was killed"
+            ) from None
         except Garbled as error:
             raise await self._end(f"it was killed: {error}") from error
         except trio.BrokenResourceError:
@@ -65,6 +67,11 @@ class ProcessLink:
     async def _exchange(self, down: Down) -> Up | None:
         await self._child.frames.tell(down)
         return await self._child.frames.hear(Up)
+
+    async def _where(self) -> str:
+        """Say where it is stuck; it may be a tool of the plan that blocks the event loop."""
+        frame = await self._child.where()
+        return f" (stuck in {frame})" if frame else ""
 
     async def _end(self, why: str) -> LinkLost:
         gone = await self._child.kill()

@@ -1,18 +1,18 @@
 """The program of a worker in a process of its own: frames on stdin and stdout, and the end with its parent."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import attrs
 import trio
 
 from engine.blocks import block_nursery
-from engine.farm import lifeline
 from engine.farm.backends import WorkerSpec
 from engine.farm.collecting import tuned_collection
 from engine.farm.frames import Frames
+from engine.farm.lifeline import pipes_of_mine
 from engine.farm.link import Down
+from engine.farm.open_files import raise_limit
 from engine.farm.worker import Worker, worker_of
 
 
@@ -50,17 +50,9 @@ async def _answer(frames: Frames, worker: Worker) -> None:
         await frames.tell(await worker.exchange(down))
 
 
-@contextmanager
-def pipes_of_mine() -> Iterator[Frames]:
-    """Take stdin and stdout for frames. What a tool of the plan prints goes to stderr, and is taken for no frame."""
-    outgoing = os.dup(1)
-    os.dup2(2, 1)
-    lifeline.hold(0)
-    yield Frames(trio.lowlevel.FdStream(0), trio.lowlevel.FdStream(outgoing))
-
-
 async def main() -> None:
     """Be a worker."""
+    raise_limit()
     with pipes_of_mine() as frames, suppress(trio.BrokenResourceError):  # The parent is gone; so are we.
         await serve(frames)
 

@@ -10,7 +10,7 @@ from engine.errors import BackendUnavailable
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.process_link import ProcessLink
 from engine.farm.backends.process_worker import Order, Ready
-from engine.farm.children import Child, started
+from engine.farm.children import Child, NotStarted, started
 from engine.farm.frames import Garbled
 from engine.farm.link import OnLink
 
@@ -42,18 +42,20 @@ class ProcessesBackend:
     Args:
         spec: What they need to know.
         module: The worker's program.
+        again_s: See `AGAIN_S`.
     """
 
-    def __init__(self, spec: WorkerSpec, *, module: str = MODULE) -> None:
+    def __init__(self, spec: WorkerSpec, *, module: str = MODULE, again_s: float = AGAIN_S) -> None:
         self._spec = spec
         self._module = module
+        self._again_s = again_s
         self._given_up = 0
 
     async def run(self, on_link: OnLink) -> None:
         """Run them until the run is over.
 
         Raises:
-            BackendUnavailable: All of them died as they started, again and again.
+            BackendUnavailable: All of them died before they told a result, again and again.
         """
         async with block_nursery() as nursery:
             for number in range(1, self._spec.count + 1):
@@ -65,7 +67,7 @@ class ProcessesBackend:
             began_at = trio.current_time()
             try:
                 link = await self._live(name, on_link)
-            except _DiedAtStart as death:
+            except (_DiedAtStart, NotStarted) as death:
                 why, steady = str(death), False
             else:
                 if link.lost is None:
@@ -77,12 +79,14 @@ class ProcessesBackend:
             if deaths >= DEATHS_MAX:
                 self._give_up(name, why)
                 return
-            await trio.sleep(min(AGAIN_S * 2.0**deaths, AGAIN_MAX_S))
+            await trio.sleep(min(self._again_s * 2.0**deaths, AGAIN_MAX_S))
 
     def _give_up(self, name: str, why: str) -> None:
         self._given_up += 1
         if self._given_up == self._spec.count:
-            message = f"{name} died {DEATHS_MAX} times as it started ({why}) | see to what it says, then --resume"
+            message = (
+                f"{name} died {DEATHS_MAX} times before it told a result ({why}) | see to what it says, then --resume"
+            )
             raise BackendUnavailable(message)
 
     async def _live(self, name: str, on_link: OnLink) -> ProcessLink:

@@ -12,7 +12,7 @@ from engine.errors import DeadlinePassed
 from engine.farm.caller.audio_file import Sound
 from engine.farm.caller.call_files import CallFiles
 from engine.farm.caller.ear import Ear
-from engine.farm.caller.faults import CallBroken, Fault, fault_of, one_line
+from engine.farm.caller.faults import CallBroken, Fault, fault_of, tool_fault
 from engine.farm.caller.files import FileSink
 from engine.farm.caller.judging import Findings, judge
 from engine.farm.caller.measures import measured_result, priced, sound_of
@@ -69,12 +69,15 @@ async def run_call(
     try:
         return await call.run()
     except BaseException as error:
+        taken = call.taken()
+        if not isinstance(error, Exception) and call.watch.cut is not None:
+            call.watch.cut(taken)
         if files is not None:
             await files.drop()
         if not isinstance(error, Exception):
             raise
         # A fault of ours, where the result is made: this call's alone.
-        return call.crashed(error)
+        return attrs.evolve(taken, status="error", error_kind="crash", error=fault_of(error, opened=True).words)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -88,7 +91,6 @@ class _Call:
     connector: Connector | None
     watch: Watch
     unix_time: Callable[[], float]
-    _notes: list[str] = attrs.field(factory=list)
     _session: Session | None = None
     _ear: Ear = attrs.field(factory=Ear)
     _mouth: Mouth | None = None
@@ -113,10 +115,13 @@ class _Call:
             fault = fault_of(error, opened=self._opened_at is not None)
         return await self._tell(scenario, fault)
 
-    def crashed(self, error: Exception) -> Result:
-        """Tell of a fault of the farm's own."""
-        fault = fault_of(error, opened=True)
-        return attrs.evolve(self._outline(), status="error", error_kind="crash", error=fault.words)
+    def taken(self) -> Result:
+        """Tell what a call took that has no result of its own: it was spent."""
+        outline = self._outline()
+        try:
+            return attrs.evolve(self._with_figures(outline), spans=())
+        except Exception:  # noqa: BLE001 - what is told of a fault or a cancellation must not take its place
+            return outline
 
     def _outline(self) -> Result:
         return Result(
@@ -156,18 +161,9 @@ class _Call:
                     self._hung_up_at = trio.current_time()
                     nursery.cancel_scope.cancel()
             if self._hung_up_at is None:  # The ear has heard the end, and raises nothing: it was in order.
-                self._tell_end(f"at step {self._walk.step} of {len(prepared.scenario.turns)}")
+                where = f"step {self._walk.step} of {len(prepared.scenario.turns)}"
+                raise CallBroken(Fault("connection", f"the service ended the session at {where}"))
             self._ear.heard.hung_up(trio.current_time())
-
-    def _tell_end(self, where: str) -> None:
-        """Say who ended the session before the caller was through: a tool may, as an agent that hangs up; others not.
-
-        Raises:
-            CallBroken: The service did.
-        """
-        if self._ear.ended != "user_request":
-            raise CallBroken(Fault("connection", f"the service ended the session {where}"))
-        self._notes.append(f"a tool ended the session {where}")
 
     def _talks(self, now: float) -> bool:
         return (self._mouth is not None and self._mouth.speaking) or self._ear.heard.ends_at > now
@@ -199,24 +195,17 @@ class _Call:
         turns = self._all_turns()
         self._tell_limits()
         self._tell_turns(turns)
-        fault, outline = fault or self._tool_fault(), self._outline()
+        fault, outline = fault or tool_fault(self._tools.raised if self._tools is not None else None), self._outline()
         errors = [*self._ear.errors, *([fault.words] if fault is not None else [])]
         findings = Findings(turns=turns, errors=errors)
         expected = scenario.expect if scenario is not None else ()
         verdicts = await in_thread(lambda: judge(expected, findings)) if expected else ()
         passed = fault is None and all(verdict.held for verdict in verdicts)
         status: Status = "passed" if passed else "failed" if fault is None else "error"
-        result = attrs.evolve(outline, status=status, turns=turns, verdicts=verdicts, notes=tuple(self._notes))
+        result = attrs.evolve(outline, status=status, turns=turns, verdicts=verdicts)
         if fault is not None:
             result = attrs.evolve(result, error_kind=fault.kind, error=fault.words, retry_after_s=fault.retry_after_s)
         return await self._with_files(self._with_figures(result), passed=passed)
-
-    def _tool_fault(self) -> Fault | None:
-        report = self._tools.raised if self._tools is not None else None
-        if report is None:
-            return None
-        why = "took too long" if report.ending == "timed_out" else f"raised {report.exception!r}"
-        return Fault("tool", one_line(f"the tool {report.call.name} {why}"))
 
     def _turns(self, *, after: int = 0) -> tuple[TurnResult, ...]:
         if self._session is None or self._walk is None or self._tools is None:

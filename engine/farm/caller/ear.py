@@ -1,9 +1,9 @@
 """The caller's ear: takes a session's events as they come, and knows what the agent says, does, and how it stands."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
-import attrs
 import orjson
 import trio
 
@@ -12,7 +12,6 @@ from engine.dispatch import Dispatch
 from engine.errors import DeadlinePassed
 from engine.events import (
     BidiAudioStreamEvent,
-    BidiConnectionCloseEvent,
     BidiConnectionRestartEvent,
     BidiConnectionWarningEvent,
     BidiErrorEvent,
@@ -24,6 +23,7 @@ from engine.events import (
 )
 from engine.farm.caller.faults import CallBroken, Fault, failed_response, kind_of_code, one_line
 from engine.farm.caller.heard import Heard
+from engine.farm.caller.kept import Mark, Sent, Utterance
 from engine.farm.caller.spool import Spool
 from engine.session import Session
 
@@ -37,47 +37,6 @@ _ENDING: Final = frozenset({"rate_limited", "quota"})
 MARKS_MAX: Final = 1_000
 ERRORS_MAX: Final = 100
 """What one call keeps of these; of more, the first are told."""
-
-
-@attrs.frozen
-class Mark:
-    """Something that happened at a moment of the clock, in s."""
-
-    at: float
-    words: str
-
-
-@attrs.define(eq=False)
-class Utterance:
-    """Words of one item.
-
-    Attributes:
-        pieces: As they came; the whole in one once it is final.
-        final: No more come.
-    """
-
-    pieces: list[str] = attrs.field(factory=list)
-    final: bool = False
-
-    @property
-    def text(self) -> str:
-        """All its words so far."""
-        return "".join(self.pieces)
-
-
-@attrs.define(eq=False)
-class Sent:
-    """Audio of one response, as it came.
-
-    Attributes:
-        first_at: Clock time of its first piece, in s.
-        last_at: Clock time of its newest piece, in s.
-        samples: All of it.
-    """
-
-    first_at: float
-    last_at: float
-    samples: int = 0
 
 
 class Ear:
@@ -102,8 +61,6 @@ class Ear:
         """Audio that came, by response."""
         self.over = False
         """The session has ended."""
-        self.ended = ""
-        """Why, as in `BidiConnectionCloseEvent.reason`, where it was in order."""
         self.connected = True
         """There is a connection; False while a lost one is made anew."""
         self._spool = spool
@@ -218,7 +175,7 @@ class Ear:
 
     def _tool(self, event: ToolUseStreamEvent, _: float) -> None:
         use = event.current_tool_use
-        self.arguments[use["toolUseId"]] = orjson.dumps(use["input"]).decode()
+        self.arguments[use["toolUseId"]] = _as_json(use["input"])
         self._tell()
 
     def _error(self, event: BidiErrorEvent, now: float) -> None:
@@ -248,9 +205,6 @@ class Ear:
         self.connected = True
         self._tell()
 
-    def _closed(self, event: BidiConnectionCloseEvent, _: float) -> None:
-        self.ended = event.reason
-
     def _tell(self) -> None:
         self._news.unpark_all()
         self._sounds.unpark_all()
@@ -265,6 +219,12 @@ class Ear:
         BidiErrorEvent: _error,
         BidiConnectionWarningEvent: _warned,
         BidiConnectionRestartEvent: _restarted,
-        BidiConnectionCloseEvent: _closed,
     }
     """Methods by the class of events that they take; see `engine.dispatch`."""
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # A model may write numbers of 30 digits, and halves of characters.
+        return json.dumps(value)

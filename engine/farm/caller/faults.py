@@ -18,7 +18,9 @@ from engine.errors import (
     ServerReported,
     UnsupportedContent,
 )
+from engine.farm.caller.wording import whole_text
 from engine.farm.job import ErrorKind
+from engine.tools import CallReport
 
 ERROR_MAX_CHARS: Final = 500
 """What a result keeps of an error's words."""
@@ -109,6 +111,14 @@ def failed_response(details: Mapping[str, Any] | None) -> Fault:
     return Fault(kind, one_line(f"the response failed: {code or 'no reason given'}{words and ': '}{words}"))
 
 
+def tool_fault(report: CallReport | None) -> Fault | None:
+    """Tell of a tool that raised, or took too long; None where none did."""
+    if report is None:
+        return None
+    why = "took too long" if report.ending == "timed_out" else f"raised {report.exception!r}"
+    return Fault("tool", one_line(f"the tool {report.call.name} {why}"))
+
+
 def kind_of_code(*codes: object) -> ErrorKind | None:
     """Find the kind of an error by its code, then by its type; None where they don't tell."""
     known = (CODES.get(code) for code in codes if isinstance(code, str))
@@ -117,7 +127,7 @@ def kind_of_code(*codes: object) -> ErrorKind | None:
 
 def one_line(words: str) -> str:
     """Put words on one line, of at most `ERROR_MAX_CHARS`."""
-    line = " ".join(words.split())
+    line = " ".join(whole_text(words).split())
     return line if len(line) <= ERROR_MAX_CHARS else f"{line[: ERROR_MAX_CHARS - 1]}…"
 
 

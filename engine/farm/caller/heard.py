@@ -1,5 +1,6 @@
 """What the caller hears: when each piece of the agent's speech sounds, for a player that plays at once and in order."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import attrs
@@ -98,10 +99,12 @@ class Heard:
         self.stretches = [stretch for stretch in self.stretches if stretch.samples]
         self.ends_at = min(self.ends_at, now)
 
-    def heard_ms(self, response_ids: Sequence[str], now: float) -> float:
-        """Tell how much of these responses has sounded."""
-        samples = sum(each.heard_samples(now) for each in self._of(response_ids))
-        return samples * 1000 / PCM_RATE_HZ
+    def heard_by_response(self, now: float) -> Counter[str]:
+        """Tell how many samples of each response have sounded."""
+        heard: Counter[str] = Counter()
+        for stretch in self.stretches:
+            heard[stretch.response_id] += stretch.heard_samples(now)
+        return heard
 
     def reached_at(self, response_ids: Sequence[str], heard_ms: float) -> float | None:
         """Tell when so much of these responses will have sounded; None while not so much has come."""

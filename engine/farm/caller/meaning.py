@@ -1,6 +1,8 @@
 """Which turns of the session's log are what the caller did. Pure: turns and doings in, numbers out."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 import attrs
@@ -48,11 +50,7 @@ def turns_of(records: Sequence[TurnRecord], uttered: Sequence[Uttered]) -> list[
         Numbers of turns, for each.
     """
     found: list[list[int]] = [[] for _ in uttered]
-    for record in records:
-        index = _spoken(record, uttered)
-        if index is not None:
-            found[index].append(record.number)
-    for index, number in _typed(records, uttered):
+    for index, number in (*_spoken(records, uttered), *_typed(records, uttered)):
         found[index].append(number)
     return found
 
@@ -62,16 +60,17 @@ def is_forgotten(one: Uttered, records: Sequence[TurnRecord]) -> bool:
     return bool(records) and one.after_turn < records[0].number - 1
 
 
-def _spoken(record: TurnRecord, uttered: Sequence[Uttered]) -> int | None:
-    """Find the sound that a turn is of: speech is heard once it has begun, and committed once it is over."""
-    for index in range(len(uttered) - 1, -1, -1):
-        one = uttered[index]
-        if one.sound is None:
-            continue
-        since = one.began_at if record.began == "speech" else one.said_at
-        if record.began in {"speech", "push_to_talk"} and since is not None and since <= record.began_at:
-            return index
-    return None
+def _spoken(records: Sequence[TurnRecord], uttered: Sequence[Uttered]) -> Iterable[tuple[int, int]]:
+    """Find the turns of sounds: speech is heard once it has begun, and committed once it is over."""
+    sounds = [(index, one) for index, one in enumerate(uttered) if one.sound is not None]
+    since = {
+        "speech": [one.began_at for _, one in sounds],
+        "push_to_talk": [float("inf") if one.said_at is None else one.said_at for _, one in sounds],
+    }
+    for record in records:
+        place = bisect_right(since.get(record.began, ()), record.began_at)
+        if place:
+            yield sounds[place - 1][0], record.number
 
 
 def _typed(records: Sequence[TurnRecord], uttered: Sequence[Uttered]) -> Iterable[tuple[int, int]]:
@@ -80,14 +79,15 @@ def _typed(records: Sequence[TurnRecord], uttered: Sequence[Uttered]) -> Iterabl
     They are answered at once, or with all others that were typed while a response ran or was on its way.
     """
     answers = [record for record in records if record.began in {"text", "request"} and record.responses]
+    created, running = [_created_at(each) for each in answers], _running(records)
     whole: set[int] = set()
     waited_for = float("-inf")
     for index, one in enumerate(uttered):
-        if one.sound is not None:
+        if one.sound is not None or is_forgotten(one, records):
             continue
-        after = (each for each in answers if each.number > one.after_turn and each.number not in whole)
-        answer = next((each for each in after if _created_at(each) >= one.began_at), None)
-        asks_at_once = waited_for < one.began_at and not any(_runs(each, one.began_at) for each in records)
+        later = islice(answers, bisect_left(created, one.began_at), None)
+        answer = next((each for each in later if each.number > one.after_turn and each.number not in whole), None)
+        asks_at_once = waited_for < one.began_at and not _runs(running, one.began_at)
         waited_for = float("inf") if answer is None else _created_at(answer)
         if answer is not None:
             whole |= {answer.number} if asks_at_once else set()
@@ -99,9 +99,19 @@ def _created_at(record: TurnRecord) -> float:
     return record.began_at if created_at is None else created_at
 
 
-def _runs(record: TurnRecord, at: float) -> bool:
-    """Tell whether one of its responses ran at a time."""
-    return any(
-        (each.created_at or record.began_at) < at and (each.done_at is None or each.done_at > at)
-        for each in record.responses
+def _running(records: Iterable[TurnRecord]) -> list[tuple[float, float]]:
+    """Give when each response began and ended; one runs at a time."""
+    responses = ((record, each) for record in records for each in record.responses)
+    return sorted(
+        (
+            record.began_at if each.created_at is None else each.created_at,
+            float("inf") if each.done_at is None else each.done_at,
+        )
+        for record, each in responses
     )
+
+
+def _runs(running: Sequence[tuple[float, float]], at: float) -> bool:
+    """Tell whether a response ran at a time."""
+    before = bisect_left(running, (at,))
+    return before > 0 and running[before - 1][1] > at

@@ -1,7 +1,8 @@
 """The agent's audio on its way to a file: as it came, so that a call that goes on for long holds none of it."""
 
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from engine.farm.caller.threads import in_thread
 
@@ -21,14 +22,13 @@ class Spool:
         error: Why nothing more could be written, as "No space left on device"; empty where all is well.
     """
 
-    __slots__ = ("_file", "_max_bytes", "_path", "_waiting", "_written", "error", "full")
+    __slots__ = ("_max_bytes", "_path", "_waiting", "_written", "error", "full")
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._waiting = bytearray()
         self._written = 0
-        self._file: BinaryIO | None = None
         self.full = False
         self.error = ""
 
@@ -54,21 +54,22 @@ class Spool:
         await in_thread(lambda: self._put(block))
 
     def close(self) -> None:
-        """Write what waits, and close the file; blocks."""
+        """Write what waits; blocks."""
         if self._waiting:
             self._put(self._waiting)
             self._waiting = bytearray()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def _put(self, block: bytearray) -> None:
         if self.error:
             return
         try:
-            if self._file is None:
-                self._file = self._path.open("wb")
-            self._file.write(block)
-            self._file.flush()
+            with self._path.open("ab", buffering=0) as file:  # Not held open: sessions are many, and files dear.
+                _write_all(file, block)
         except OSError as error:
             self.error = error.strerror or type(error).__name__
+
+
+def _write_all(file: FileIO, block: bytearray) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]

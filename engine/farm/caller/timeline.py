@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from engine.audio.pcm import PCM_RATE_HZ
-from engine.farm.caller.ear import Mark
 from engine.farm.caller.heard import Stretch
+from engine.farm.caller.kept import Mark
 from engine.farm.caller.mouth import Spoken
-from engine.farm.caller.turns import Telling
+from engine.farm.caller.turns import Telling, cut
 from engine.farm.job import Span, TurnResult
 
 JOIN_S = 0.3
@@ -39,7 +39,9 @@ def _caller(telling: Telling, said: Sequence[Spoken]) -> Iterable[Span]:
         sound = said[uttered.sound] if uttered.sound is not None and uttered.sound < len(said) else None
         at = uttered.began_at if sound is None else sound.at
         until = at if sound is None else sound.until
-        yield Span(lane="caller", at_ms=telling.ms(at), until_ms=telling.ms(until), text=uttered.said)
+        yield Span(
+            lane="caller", at_ms=telling.ms(at), until_ms=telling.ms(until), text=cut(uttered.said)[:WORDS_MAX_CHARS]
+        )
 
 
 def _agent(telling: Telling) -> Iterable[Span]:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 import orjson
 
+from engine.audio.pcm import PCM_RATE_HZ
 from engine.errors import ConfigError
 from engine.farm.caller.ear import Ear
 from engine.farm.caller.meaning import BEGAN_BY_ITSELF, Uttered, is_forgotten, turns_of
 from engine.farm.caller.toolbox import WatchedTools
-from engine.farm.caller.wording import word_error_rate
+from engine.farm.caller.wording import whole_text, word_error_rate
 from engine.farm.job import ToolUse, TurnResult
 from engine.metering.records import ResponseRecord, TurnRecord
 from engine.session import Session
@@ -52,9 +53,11 @@ def turn_results(session: Session, telling: Telling, after: int = 0) -> tuple[Tu
     outputs = _outputs(session) if any(record.tools for record in new) else {}
     meant = _meant(records, telling.uttered)
     heard = {record.number: _heard(record, telling.ear) for record in records}
+    sounded = telling.ear.heard.heard_by_response(telling.now)
     results = []
     for record in new:
-        result = _result(record, telling, outputs, heard[record.number])
+        result = _result(record, telling, outputs, sounded)
+        result = attrs.evolve(result, heard=heard[record.number])
         if record.number in meant:
             uttered, numbers = meant[record.number]
             result = _with_utterance(result, uttered, [heard[number] for number in numbers], telling)
@@ -74,7 +77,7 @@ def unheard_turns(session: Session, telling: Telling) -> tuple[TurnResult, ...]:
 def _unheard(uttered: Uttered, number: int, telling: Telling) -> TurnResult:
     through = None if uttered.through_at is None else telling.ms(uttered.through_at)
     began = telling.ms(uttered.began_at)
-    return TurnResult(number=number, said=uttered.said, began_at_ms=began, asked_at_ms=through)
+    return TurnResult(number=number, said=cut(uttered.said), began_at_ms=began, asked_at_ms=through)
 
 
 def _meant(records: Sequence[TurnRecord], uttered: Sequence[Uttered]) -> dict[int, tuple[list[Uttered], Sequence[int]]]:
@@ -94,18 +97,17 @@ def _with_utterance(
     if known is not None and words:
         with contextlib.suppress(ConfigError):  # Without jiwer it is not known.
             rate = word_error_rate(known, " ".join(words))
-    said = "\n".join(each.said for each in uttered)
+    said = cut("\n".join(each.said for each in uttered))
     return attrs.evolve(result, said=said, began_at_ms=telling.ms(uttered[0].began_at), word_error_rate=rate)
 
 
-def _result(record: TurnRecord, telling: Telling, outputs: Mapping[str, str], heard: str | None) -> TurnResult:
+def _result(record: TurnRecord, telling: Telling, outputs: Mapping[str, str], sounded: Mapping[str, int]) -> TurnResult:
     ear, last = telling.ear, record.responses[-1] if record.responses else None
     end, asked_at = record.response_end_at, None if record.began in BEGAN_BY_ITSELF else record.asked_at
     awaited = attrs.evolve(record, asked_at=asked_at)
     return TurnResult(
         number=record.number,
         began=record.began,
-        heard=heard,
         answer=_answer(record, ear),
         status=_status(last, telling.hung_up_at),
         began_at_ms=telling.ms(record.began_at),
@@ -116,7 +118,7 @@ def _result(record: TurnRecord, telling: Telling, outputs: Mapping[str, str], he
         interruption_latency_ms=record.interruption_latency_ms,
         response_ms=None if end is None or asked_at is None else max(0.0, (end - asked_at) * 1000),
         audio_ms=round(ear.received_ms(record.response_ids), 3),
-        heard_ms=round(ear.heard.heard_ms(record.response_ids, telling.now), 3),
+        heard_ms=round(sum(sounded.get(each, 0) for each in record.response_ids) * 1000 / PCM_RATE_HZ, 3),
         interrupted=record.interrupted_at is not None,
         tools=tuple(_tool_uses(record, telling, outputs)),
         tokens=record.tokens.total,
@@ -181,5 +183,6 @@ def _block(block: Mapping[str, object]) -> str:
 
 
 def cut(text: str) -> str:
-    """Keep so much of a text as a result may hold."""
+    """Keep so much of a text as a result may hold, and nothing that is no text, as a byte of a file's name."""
+    text = whole_text(text)
     return text if len(text) <= TEXT_MAX_CHARS else f"{text[: TEXT_MAX_CHARS - 1]}…"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import attrs
 import trio
 
-from engine.farm.job import RateLimit, TurnResult
+from engine.farm.job import RateLimit, Result, TurnResult
 from engine.wire.server import RateLimit as WireLimit
 
 
@@ -17,10 +17,13 @@ class Watch:
     Attributes:
         rate_limit: The newest that the service told of tokens; the worker takes it, and puts None.
         turn_ended: Called with each turn as it ends, once; also with those that are in the result later.
+        cut: Called with what a call that is cancelled took until then: tokens, money and sound, without turns and
+            files.
     """
 
     rate_limit: RateLimit | None = None
     turn_ended: Callable[[TurnResult], object] | None = None
+    cut: Callable[[Result], object] | None = None
     _calls: dict[object, Callable[[float], bool]] = attrs.field(factory=dict, init=False)
 
     @property

@@ -1,4 +1,4 @@
-"""How far words are from what they should be: the word error rate, of words without case and punctuation."""
+"""Words: what of them can be written, and how far they are from what they should be, without case and punctuation."""
 
 import re
 import unicodedata
@@ -12,6 +12,11 @@ WORDS_MAX: Final = 5_000
 _APOSTROPHES: Final = re.compile("[\u2018\u2019\u02bc\u0060\u00b4]")
 _BREAKS: Final = re.compile(r"[^\w']+|_+|(?<!\w)'|'(?!\w)")
 """What parts words: everything but letters, digits, and apostrophes within a word."""
+
+
+def whole_text(text: str) -> str:
+    """Put a question mark for what no encoding can write: half of a character, a byte of a file's name."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def normalised(text: str) -> list[str]:

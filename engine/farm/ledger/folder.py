@@ -92,5 +92,7 @@ def require_run(folder: Path) -> None:
         LedgerUnusable: None is there.
     """
     if not (folder / FILE).is_file():
-        why = "the folder holds no run" if folder.is_dir() else "there is no such folder"
-        raise LedgerUnusable(str(folder / FILE), why, "give the folder of a run, as `farm run` makes it")
+        where, why = (
+            (folder / FILE, "the folder holds no run") if folder.is_dir() else (folder, "there is no such folder")
+        )
+        raise LedgerUnusable(str(where), why, "give the folder of a run, as `farm run` makes it")

@@ -83,12 +83,8 @@ def made_to_fit(value: Any) -> Any:
 
     Half surrogates become `?`, integers no larger than 64 bits, and floats that are no number not known or 0.
     """
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    if isinstance(value, float):
-        return value if isfinite(value) else 0.0
-    if isinstance(value, int) and not isinstance(value, bool):
-        return max(-INTEGER_MAX, min(value, INTEGER_MAX))
+    if isinstance(value, str | int | float):
+        return _scalar(value)
     if isinstance(value, tuple | list):
         return type(value)(made_to_fit(each) for each in value)
     if isinstance(value, Mapping):
@@ -96,6 +92,14 @@ def made_to_fit(value: Any) -> Any:
     if attrs.has(type(value)):
         return attrs.evolve(value, **{field.name: _field(value, field) for field in attrs.fields(type(value))})
     return value
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, float):
+        return value if isfinite(value) else 0.0
+    return value if isinstance(value, bool) else max(-INTEGER_MAX, min(value, INTEGER_MAX))
 
 
 def _field(record: Any, field: "attrs.Attribute[Any]") -> Any:

@@ -25,9 +25,6 @@ CONNECTIONS_MAX: Final = 128
 REQUESTS_PER_S: Final = 50.0
 """Over all connections; more wait. One takes about 1 ms of the run's event loop, the figures of 100 workers 3 ms."""
 
-ACCEPT_AGAIN_S: Final = 1.0
-"""After a fault of the listener, connections are taken again so much later."""
-
 PIECE_BYTES: Final = 65_536
 SEND_DEADLINE_S: Final = 10.0
 """How long a reader may keep a piece of so many bytes waiting; then its connection is closed. The charts' library comes
@@ -180,13 +177,11 @@ class _Server:
         self._left = trio.Event()
 
     async def accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
-        """Take connections, whatever comes."""
-        while True:
-            try:
-                await trio.serve_listeners(self._serve, [listener], handler_nursery=nursery)
-            except Exception:  # a page must not end the run
-                logger.exception("the page's listener failed")
-                await trio.sleep(ACCEPT_AGAIN_S)
+        """Take connections."""
+        try:
+            await trio.serve_listeners(self._serve, [listener], handler_nursery=nursery)
+        except Exception:  # a page must not end the run
+            logger.exception("the page takes no new readers any more")
 
     async def _serve(self, socket_stream: trio.SocketStream) -> None:
         stream = _Stream(socket_stream)

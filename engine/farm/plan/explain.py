@@ -18,6 +18,9 @@ from engine.printable import one_line
 WIDTH: Final = 110
 """Characters of a line."""
 
+NARROWEST: Final = 30
+"""Below it, words would stand one to a line."""
+
 _LABEL_WIDTH: Final = 12
 
 
@@ -38,8 +41,12 @@ class Explanation:
     @property
     def lines(self) -> tuple[str, ...]:
         """The same for a terminal. What came from the plan can't steer it."""
+        return self.lines_within(WIDTH)
+
+    def lines_within(self, width: int) -> tuple[str, ...]:
+        """The same in lines of at most so many characters; of fewer than 30, in lines of 30."""
         rows = [*self.rows, *(("warning", warning) for warning in self.warnings)]
-        return tuple(line for label, words in rows for line in _wrapped(label, words))
+        return tuple(line for label, words in rows for line in _wrapped(label, words, max(width, NARROWEST)))
 
 
 def explain(plan: Plan) -> Explanation:
@@ -60,10 +67,10 @@ def explain(plan: Plan) -> Explanation:
     )
 
 
-def _wrapped(label: str, words: str) -> list[str]:
+def _wrapped(label: str, words: str, width: int) -> list[str]:
     first = f"{label:<{_LABEL_WIDTH}}"
     return textwrap.wrap(
-        words, WIDTH, initial_indent=first, subsequent_indent=" " * _LABEL_WIDTH, break_on_hyphens=False
+        words, width, initial_indent=first, subsequent_indent=" " * _LABEL_WIDTH, break_on_hyphens=False
     ) or [first]
 
 

@@ -96,7 +96,7 @@ def _record(record: Any, values: Values, path: str) -> Any:
     # What was text stays text: a step that says {number} says its digits.
     for name, value in fields.items():
         if isinstance(value, str) and name not in _ANY_VALUE:
-            changed[name] = _as_text(changed[name])
+            changed[name] = as_text(changed[name])
     try:
         if changed == fields:
             return record
@@ -107,7 +107,7 @@ def _record(record: Any, values: Values, path: str) -> Any:
         raise ConfigError(field, error.value, error.allowed, message=f"{message}; allowed: {error.allowed}") from error
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """Write a value of JSON lines or a matrix into a text: tables, lists, truths and null as JSON has them."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -142,7 +142,7 @@ def _text(text: str, values: Values, path: str) -> Any:
         if found[2] is None:
             return "{" + found[1] + "}"
         if found[2] in values:
-            return _as_text(values[found[2]])
+            return as_text(values[found[2]])
         if found[2].isidentifier():
             raise unknown_name(path, found[2], values)
         return found[0]

@@ -78,6 +78,17 @@ class Accounts:
             self.usd.learn(scenario, usd)
             self.minute.learn(scenario, life_s)
 
+    def presume(self, scenario: str) -> None:
+        """Count a session of an earlier stretch that could not tell what it took."""
+        self.tokens.presume(scenario)
+        self.usd.presume(scenario)
+
+    def told_late(self, result: Result) -> None:
+        """Count what a session took that ended as lost, and was presumed to have taken the mean."""
+        tokens, usd = _told(result)
+        self.tokens.told_late(result.scenario, tokens)
+        self.usd.told_late(result.scenario, usd)
+
     def _is_unknown(self, scenario: str) -> bool:
         unknown_tokens = self._counts_tokens and not self.tokens.averages[scenario].is_known
         return unknown_tokens or (self._counts_usd and not self.usd.averages[scenario].is_known)
@@ -85,7 +96,7 @@ class Accounts:
 
 def _told(result: Result) -> tuple[float | None, float | None]:
     # A worker that died took its sessions' counts with it; a price that nobody knows is not a price of nothing.
-    if result.status == "lost":
+    if result.status == "lost" and not result.tokens:
         return None, None
     unpriced = result.cost_usd is None and result.tokens > 0
     return result.tokens, None if unpriced else result.cost_usd or 0.0

@@ -192,6 +192,15 @@ class Policy:
         self._backlog.wait(result.scenario, job, now + wait_s)
         return wait_s
 
+    def told_late(self, result: Result) -> None:
+        """Take note of what a session took that was ended as lost before, and then told its result all the same."""
+        self._accounts.told_late(result)
+        self._asked_at = None
+
+    def presume(self, scenario: str) -> None:
+        """Take note of a session that went away with an earlier stretch of the run: it took something."""
+        self._accounts.presume(scenario)
+
     def returned(self, scenario: str, job: Any, now: float) -> None:
         """Take back a start that never happened (its worker had not begun it): it is not active, and not a try.
 

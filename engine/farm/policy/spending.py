@@ -113,6 +113,16 @@ class Budget:
             self.spent += took
         self._change(share, -1)
 
+    def presume(self, scenario: str) -> None:
+        """Count a session of an earlier stretch of which nobody knows what it took."""
+        self.presumed += self._shares[scenario].average.mean
+
+    def told_late(self, scenario: str, took: float | None) -> None:
+        """Put what a session took in the place of what it was presumed to have taken."""
+        if took is not None:
+            self.presumed = max(0.0, self.presumed - self._shares[scenario].average.mean)
+            self.spent += took
+
     def learn(self, scenario: str, took: float | None) -> None:
         """Learn from a session that ran its course, where it is known what it took."""
         share = self._shares[scenario]

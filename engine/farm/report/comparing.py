@@ -23,6 +23,10 @@ from engine.farm.report.sessions import about
 SMALLEST_CHANGE: Final = 0.01
 """Share by which a figure must differ to be told as changed, however sure it is."""
 
+SMALLEST_CHANGE_MS: Final = 20.0
+"""By how much a time must differ: a frame of audio. So much comes of what else a machine or a network does in a run,
+and that is the same for all of its sessions: no test of these tells it from a change."""
+
 MOST_EXPECTATIONS: Final = 20
 """Expectations that are tested: each that is makes the others' bounds harder."""
 
@@ -190,7 +194,8 @@ def _tested(
 
 def _judged(change: Change, *, beyond: bool) -> Change:
     a, b = change.a or 0.0, change.b or 0.0
-    if not beyond or abs(b - a) < SMALLEST_CHANGE * max(abs(a), abs(b)):
+    least = max(SMALLEST_CHANGE * max(abs(a), abs(b)), SMALLEST_CHANGE_MS if change.unit == "ms" else 0.0)
+    if not beyond or abs(b - a) < least:
         return attrs.evolve(change, verdict="no change")
     if change.metric in _NEITHER_WAY:
         return attrs.evolve(change, verdict="changed")

@@ -7,6 +7,7 @@ import orjson
 
 from engine.farm.codec import to_json
 from engine.farm.job import Result
+from engine.farm.plan.rendering import as_text
 from engine.farm.report.causes import why
 from engine.farm.report.embedding import packed
 from engine.farm.report.formatting import clipped
@@ -125,8 +126,8 @@ def _slowest(times_ms: Any) -> float | None:
 
 def about(values: Mapping[str, Any]) -> str:
     """Say in one line what a job was about: its row of data and its choice of the matrix."""
-    return ", ".join(f"{name}: {value}" for name, value in values.items())
+    return ", ".join(f"{name}: {as_text(value)}" for name, value in values.items())
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in values.items()}
+    return {str(name): as_text(value) for name, value in values.items()}

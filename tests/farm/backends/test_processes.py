@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 import trio
 from real_runs import alive, children_of, send, typed_plan
 
-from engine.errors import BackendUnavailable
+from engine.errors import BackendUnavailable, FarmError
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.processes import DEATHS_MAX, ProcessesBackend
 from engine.farm.ledger import Ledger
 from engine.farm.plan.model import FunctionTool
 from engine.farm.run import Run
+from engine.farm.target import target_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 
@@ -64,22 +66,9 @@ async def test_a_worker_that_dies_or_stalls_is_replaced_and_its_sessions_run_aga
 
 
 async def test_a_worker_that_takes_too_much_memory_is_killed_and_it_is_told(tmp_path):
-    tool = tmp_path / "greedy.py"
-    tool.write_text(
-        "kept = []\n\n\ndef hello() -> str:\n"
-        '    """Say hello."""\n'
-        "    kept.append(bytearray(400 * 2**20))\n    return 'hello'\n"
-    )
-    script = tmp_path / "script.toml"
-    script.write_text(
-        '[[turn]]\nrepeat = true\nparts = [{ call = "hello" }]\n\n[[turn]]\nrepeat = true\nsay = "done"\n'
-    )
-    plan = typed_plan(tmp_path, 1, wait_s=1.0, tools=(FunctionTool(function="greedy.py:hello"),))
-    plan = attrs.evolve(
-        plan,
-        target=attrs.evolve(plan.target, script=str(script)),
-        retries=attrs.evolve(plan.retries, attempts=2),
-    )
+    greedy = 'kept = []\n\ndef hello() -> str:\n    """Say hello."""\n    kept.append(bytearray(400 * 2**20))\n'
+    plan = plan_with_tool(tmp_path, greedy, wait_s=1.0)
+    plan = attrs.evolve(plan, retries=attrs.evolve(plan.retries, attempts=2))
     run = Run(plan, out=tmp_path / "run", workers=1, backend="processes", memory_max_bytes=300 * 2**20)
     summary = await run.run()
     assert summary.done == {"lost": 1}
@@ -95,24 +84,71 @@ async def test_workers_that_die_as_they_start_end_the_run_with_their_last_words(
     async def on_link(link):
         raise AssertionError
 
-    backend = ProcessesBackend(spec, module="engine.farm.no_such_worker")
+    backend = ProcessesBackend(spec, module="engine.farm.no_such_worker", again_s=0.01)
     with pytest.raises(BackendUnavailable, match=f"{DEATHS_MAX} times.*No module named") as caught:
         await backend.run(on_link)
     assert "\n" not in str(caught.value)
     assert children_of(having="no_such_worker") == []
 
 
-async def test_what_a_tool_prints_is_taken_for_no_frame(tmp_path):
-    tool = tmp_path / "loud.py"
-    tool.write_text('def hello() -> str:\n    """Say hello."""\n    print("x" * 100_000)\n    return "hello"\n')
-    plan = typed_plan(tmp_path, 2, tools=(FunctionTool(function="loud.py:hello"),))
-    script = tmp_path / "script.toml"
+def plan_with_tool(folder, code, *, jobs=1, **more):
+    (folder / "tools.py").write_text(code)
+    script = folder / "script.toml"
     script.write_text('[[turn]]\nparts = [{ call = "hello" }]\n\n[[turn]]\nrepeat = true\nsay = "done"\n')
-    plan = attrs.evolve(plan, target=attrs.evolve(plan.target, script=str(script)))
+    plan = typed_plan(folder, jobs, tools=(FunctionTool(function="tools.py:hello"),), **more)
+    return attrs.evolve(plan, target=attrs.evolve(plan.target, script=str(script)))
+
+
+PRINTS_AND_READS = """
+import os, subprocess, sys
+
+def hello() -> str:
+    \"""Say hello.\"""
+    print("x" * 100_000)
+    os.write(1, b"y" * 1000)
+    subprocess.run([sys.executable, "-c", "import sys; print(len(sys.stdin.read()))"], check=True)
+    return f"heard {sys.stdin.read()!r} {os.read(0, 10)!r}"
+"""
+
+
+async def test_what_a_tool_prints_or_reads_is_no_frame(tmp_path, monkeypatch):
+    # Nor is a module taken from the folder that people happen to stand in.
+    (tmp_path / "queue.py").write_text("raise AssertionError('not this one')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [place for place in sys.path if place])
+    plan = plan_with_tool(tmp_path, PRINTS_AND_READS, jobs=2)
     summary = await Run(plan, out=tmp_path / "run", backend="processes").run()
     assert summary.done == {"passed": 2}
-    tools = [use.name for result in results_of(tmp_path / "run") for turn in result.turns for use in turn.tools]
-    assert tools == ["hello", "hello"]
+    tools = [use.result for result in results_of(tmp_path / "run") for turn in result.turns for use in turn.tools]
+    assert len(tools) == 2
+    assert all("heard '' b''" in told for told in tools)
+
+
+async def test_a_tool_that_blocks_the_event_loop_is_named_and_does_not_come_again_for_ever(tmp_path):
+    code = 'import time\n\nasync def hello() -> str:\n    """Say hello."""\n    time.sleep(60)\n'
+    plan = plan_with_tool(tmp_path, code)
+    plan = attrs.evolve(plan, retries=attrs.evolve(plan.retries, attempts=1))
+    summary = await Run(plan, out=tmp_path / "run", backend="processes", lease_s=1.0).run()
+    assert summary.done == {"lost": 1}
+    (result,) = results_of(tmp_path / "run")
+    assert result.error.startswith("it said nothing for 1 s (stuck in File")
+    assert 'tools.py", line 5 in hello' in result.error
+    assert children_of() == []
+
+
+async def test_a_process_that_the_system_does_not_start_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    backend = ProcessesBackend(WorkerSpec(plan=typed_plan(tmp_path), folder=str(tmp_path)), again_s=0.01)
+
+    async def on_link(link):
+        raise AssertionError
+
+    with pytest.raises(BackendUnavailable, match="can't be started: No such file") as caught:
+        await backend.run(on_link)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(FarmError, match="can't be started"):
+        async with target_of(typed_plan(tmp_path), 1):
+            pass
 
 
 async def test_cancelled_it_leaves_no_process_behind(tmp_path):

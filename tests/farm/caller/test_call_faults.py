@@ -11,11 +11,16 @@ from calls import CARD, LONG_ANSWER, ONE_SAY, SPEECH, called, grant_of, lanes, o
 from engine.audio.files import read_pcm16, write_wav
 from engine.audio.pcm import silence, tone
 from engine.errors import ConnectionLost, HandshakeRejected
-from engine.farm.caller import FolderSink
+from engine.farm.caller import FolderSink, Watch
 from engine.farm.caller.speech import SPEECH_MAX_S
 from engine.farm.caller.walk import ANSWER_DEADLINE_S, HEARING_DEADLINE_S
-from engine.farm.plan.model import Contains, FunctionTool, NoError, Say, Type, Wait
-from engine.simulator import Fail, Pace
+from engine.farm.codec import from_json, to_json
+from engine.farm.job import Result
+from engine.farm.plan.model import CannedTool, Contains, FunctionTool, NoError, Say, Type, Wait
+from engine.metering.turn_log import TurnLog
+from engine.simulator import Call, Fail, Pace, Script, TranscriptionRefused
+from engine.simulator import Say as Answer
+from engine.simulator.script import ScriptedResponder
 from engine.testing import in_memory
 
 
@@ -449,3 +454,116 @@ async def test_a_connection_that_breaks_while_speech_ends_is_no_silence_of_the_s
     assert (result.status, result.error) == ("passed", "")
     assert result.duration_ms > 25_000
     assert result.turns[-1].answer == "Yes."
+
+
+# --- what a model may write -------------------------------------------------------------------------------------------
+
+
+class Rewriting:
+    """A connection on which one text stands for another."""
+
+    def __init__(self, transport, old, new):
+        self._transport, self._old, self._new = transport, old, new
+        self.send, self.ping = transport.send, transport.ping
+        self.close, self.statistics = transport.close, transport.statistics
+
+    async def receive(self):
+        came = await self._transport.receive()
+        if isinstance(came, str):
+            return came.replace(self._old, self._new)
+        return [each.replace(self._old, self._new) for each in came]
+
+
+async def rewritten(plan, old, new, *answers, **service):
+    async with simulated(*answers, **service) as simulator:
+
+        async def connect(nursery, endpoint):
+            return Rewriting(await in_memory(simulator)(nursery, endpoint), old, new)
+
+        return await called(simulator, plan, connector=connect)
+
+
+BIG = "1" + "0" * 30
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [(BIG, f'{{"n": {BIG}}}'), (r"\"\\ud800\"", r'{"n": "\ud800"}')],
+)
+async def test_arguments_that_are_no_common_json(autojump_clock, written, told):
+    plan = plan_of(Type(type="Go"), tools=(CannedTool(name="f", answer=1),))
+    result = await rewritten(plan, r"\"ODD\"", written, Call("f", {"n": "ODD"}), "Done.")
+
+    assert (result.status, result.error) == ("passed", "")
+    assert result.turns[0].tools[0].arguments == told
+
+
+class HardOfHearing(ScriptedResponder):
+    async def transcribe(self, pcm):
+        raise TranscriptionRefused("insufficient_quota")
+
+
+async def test_words_that_could_not_be_written_down_do_not_end_the_call(autojump_clock):
+    script = Script.of(Answer("Yes."))
+    result = await one_call(plan_of(Say(say=CARD)), responders=lambda: HardOfHearing(script))
+
+    assert (result.status, result.turns[0].answer, result.turns[0].heard) == ("passed", "Yes.", None)
+    assert any("insufficient_quota" in mark.text for mark in lanes(result, "mark"))
+
+
+async def test_a_module_that_never_ends_its_import_can_be_left(tmp_path):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(3)\n")
+    plan = plan_of(Type(type="x"), folder=tmp_path, tools=(FunctionTool(function="slow.py:f"),))
+    async with simulated() as simulator:
+        with trio.move_on_after(0.2) as scope:
+            await called(simulator, plan)
+        assert scope.cancelled_caught
+        assert trio.current_time() < scope.deadline + 2
+
+
+async def test_turns_that_the_log_forgot_are_told_and_not_taken_for_unanswered(autojump_clock, monkeypatch):
+    monkeypatch.setattr(TurnLog.__init__, "__defaults__", (5, None))
+    steps = [Type(type=f"{number}") for number in range(1, 9)]
+    result = await one_call(plan_of(*steps))
+
+    assert result.status == "passed"
+    assert result.notes == ("its first 3 turns are left out: the log keeps the newest",)
+    assert [(turn.number, turn.said) for turn in result.turns] == [(number, f"{number}") for number in range(4, 9)]
+
+
+async def test_what_a_call_took_is_told_when_it_is_cancelled(autojump_clock):
+    told = []
+    watch = Watch(cut=told.append)
+    with trio.move_on_after(5):
+        await one_call(plan_of(Type(type="Hi"), Wait(wait_s=60)), "Yes.", watch=watch)
+
+    (result,) = told
+    assert (result.attempt_id, result.links, result.turns, result.files, result.spans) == (
+        "1f3a9c02-37-1",
+        1,
+        (),
+        (),
+        (),
+    )
+    assert result.tokens > 0
+    assert result.duration_ms == pytest.approx(5000)
+
+
+async def test_a_fault_of_the_farms_own_is_one_calls_and_what_it_took_is_told(autojump_clock, tmp_path):
+    def refuse(turn):
+        raise RuntimeError("a bug")
+
+    watch = Watch(turn_ended=refuse)
+    result = await one_call(plan_of(Type(type="Hi")), "Yes.", watch=watch, sink=FolderSink(tmp_path))
+
+    assert (result.status, result.error_kind, result.error) == ("error", "crash", "RuntimeError: a bug")
+    assert result.tokens > 0
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("turn", [Say(say="no \udcff.wav"), Type(type="half \ud800")])
+async def test_what_is_no_text_can_be_told_all_the_same(autojump_clock, turn):
+    result = await one_call(plan_of(turn))
+
+    assert (result.status, result.error_kind) == ("error", "caller")
+    assert from_json(to_json(result), Result) == result

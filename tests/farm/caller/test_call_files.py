@@ -208,3 +208,49 @@ async def test_a_disk_that_is_full_costs_the_sound_alone(autojump_clock, tmp_pat
     assert any(note.startswith("the agent's audio ends early: ") for note in result.notes)
     assert any(note.startswith("no audio was kept: ") for note in result.notes)
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2
+
+
+@pytest.mark.parametrize("bound", [0, 10_000, 150_000])
+async def test_a_bound_that_leaves_no_room_for_sound_is_kept_and_told(autojump_clock, tmp_path, bound):
+    grant = grant_of(max_bytes=bound)
+    result = await one_call(plan_of(Say(say=CARD)), "Yes.", grant=grant, sink=FolderSink(tmp_path))
+
+    assert result.status == "passed"
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= bound
+    assert "audio" not in {file.kind for file in result.files}
+    assert f"no audio was kept: keep.session_max_bytes of {bound:,} bytes" in result.notes
+    assert ("the transcript ends early" in " ".join(result.notes)) is (bound == 0)
+
+
+async def test_an_agent_that_talks_past_the_bound_is_told(autojump_clock, tmp_path):
+    plan = plan_of(Type(type="Go"), plan={"keep": Keep(format="opus")})
+    grant = grant_of(max_bytes=200_000)
+    result = await one_call(plan, LONG_ANSWER * 10, grant=grant, sink=FolderSink(tmp_path))
+
+    assert "the agent's audio ends early: keep.session_max_bytes of 200,000 bytes" in result.notes
+
+
+async def test_whatever_a_sink_raises_the_result_comes(autojump_clock, tmp_path):
+    class Torn(FolderSink):
+        def keep(self, grant, files):
+            raise RuntimeError("no such luck")
+
+    result = await one_call(plan_of(Type(type="Hi")), "Yes.", sink=Torn(tmp_path))
+
+    assert (result.status, result.files) == ("passed", ())
+    assert result.notes == ("no files were kept: no such luck",)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+async def test_nobody_else_reads_along(autojump_clock, tmp_path):
+    modes = set()
+
+    class Looking(FolderSink):
+        def keep(self, grant, files):
+            modes.update(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("sessions/*/*"))
+            super().keep(grant, files)
+
+    result = await one_call(plan_of(Type(type="Hi")), "Yes.", sink=Looking(tmp_path))
+
+    assert result.notes == ()
+    assert modes == {0o700}

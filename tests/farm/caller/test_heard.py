@@ -34,7 +34,7 @@ def test_the_next_item_sounds_after_the_one_before():
     heard.add("b", "resp", 24_000, 0.1)
 
     assert [(each.item_id, each.starts_at) for each in heard.stretches] == [("a", 0.0), ("b", 1.0)]
-    assert heard.heard_ms(["resp"], 1.5) == 1500
+    assert heard.heard_by_response(1.5) == {"resp": 36_000}
     assert heard.reached_at(["resp"], 1500) == 1.5
     assert heard.reached_at(["resp"], 2500) is None
     assert heard.reached_at(["other"], 1) is None

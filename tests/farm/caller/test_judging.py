@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from engine.errors import ConfigError
+from engine.farm.caller import patterns
 from engine.farm.caller.judging import FOUND_MAX_CHARS, Findings, judge
 from engine.farm.job import ToolUse, TurnResult
 from engine.farm.plan.model import (
@@ -29,6 +31,9 @@ def calling(name, arguments):
 
 NOTHING = Findings()
 UNANSWERED = Findings(turns=(TurnResult(number=1, answer="", status="unanswered"),))
+CUT_OFF = TurnResult(number=1, status="cancelled", interrupted=True, asked_at_ms=1.0)
+UNASKED = TurnResult(number=1, heard="ten of")
+NO_WORDS = answered("Yes.", heard="clubs")
 TWO = answered("The first answer.", "It is  17\ndegrees.")
 
 
@@ -76,6 +81,23 @@ TWO = answered("The first answer.", "It is  17\ndegrees.")
         (JsonAnswer(), NOTHING, False),
         (JsonAnswer(json_answer={"required": ["a"]}), answered('{"a": 1}'), True),
         (JsonAnswer(json_answer={"required": ["b"]}), answered('{"a": 1}'), False),
+        (FirstAudioWithin(first_audio_within_ms=9), answered("a", began="idle"), False),
+        (
+            FirstAudioWithin(first_audio_within_ms=500),
+            Findings(turns=(CUT_OFF, *answered("b", time_to_first_audio_ms=400.0).turns)),
+            True,
+        ),
+        (FirstAudioWithin(first_audio_within_ms=500, turn=1), Findings(turns=(CUT_OFF,)), False),
+        (WordErrorRate(reference="ten of clubs", at_most=0.0), Findings(turns=(UNASKED, *NO_WORDS.turns)), True),
+        (Matches(matches="(?i)ANSWER"), TWO, True),
+        (JsonAnswer(json_answer={"properties": {"a": {"pattern": "^x+$"}}}), answered('{"a": "xx"}'), True),
+        (JsonAnswer(json_answer={"properties": {"a": {"pattern": "^x+$"}}}), answered('{"a": "xy"}'), False),
+        (JsonAnswer(json_answer={"pattern": "^x+$"}), answered("3"), True),
+        (JsonAnswer(json_answer={"patternProperties": {"^n": {"type": "number"}}}), answered('{"n1": 3}'), True),
+        (JsonAnswer(json_answer={"patternProperties": {"^n": {"type": "number"}}}), answered('{"n1": "3"}'), False),
+        (JsonAnswer(json_answer={"patternProperties": {"^n": {}}}), answered("[]"), True),
+        (JsonAnswer(json_answer={"$ref": "#/$defs/n", "$defs": {"n": {"type": "number"}}}), answered("3"), True),
+        (JsonAnswer(json_answer={"$ref": "https://example.com/schema"}), answered("3"), False),
         (JsonAnswer(json_answer={"type": 3}), answered('{"a": 1}'), False),
     ],
 )
@@ -108,3 +130,35 @@ def test_without_the_library_it_is_not_held(monkeypatch):
 
     assert not verdict.held
     assert "realtime-engine[farm]" in verdict.found
+
+
+BACKTRACKS = "(a|aa)+$"
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer"),
+    [
+        (Matches(matches=BACKTRACKS), "a" * 60 + "b"),
+        (JsonAnswer(json_answer={"pattern": BACKTRACKS}), f'"{"a" * 60}b"'),
+    ],
+)
+def test_an_expression_that_backtracks_is_given_up(monkeypatch, expected, answer):
+    monkeypatch.setattr(patterns, "SEARCH_DEADLINE_S", 0.1)
+    (verdict,) = judge((expected,), answered(answer))
+
+    assert not verdict.held
+    assert "takes longer than 0.1 s" in verdict.found
+
+
+def test_a_schema_fetches_nothing(monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("it asked the network"))
+    (verdict,) = judge((JsonAnswer(json_answer={"$ref": "https://example.com/schema"}),), answered("3"))
+
+    assert "https://example.com/schema" in verdict.found
+
+
+def test_what_only_one_library_takes_for_an_expression_is_told():
+    (verdict,) = judge((Matches(matches="x"),), answered("x"))
+    assert verdict.held
+    with pytest.raises(ConfigError, match="a regular expression"):
+        patterns.is_found("(", ["x"])

@@ -180,3 +180,10 @@ def test_a_killed_run_in_a_folder_that_can_not_be_written_says_what_to_do(open_f
         with pytest.raises(LedgerUnusable, match="give a folder that this user may") as error:
             Ledger.open(run, write=False)
         told(error)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(LedgerUnusable, match="there is no such folder") as error:
+        Ledger.open(tmp_path / "nope", write=False)
+    assert error.value.path == str(tmp_path / "nope")
+    told(error)

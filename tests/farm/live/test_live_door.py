@@ -45,6 +45,7 @@ async def test_a_name_that_was_made_to_lead_here_is_refused(host):
     [
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"origin": "http://[::1"},
         {"origin": "http://127.0.0.1:9999"},
         {"sec_fetch_site": "cross-site", "sec_fetch_mode": "no-cors"},
         {"sec_fetch_site": "same-site", "sec_fetch_mode": "cors"},
@@ -92,6 +93,16 @@ async def test_without_the_token_nobody_comes_in(asked):
 
     assert status == 401
     assert TOKEN not in str(headers)
+
+
+async def test_no_websocket_is_opened():
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await Door(inside, None, "farm-1")({"type": "websocket", "headers": [(b"host", b"127.0.0.1")]}, None, send)
+    assert sent == [{"type": "websocket.close"}]
 
 
 async def test_prometheus_comes_with_the_token_in_its_header():

@@ -70,6 +70,16 @@ async def test_the_page_shows_the_run_follows_it_and_says_when_it_is_over(browse
     assert browser.get_log("browser") == []
 
 
+@pytest.fixture
+def without_charts(browser):
+    """The charts' library takes half a second a page, and is looked at above."""
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/plotly.js"]})
+    yield
+    browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+
+
+@pytest.mark.usefixtures("without_charts")
 async def test_what_others_call_their_things_is_text_and_nothing_else(browser):
     board = Board()
     shown = snapshot(name=OWNED, why=OWNED, held_back=OWNED, errors={OWNED: 1}, workers=(worker(OWNED),))
@@ -83,6 +93,7 @@ async def test_what_others_call_their_things_is_text_and_nothing_else(browser):
         board.close()
 
 
+@pytest.mark.usefixtures("without_charts")
 async def test_a_page_that_lost_the_run_says_so_and_comes_back(browser):
     board = Board()
     board.show(snapshot(elapsed_s=1.0))
@@ -116,6 +127,7 @@ async def test_a_page_that_lost_the_run_says_so_and_comes_back(browser):
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.usefixtures("without_charts")
 async def test_with_a_token_the_address_bar_does_not_keep_it(browser):
     board = Board()
     board.show(snapshot())

@@ -70,7 +70,28 @@ def test_before_the_first_figures_there_are_none():
 
 
 def test_a_run_without_errors_and_workers_has_figures():
-    assert samples(errors={}, workers=(), done={})["realtime_farm_jobs",] == 500
+    read = samples(errors={}, workers=(), done={})
+
+    assert read["realtime_farm_jobs",] == 500
+    assert read["realtime_farm_sessions_done_total", ("status", "lost")] == 0
+    assert read["realtime_farm_errors_total", ("kind", "rate_limited")] == 0
+
+
+def test_a_run_without_an_end_has_no_number_of_jobs():
+    assert ("realtime_farm_jobs",) not in samples(jobs=None)
+
+
+def test_names_tell_kind_and_unit_as_prometheus_wants_them():
+    body, _ = exposition(snapshot())
+    ends = {"counter": ("_total",), "histogram": ("_seconds", "_ratio", "_usd", "_tokens")}
+    for family in read_text(body.decode()):
+        name = family.name + "_total" * (family.type == "counter")
+        assert family.documentation.endswith("."), name
+        assert name.startswith("realtime_farm_"), name
+        assert name.endswith(ends.get(family.type, "")), name
+    assert b"# TYPE realtime_farm_run_info gauge" in body
+    assert b"realtime_farm_worker_cpu_utilization_ratio{" in body
+    assert b"realtime_farm_start_rate_per_second " in body
 
 
 @pytest.fixture

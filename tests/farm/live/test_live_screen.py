@@ -28,7 +28,7 @@ def test_a_wide_screen_shows_it_all():
         "312 of 500 done, 62%",
         "passed 300",
         "held back by: cap of sessions",
-        "errors: rate limited 5",
+        "tries that broke: rate limited 5",
         "✗ 3.8 %",
         "✓ 789 ms",
         "p95(time_to_first_audio) < 900ms",

@@ -107,6 +107,15 @@ def test_thresholds_as_they_stand(text, tone):
     assert (row.text, row.tone) == (text, tone)
 
 
+@pytest.mark.parametrize("text", ["sessions > 1000", "total(session_tokens) >= 1", "max(response_time) > 1000s"])
+def test_what_may_still_be_reached_is_crossed_at_the_end_alone(text):
+    threshold = [read_threshold(text)]
+    made = figures(90)
+
+    assert view_of(snapshot(figures=made), threshold).thresholds[0].tone == ""
+    assert view_of(snapshot(figures=made, phase="over"), threshold).thresholds[0].tone == "bad"
+
+
 def test_workers_in_trouble_come_first_and_are_never_left_out():
     many = tuple(worker(number) for number in range(WORKERS_SHOWN + 20))
     view = view_of(snapshot(workers=(*many, worker(999, state="down"))))

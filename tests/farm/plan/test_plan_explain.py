@@ -227,3 +227,17 @@ def test_a_model_without_a_price_is_named():
 def test_one_row_is_one_row():
     rows = explain(Plan(name="p", scenarios=[scenario_of(rows=({"a": 1},), data="d.csv")])).rows
     assert ("scenario", "s: 1 session (1 row of d.csv)") in rows
+
+
+@pytest.mark.parametrize("width", [30, 40, 80])
+def test_lines_fit_a_narrow_terminal(tmp_path, width):
+    explained = explain(load_text(tmp_path))
+    lines = explained.lines_within(width)
+    short = [line for line in lines if " " in line[12:].strip()]
+    assert max(map(len, short)) <= width
+    assert "".join("".join(lines).split()) == "".join("".join(explained.lines).split())
+
+
+def test_no_terminal_is_too_narrow():
+    explained = explain(Plan(name="p", scenarios=[scenario_of()]))
+    assert explained.lines_within(1) == explained.lines_within(30)

@@ -8,7 +8,7 @@ from engine.errors import FarmError, LedgerUnusable
 from engine.farm.job import Result, Verdict
 from engine.farm.plan.jobs import Jobs
 from engine.farm.report import compare, comparison_lines, write_comparison, write_report
-from engine.farm.report.comparing import _about
+from engine.farm.report.comparing import _about, _judged
 from engine.farm.report.comparison import Change
 from engine.farm.report.comparison_page import change_row
 
@@ -130,6 +130,23 @@ def test_lines_hold_nothing_that_steers_a_terminal(tmp_path):
     lines = comparison_lines(compare(*folders))
     assert any("worse: held: " in line for line in lines)
     assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("unit", "a", "b", "verdict"),
+    [
+        ("ms", 6.0, 25.9, "no change"),  # four times as long, and nobody hears it
+        ("ms", 6.0, 26.0, "worse"),
+        ("ms", 5000.0, 5049.0, "no change"),
+        ("ms", 5000.0, 5060.0, "worse"),
+        ("share", 0.01, 0.02, "worse"),
+        ("share", 0.5, 0.503, "no change"),
+    ],
+)
+def test_a_change_too_small_to_matter_is_none_however_sure_it_is(unit, a, b, verdict):
+    metric = "connect_time" if unit == "ms" else "failure_rate"
+    change = Change(metric=metric, statistic="mean", scenario=None, unit=unit, a=a, b=b, p=0.0002)
+    assert _judged(change, beyond=True).verdict == verdict
 
 
 def test_a_change_is_told_with_its_sign_and_unit():

@@ -9,6 +9,7 @@ import pytest
 from chromium import MISSING
 from sample import plan, write_run
 
+from engine.farm.job import KeptFile, ToolUse
 from engine.farm.report import compare, write_comparison, write_report
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
@@ -58,7 +59,9 @@ class Page:
 
     def go(self, hash_, condition):
         """Write into the address, as a link does, and wait until the page has read it."""
-        self.js("void (window.went = false, addEventListener('hashchange', () => { window.went = true; }, {once: true}))")
+        self.js(
+            "void (window.went = false, addEventListener('hashchange', () => { window.went = true; }, {once: true}))"
+        )
         self.js("void (location.hash = arguments[0])", hash_)
         self.until(f"window.went && {condition}")
 
@@ -148,8 +151,10 @@ def test_chips_and_choices_narrow_the_list_and_the_address_keeps_them(page):
     assert set(page.column(2)) == {"✗ failed"}
     page.click("#statuses button[data-status=passed]")
     assert failed < page.count() < every
-    left = page.count()
-    page.load("#" + page.browser.current_url.partition("#")[2])
+    left, address = page.count(), "#" + page.browser.current_url.partition("#")[2]
+    page.click("#reset")
+    assert page.count() == every
+    page.begin(address)
     assert page.count() == left
     page.click("#reset")
     assert page.count() == every
@@ -268,17 +273,6 @@ def test_the_playhead_goes_with_the_audio(page):
     assert page.js("document.querySelector('.tracks').getAttribute('aria-valuetext')").startswith("2.0 s of ")
 
 
-def test_audio_beside_the_page_plays_from_the_runs_folder(browser, run, tmp_path):
-    elsewhere = write_report(run, out=tmp_path / "away.html", embedded_audio_bytes=0)
-    page = Page(browser, elsewhere, "#call=1")
-    page.until("document.querySelector('#session audio')?.readyState >= 1")
-    assert page.js("document.querySelector('#session audio').src").startswith("file:///")
-    (alone := tmp_path / "alone" / "alone.html").parent.mkdir()
-    alone.write_text(elsewhere.read_text("utf-8"), "utf-8")
-    page = Page(browser, alone, "#call=1")
-    page.until("document.querySelector('#session [role=alert]')?.classList.contains('hidden') === false")
-
-
 def test_an_earlier_try_can_be_looked_at(page):
     page.click(head("tries"))
     page.click("#body tr[data-row]")
@@ -314,31 +308,68 @@ def test_colours_follow_the_system_and_the_button(page):
     assert page.js(ground) == light
 
 
+# --- other pages -----------------------------------------------------------------------------------------------------
+
+
+def test_audio_beside_the_page_plays_from_the_runs_folder_as_long_as_that_is_there(browser, run, tmp_path):
+    page = Page(browser, write_report(run, out=tmp_path / "away.html", embedded_audio_bytes=0), "#call=1")
+    page.until("document.querySelector('#session audio')?.readyState >= 1")
+    assert page.js("document.querySelector('#session audio').src").startswith("file:///")
+    (run / "sessions").rename(run / "moved")
+    page.begin("#call=2")
+    page.until("document.querySelector('#session [role=alert]')?.classList.contains('hidden') === false")
+    assert "keep the page in the run's folder" in page.js("document.querySelector('#session [role=alert]').innerText")
+    (run / "moved").rename(run / "sessions")
+
+
 # --- from outside ----------------------------------------------------------------------------------------------------
 
 
 def _hostile(result):
-    turns = tuple(attrs.evolve(turn, said=HOSTILE, heard=HOSTILE + "?", answer=HOSTILE) for turn in result.turns)
+    tools = (ToolUse(name=HOSTILE, arguments=HOSTILE, result=HOSTILE),)
+    words = {"said": HOSTILE, "heard": HOSTILE + "?", "answer": HOSTILE, "tools": tools}
+    turns = tuple(attrs.evolve(turn, **words) for turn in result.turns)
+    files = (
+        KeptFile(path="javascript:window.owned=6", size_bytes=1, kind="audio"),
+        KeptFile(path=f"../{LABEL}", size_bytes=1, kind="events"),
+        KeptFile(path=f"sessions/{LABEL}", size_bytes=1, kind="transcript"),
+    )
     spans = tuple(attrs.evolve(span, text=HOSTILE) for span in result.spans)
     verdicts = tuple(attrs.evolve(one, expected=HOSTILE, found=HOSTILE, held=False) for one in result.verdicts)
     return attrs.evolve(
         result, turns=turns, spans=spans, verdicts=verdicts, error=HOSTILE, session_id=HOSTILE, notes=(HOSTILE,),
-        error_kind="service", status="failed", worker=HOSTILE,
+        error_kind="service", status="failed", worker=HOSTILE, files=files,
     )  # fmt: skip
+
+
+def test_a_run_without_sessions_is_shown_without_a_fault(browser, tmp_path):
+    from engine.farm.ledger import Ledger
+
+    with Ledger.create(tmp_path / "run", plan(sessions=12)) as ledger:
+        ledger.begin_session()
+    page = Page(browser, write_report(tmp_path / "run"), charts=True)
+    page.until("document.body.dataset.ready")
+    assert page.complaints() == []
+    assert "needs a browser" not in page.js("document.body.innerText")
 
 
 def test_hostile_texts_are_only_shown(browser, tmp_path):
     made = plan(sessions=12, voices=("alloy", HOSTILE))
-    hostile = [attrs.evolve(scenario, tags=(LABEL,)) for scenario in made.scenarios]
+    hostile = [attrs.evolve(each, name=each.name.replace("refund", LABEL), tags=(LABEL,)) for each in made.scenarios]
     made = attrs.evolve(made, name=LABEL, scenarios=tuple(hostile))
     folder = write_run(tmp_path / "run", the_plan=made, sounds=0, change=_hostile)
     page = Page(browser, write_report(folder), "#call=1", charts=True)
     page.until("document.querySelector('.transcript')")
     assert page.js("document.querySelector('.line.agent > :last-child').textContent") == HOSTILE
+    assert page.js("document.querySelector('.tool-use code').textContent") == f"{HOSTILE}({HOSTILE})"
     assert page.js("document.querySelector('h1').textContent") == LABEL
+    assert page.js("[...document.querySelectorAll('#groups th button')].map((e) => e.textContent)")[1] == LABEL
+    links = page.js("[...document.querySelectorAll('.facts a')].map((e) => e.href)")
+    assert len(links) == 2, "a path that leaves the run's folder has no link"
+    assert all(link.startswith(f"{folder.as_uri()}/") for link in links)
     assert page.js("document.querySelectorAll('img, svg[onload], a[href^=javascript]').length") == 0
     assert page.js("window.owned") is None
-    assert page.complaints() == []
+    assert [each for each in page.complaints() if "FILE_NOT_FOUND" not in each] == []  # the audio that is none
     page.js("document.getElementById('split').value = 'worker'")
     drawn = int(page.js("document.body.dataset.charts"))
     page.js("document.getElementById('metric').dispatchEvent(new Event('change'))")

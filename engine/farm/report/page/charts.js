@@ -142,7 +142,7 @@ async function startCharts() {
     button.addEventListener("click", () => { byId("metric").value = button.dataset.metric; drawCharts(); byId("metric-charts").scrollIntoView({ block: "nearest" }); });
   }
   await drawCharts();
-  byId("over-time").on?.("plotly_click", ({ points }) => {
+  byId("over-time")?.on?.("plotly_click", ({ points }) => {
     const row = points[0]?.customdata;
     if (typeof row !== "number") return;
     if (!shown.includes(row)) narrow({});

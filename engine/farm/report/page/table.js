@@ -280,7 +280,8 @@ async function hearWords() {
   const rowOf = new Map(data.job.map((job, row) => [job, row]));
   for (let block = 0; block < blocks; block += 1) {
     byId("searching").textContent = `reading transcripts: ${Math.round((100 * block) / blocks)} %`;
-    for (const session of await details(block)) words[rowOf.get(session.job)] = spoken(session);
+    // Not through details(): what it keeps of a hundred thousand sessions would be half a gigabyte.
+    for (const session of await unpackJson(`block-${block}`)) words[rowOf.get(session.job)] = spoken(session);
     if (block % 10 === 9) await new Promise((done) => setTimeout(done));
   }
   byId("searching").textContent = "";
