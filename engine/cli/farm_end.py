@@ -12,8 +12,8 @@ from engine.cli.console import CommandConsole
 from engine.errors import EngineError
 from engine.farm.job import Result
 from engine.farm.ledger import Ledger
-from engine.farm.live.screen import Facts, text, threshold_cells
-from engine.farm.live.view import View, judged_row, view_of
+from engine.farm.live.screen import Facts, marks_of, text, threshold_cells
+from engine.farm.live.view import Tone, View, judged_row, view_of
 from engine.farm.live.words import duration
 from engine.farm.report import write_report
 from engine.farm.report.formatting import clipped
@@ -44,7 +44,7 @@ def tell(console: CommandConsole, summary: RunSummary) -> None:
     for line in _failures(summary):
         console.print(line, soft_wrap=True)
     if summary.thresholds:
-        console.print(_thresholds(summary))
+        console.print(_thresholds(summary, marks_of(console)))
 
 
 def tell_report(console: CommandConsole, summary: RunSummary) -> None:
@@ -74,14 +74,16 @@ def _latencies(view: View, *, narrow: bool) -> Table:
     return table
 
 
-def _thresholds(summary: RunSummary) -> Table:
+def _thresholds(summary: RunSummary, marks: dict[Tone, str]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()
+    goes_on = summary.stopped and summary.open_jobs != 0
     for judged in summary.thresholds:
-        row = judged_row(judged, over=not summary.stopped)
+        row = judged_row(judged, over=not goes_on)
         # Of a run that was stopped before there was anything to judge, nothing is said.
-        table.add_row(*threshold_cells(attrs.evolve(row, tone="") if summary.stopped and judged.value is None else row))
+        shown = attrs.evolve(row, tone="") if goes_on and judged.value is None else row
+        table.add_row(*threshold_cells(shown, marks))
     return table
 
 

@@ -70,6 +70,8 @@ def farm_run(asked: FarmRun) -> None:
     try:
         summary = trio.run(watch.run)
     except KeyboardInterrupt:
+        if not (folder / LEDGER).exists():
+            raise
         raise exits.Stopped(f"stopped | go on with: {again}") from None
     except BaseException:
         if run.snapshot().phase != "starting" and not console.quiet:
@@ -82,15 +84,16 @@ def _end(console: CommandConsole, summary: RunSummary, asked: FarmRun, again: st
     """Tell what came of it, and choose the exit code."""
     farm_end.tell(console, summary)
     later = shlex.join(["realtime-engine", "farm", "report", str(summary.folder)])
+    stopped = f"stopped | go on with: {again}" if summary.stopped and summary.open_jobs != 0 else ""
     if asked.report and not at_once:
         try:
             farm_end.tell_report(console, summary)
         except KeyboardInterrupt:
-            raise exits.Stopped(f"stopped while the report was written; the run is whole | {later}") from None
+            stopped = stopped or f"stopped while the report was written; the run is whole | {later}"
     else:
         print_line(console, f"report   {later}")
-    if summary.stopped and summary.open_jobs != 0:
-        raise exits.Stopped(f"stopped | go on with: {again}")
+    if stopped:
+        raise exits.Stopped(stopped)
     crossed = [judged.threshold.text for judged in summary.thresholds if not judged.held]
     if crossed:
         number = f"{len(crossed)} of {len(summary.thresholds)} thresholds"

@@ -25,6 +25,10 @@ from engine.farm.snapshot import Phase, RunSnapshot
 LINGER_MAX_S: Final = 0.5
 """How long a worker with nothing to tell may say nothing; what stops a run waits so long at most."""
 
+BEHIND_S: Final = 0.1
+"""How long a worker with fewer sessions than the others says nothing while the cap is full: what others leave free is
+for it."""
+
 END_S: Final = 5.0
 """How long a backend may take to end its workers when the run is over, before it is cancelled."""
 
@@ -182,7 +186,7 @@ class Coordinator:
             lease_s=self._lease_s,
             starts_per_s=self._books.pace_per_s(now),
             stop=self._stopping,
-            linger_s=self._linger_s(now, room),
+            linger_s=self._linger_s(here, room, now),
             roll=roll,
         )
 
@@ -190,12 +194,16 @@ class Coordinator:
         if self._stopping is not None or self._books.failure is not None:
             return 0
         orphans = self._books.orphans if now < self._orphans_until else 0
-        room = self._crew.fair_room(here, self._books.pace_per_s(now), self._books.sessions_max, now)
-        return min(room, self._books.sessions_max - self._books.under_way - orphans)
+        free = self._books.sessions_max - self._books.under_way - orphans
+        return min(free, self._crew.fair_room(here, self._books.pace_per_s(now), max(free, 0), now))
 
-    def _linger_s(self, now: float, room: int) -> float:
-        # Without room the policy was not asked, and only an end helps: a worker answers to that at once.
-        look_at = self._books.look_again_at(now) if room > 0 else None
+    def _linger_s(self, here: Incarnation, room: int, now: float) -> float:
+        if room <= 0:
+            # The policy was not asked, and only an end helps. A worker answers to its own at once; one that is behind
+            # waits for others'.
+            look_at = now + BEHIND_S if self._stopping is None and self._crew.is_behind(here, now) else None
+        else:
+            look_at = self._books.look_again_at(now)
         wait_s = LINGER_MAX_S if look_at is None else look_at - now
         return min(LINGER_MAX_S, max(wait_s, self._crew.exchange_every_s))
 

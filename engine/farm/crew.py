@@ -29,7 +29,7 @@ AHEAD_MIN: Final = 1
 AHEAD_S: Final = 0.5
 """By how much a worker may have more sessions than the others in the mean: starts don't wait for their next word.
 The largest of these holds: a share of the mean, a number, and its part of what starts in half a second, or in three
-exchanges (or of the cap of sessions, where that is less)."""
+exchanges (or of the slots that are free, where that is less)."""
 
 MANY: Final = 10**9
 """Stands for any number of sessions."""
@@ -181,16 +181,16 @@ class Crew:
         row = self._rows[incarnation.link.name]
         self._change(incarnation, ended=row.ended + (not lost), lost=row.lost + lost)
 
-    def fair_room(self, incarnation: Incarnation, pace_per_s: float, cap: int, now: float) -> int:
+    def fair_room(self, incarnation: Incarnation, pace_per_s: float, free: int, now: float) -> int:
         """Say how many more sessions one may have without being far ahead of the others.
 
         Args:
             incarnation: Which.
             pace_per_s: Of starts, over all.
-            cap: Of sessions, over all.
+            free: Sessions that the cap leaves room for, over all.
             now: Clock time.
         """
-        loads = [len(each.attempts) for each in self.here if each is not incarnation and self._takes_more(each, now)]
+        loads = self._loads_of_others(incarnation, now)
         if self._first_at is None:
             self._first_at = now
         heard = sum(each.heard_at > -inf for each in self.here)
@@ -202,9 +202,17 @@ class Crew:
         mean = fmean(loads)
         # It must last until the worker's next word, whenever in between the others have theirs.
         step_s = max(AHEAD_S, 3 * self.exchange_every_s)
-        step = min(step_s * pace_per_s, cap) / max(len(self.here), self._expected)
+        step = min(step_s * pace_per_s, free) / max(len(self.here), self._expected)
         ahead = max(AHEAD_MIN, mean * AHEAD_SHARE, step)
         return int(max(0, min(incarnation.room(), mean + ahead - len(incarnation.attempts))))
+
+    def is_behind(self, incarnation: Incarnation, now: float) -> bool:
+        """Tell whether one has fewer sessions than the others in the mean, by more than chance, and would take some."""
+        loads = self._loads_of_others(incarnation, now)
+        return bool(loads) and incarnation.room() > 0 and len(incarnation.attempts) < fmean(loads) - AHEAD_MIN
+
+    def _loads_of_others(self, incarnation: Incarnation, now: float) -> list[int]:
+        return [len(each.attempts) for each in self.here if each is not incarnation and self._takes_more(each, now)]
 
     def _takes_more(self, incarnation: Incarnation, now: float) -> bool:
         quiet_s = max(QUIET_S, 3 * self.exchange_every_s)

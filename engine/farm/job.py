@@ -98,12 +98,15 @@ class TurnResult:
     Attributes:
         number: 1 for the first.
         began: As in `engine.metering.TurnRecord.began`.
-        said: What the caller was to say or type, as the plan has it; empty for what the caller did not begin.
+        said: What the caller was to say or type, as the plan has it; one a line where an answer is to several. Empty
+            for what the caller did not begin, and for what it goes on with after a pause.
         heard: How the service understood it; None where it was not told.
         answer: The agent's words.
         status: Of its last response: `completed`, `cancelled`, `failed`, `incomplete`, `lost`, `unanswered`.
         began_at_ms: When the caller began.
-        asked_at_ms: When the caller was through.
+        asked_at_ms: When the caller was through, as in `TurnRecord.asked_at`: for speech when the service told of its
+            end. None where nobody asked: what the agent began by itself (`idle`, `service`, a `tool` that was late)
+            has no latencies.
         time_to_first_text_ms: See `TurnRecord`.
         time_to_first_audio_ms: See `TurnRecord`.
         time_to_first_audio_heard_ms: See `TurnRecord`.

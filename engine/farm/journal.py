@@ -1,5 +1,6 @@
 """Writes the ledger in a thread, for all who wait at once: what came while one write lasted goes with the next."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
@@ -168,5 +169,7 @@ def _write_file(folder: Path, path: str, content: bytes) -> None:
     if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("sessions",):
         raise PermissionError(f"{path!r} is not below the run's folder of sessions")
     whole = folder / place
-    whole.parent.mkdir(parents=True, exist_ok=True)
-    whole.write_bytes(content)
+    for parent in reversed(whole.parents[: len(place.parts) - 1]):
+        parent.mkdir(mode=0o700, exist_ok=True)  # They hold what people said.
+    with open(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123 - has a mode
+        file.write(content)

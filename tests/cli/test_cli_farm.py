@@ -117,10 +117,9 @@ def meanwhile(simulator, sessions, act):
 
 
 def press(*signals):
-    """Press Ctrl-C and the like: the command in this process gets them."""
+    """Press Ctrl-C and the like, at once: the command in this process gets them."""
     for number in signals:
         os.kill(os.getpid(), number)
-        time.sleep(0.05)
 
 
 def results(folder):
@@ -192,7 +191,13 @@ def test_ctrl_c_when_nothing_is_left_to_do_stops_nothing(command, here, plan, si
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGHUP])
 def test_a_third_signal_waits_for_nothing_and_the_run_can_still_go_on(command, here, plan, simulator, first):
     path = plan(turns=SLOW)
-    with meanwhile(simulator, 4, lambda: press(first, signal.SIGINT, signal.SIGINT)):
+
+    def act():
+        press(first)
+        time.sleep(0.1)
+        press(signal.SIGINT, signal.SIGTERM)  # So close that the second can't have ended the run before the third.
+
+    with meanwhile(simulator, 4, act):
         shown = command("farm", "run", path, "--out", "run", "--grace-s", 50)
 
     assert shown.code == exits.STOPPED
@@ -226,6 +231,16 @@ def test_ctrl_c_in_the_report_tells_that_the_run_is_whole(command, here, plan, m
         "realtime-engine farm report 'a run'\n"
     )
     assert len(results("a run")) == 1
+
+
+def test_ctrl_c_before_there_is_anything_to_go_on_with_names_no_way_on(command, here, plan, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.cli.farm_run.trio.run", interrupted)
+    shown = command("farm", "run", plan(), "--out", "run")
+
+    assert (shown.code, shown.err) == (exits.STOPPED, "realtime-engine: stopped\n")
 
 
 def test_the_program_with_workers_ends_at_once_on_a_second_ctrl_c_and_leaves_nothing(tmp_path, plan):

@@ -106,6 +106,9 @@ async def test_files_are_there_before_their_result_is(ledger, tmp_path):
     result = passed(grant_of(0), files=(KeptFile(path=path, size_bytes=2, kind="transcript"),))
     journal.record([result], {"cafe0001-0-1"}, {path: b"{}"}, nothing)
     assert (tmp_path / path).read_bytes() == b"{}"
+    # They hold what people said.
+    assert (tmp_path / path).stat().st_mode & 0o777 == 0o600
+    assert {(tmp_path / place).stat().st_mode & 0o777 for place in ("sessions/0000", "sessions")} == {0o700}
     assert [file.path for each in ledger.results() for file in each.files] == [path]
 
 

@@ -110,5 +110,7 @@ def test_a_tiny_run_loses_nothing_and_is_measured(tmp_path, capsys):
     assert told["faults"] == []
     figures = told["figures"]
     assert figures["turns"] == 2
-    assert figures["worker: open files a session"] >= 1
-    assert figures["worker: memory a session (KiB)"] > 0
+    assert figures["all open (s)"] > 1
+    assert figures["worker: memory when the first were open (MiB)"] > 10
+    assert figures["worker: CPU while all are open (cores)"] > 0
+    assert figures["bytes a session sends a second"] > figures["bytes a session receives a second"] > 100

@@ -81,8 +81,8 @@ class Attention:
 
     def is_answered(self, uttered: Uttered) -> bool:
         """Tell whether the whole answer has come."""
-        turns = self._turns_of(uttered)
-        if not turns or self._ear.answering:
+        turns = () if self._ear.answering else self._turns_of(uttered)
+        if not turns:
             return False
         own = turns[-1]
         last = next((each for each in reversed(self._since(own.number - 1)) if each.responses), None)

@@ -134,7 +134,7 @@ def _lay(numpy: Any, block: Any, placed: Placed, begin: int, agent: "_AgentFile"
 def _check_whole(soundfile: Any, path: Path, samples: int, *, exact: bool) -> None:
     """Make sure that all of it is on the disk: libsndfile does not tell when a full disk takes only a part."""
     there = soundfile.info(str(path)).frames
-    if there < samples if exact else not there:
+    if there < (samples if exact else samples - _BLOCK_SAMPLES) or not there:
         raise OSError(None, "the disk took only a part of it", str(path))
 
 

@@ -1,6 +1,7 @@
 """A run on a terminal: one screen that is drawn anew in place, as wide and as high as there is room for."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, Self
 
 import attrs
@@ -17,6 +18,8 @@ from engine.printable import one_line
 
 STYLES: Final[dict[Tone, str]] = {"": "", "good": "green", "warn": "yellow", "bad": "bold red"}
 MARKS: Final[dict[Tone, str]] = {"": "·", "good": "✓", "warn": "!", "bad": "✗"}
+PLAIN_MARKS: Final[dict[Tone, str]] = {"": "-", "good": "+", "warn": "!", "bad": "x"}
+"""For terminals that know ASCII alone."""
 
 _WIDE: Final = 80
 """Columns from which all figures have room; narrower screens leave some out."""
@@ -72,7 +75,7 @@ class RunPicture:
         for part in _top(self.view, options.max_width):
             room -= len(console.render_lines(part, options, pad=False))
             yield part
-        for block in _blocks(self.view, wide=options.max_width >= _WIDE):
+        for block in _blocks(self.view, marks_of(console), wide=options.max_width >= _WIDE):
             for part, lines in block.fitted(room):
                 room -= lines
                 yield part
@@ -190,8 +193,13 @@ class _Block:
         return table
 
 
-def _blocks(view: View, *, wide: bool) -> Iterator[_Block]:
-    yield _Block(view.thresholds, (), threshold_cells)
+def marks_of(console: Console) -> dict[Tone, str]:
+    """Give the marks that a terminal can show."""
+    return MARKS if console.encoding.startswith("utf") else PLAIN_MARKS
+
+
+def _blocks(view: View, marks: dict[Tone, str], *, wide: bool) -> Iterator[_Block]:
+    yield _Block(view.thresholds, (), partial(threshold_cells, marks=marks))
     yield _Block(
         view.latencies,
         ("", "now p50", "p95", "all p50", "p95", "p99", "values") if wide else ("", "now p95", "all p95"),
@@ -207,9 +215,9 @@ def _blocks(view: View, *, wide: bool) -> Iterator[_Block]:
     )
 
 
-def threshold_cells(row: ThresholdRow) -> tuple[Text, ...]:
+def threshold_cells(row: ThresholdRow, marks: dict[Tone, str]) -> tuple[Text, ...]:
     """Give how a threshold stands, and its words."""
-    return text(f"{MARKS[row.tone]} {row.value}", STYLES[row.tone]), text(row.text)
+    return text(f"{marks[row.tone]} {row.value}", STYLES[row.tone]), text(row.text)
 
 
 def _latency_cells(row: LatencyRow) -> Iterable[Text]:

@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from errno import EACCES, EADDRINUSE
 from math import inf
 from typing import Any, Final
 
@@ -86,8 +87,10 @@ async def _listen(host: str, port: int) -> list[trio.SocketListener]:
         return await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
         where = f"port {port} of {host}"
-        message = f"the page can't be served at {where}: {error.strerror or error} | give another with --web, or 0"
-        raise ConfigError("--web", where, "a free port of this machine", message=message) from error
+        is_port = error.errno in {EADDRINUSE, EACCES}
+        way_out = "give another with --web, or 0" if is_port else "give an address of this machine with --web-host"
+        message = f"the page can't be served at {where}: {error.strerror or error} | {way_out}"
+        raise ConfigError("--web" if is_port else "--web-host", where, way_out, message=message) from error
 
 
 def _token(environment: Mapping[str, str]) -> str:

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine.errors import LocalMisuse
 from engine.farm.ledger import Ledger
 
-JOBS = st.integers(0, 3)
-ATTEMPTS = st.integers(1, 3)
+JOBS = st.integers(0, 1)
+ATTEMPTS = st.integers(1, 2)
 STATUSES = st.sampled_from(["passed", "failed", "error", "lost", "stopped"])
 TOLD = st.lists(st.tuples(JOBS, ATTEMPTS, STATUSES, st.booleans()), min_size=1, max_size=4)
 TOKENS = 7

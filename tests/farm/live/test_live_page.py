@@ -302,6 +302,13 @@ async def test_a_port_in_use_says_what_to_do(board):
             pass
 
 
+@pytest.mark.parametrize("host", ["", "nowhere.invalid", "fe80::1%lo"])
+async def test_an_address_that_is_not_this_machines_says_what_to_do(board, host):
+    with pytest.raises(ConfigError, match="an address of this machine with --web-host"):
+        async with serve_page(board, 0, host):
+            pass
+
+
 async def test_nothing_is_left_when_it_is_over(board):
     before = trio.lowlevel.current_statistics().tasks_living
     async with serve_page(board, 0) as page, await opened(page, "/events") as stream:

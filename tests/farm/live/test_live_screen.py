@@ -48,6 +48,17 @@ def test_no_line_is_wider_and_no_screen_higher_than_the_terminal(width, height):
     assert len(lines) < height or width < 40 or height < 24
 
 
+def test_a_terminal_that_knows_ascii_alone_tells_what_is_crossed_from_what_holds():
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
+    console = Console(file=file, width=100, height=40, force_terminal=True, color_system=None)
+    console.print(RunPicture(view_of(snapshot(), THRESHOLDS)))
+    file.flush()
+    shown = file.buffer.getvalue().decode()
+
+    assert "+ 789 ms" in shown
+    assert "x 3.8 %" in shown
+
+
 def test_what_has_no_room_is_counted():
     workers = tuple(worker(number) for number in range(50))
     shown = drawn(100, 24, workers=workers).splitlines()

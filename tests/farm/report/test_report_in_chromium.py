@@ -273,6 +273,17 @@ def test_the_playhead_goes_with_the_audio(page):
     assert page.js("document.querySelector('.tracks').getAttribute('aria-valuetext')").startswith("2.0 s of ")
 
 
+def test_audio_that_the_browser_does_not_play_is_told_so(page):
+    sound = "document.getElementById('sound-2-1')"
+    kept = page.js(f"{sound}.textContent")
+    page.js(f"void ({sound}.textContent = btoa('no audio'))")
+    page.begin("#call=2")
+    page.until("document.querySelector('#session [role=alert]')?.classList.contains('hidden') === false")
+    told = page.js("document.querySelector('#session [role=alert]').innerText")
+    assert told == "This browser does not play its audio (audio/flac): open the page in another one."
+    page.js(f"void ({sound}.textContent = arguments[0])", kept)
+
+
 def test_an_earlier_try_can_be_looked_at(page):
     page.click(head("tries"))
     page.click("#body tr[data-row]")
