@@ -90,8 +90,6 @@ class Found:
     exchanges: int
     ledger_bytes: int
     files_bytes: int
-    report_s: float
-    report_bytes: int
 
 
 # --- what was lost ----------------------------------------------------------------------------------------------------
@@ -234,8 +232,6 @@ def _of_calls(found: Found) -> dict[str, float]:
         "ledger a session (bytes)": found.ledger_bytes / len(results),
         "kept files, all (bytes)": found.files_bytes,
         "kept files, sessions": sum(bool(result.files) for result in results),
-        "report (s)": found.report_s,
-        "report (bytes)": found.report_bytes,
     }
 
 

@@ -21,6 +21,7 @@ EngineError
 |- LimitExceeded                      a named bound of `engine.limits` was passed
 `- FarmError                          a farm's run can't begin or go on; its ledger is whole
    |- LedgerUnusable                  the ledger is locked, of another version, broken, or its disk is full
+   |- TargetLost                      the simulator that the run started died
    `- BackendUnavailable              workers can't be had, as with Ray missing
 ```
 
@@ -301,6 +302,10 @@ class LedgerUnusable(FarmError):
     def __init__(self, path: str, why: str, way_out: str) -> None:
         super().__init__(f"{path}: {why} | {way_out}")
         self.path = path
+
+
+class TargetLost(FarmError):
+    """The simulator that a run started for its sessions died while they talked to it."""
 
 
 class BackendUnavailable(FarmError):

@@ -114,7 +114,7 @@ SIDEWAYS = {
 }
 """The steps inside a layer that were decided, each one way only."""
 
-PURE_MODULES = ("engine.farm.plan", "engine.farm.policy", "engine.farm.job", "engine.farm.metrics", "engine.farm.figures")
+PURE_MODULES = tuple(f"engine.farm.{name}" for name in ("plan", "policy", "job", "metrics", "figures"))
 """Pure modules and packages of rooms that are not pure as a whole."""
 
 IMPURE = rooms("trio anyio asyncio sniffio trio_websocket websockets wsproto socket select selectors threading")

@@ -16,6 +16,7 @@ from engine.errors import (
     EngineError,
     FarmError,
     LocalMisuse,
+    TargetLost,
 )
 from engine.printable import printable
 
@@ -63,6 +64,7 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (DeadlinePassed, TIME_OUT),
     (DeviceLost, DEVICE),
     (Crossed, CROSSED),
+    (TargetLost, CONNECTION),
     (FarmError, USAGE),
     (EngineError, SERVICE),
     (BrokenPipeError, NOT_READ),

@@ -124,8 +124,11 @@ def _backend(asked: FarmRun) -> BackendFactory | None:
         message = f"--on {asked.on}: allowed is ray, ray:local, ray:auto or ray:HOST:PORT"
         raise ConfigError("--on", asked.on, "ray, ray:local, ray:auto or ray:HOST:PORT", message=message)
     from engine.farm.backends.ray import ray_backend  # noqa: PLC0415 - ray is an extra of its own
+    from engine.farm.backends.ray_library import installed  # noqa: PLC0415
 
-    return ray_backend(asked.on, workers=asked.workers)
+    backend = ray_backend(asked.on, workers=asked.workers)
+    installed()
+    return backend
 
 
 # --- the run's folder ---------------------------------------------------------------------------------------------

@@ -75,11 +75,11 @@ class Watch:
         self._run = run
         self._console = console
         self._thresholds = plan.thresholds
-        self._folder = folder
         self._grace_s = grace_s
         self._web = web
         self._web_host = web_host
         self._signals = signals_in_words()
+        self._head = [f"run in   {folder}"]
         self.at_once = False
         """True when it was ended by a second Ctrl-C."""
 
@@ -94,15 +94,13 @@ class Watch:
         # Signals first, so that Ctrl-C never falls between two things.
         with trio.open_signal_receiver(*self._signals) as signals:
             async with AsyncExitStack() as stack:
-                print_line(self._console, f"run in   {self._folder}")
                 viewers = await self._viewers(stack)
-                painter = Painter(
-                    self._console, stack.enter_context(self._screen()) if self._moves() else self._lines()
-                )
+                shown = self._screen() if self._moves() else self._lines()
+                painter = Painter(self._console, shown)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._obey, signals, nursery.cancel_scope, painter, name="farm signals")
+                    nursery.start_soon(self._paint, painter, shown, stack, name="farm painter")
                     nursery.start_soon(self._look, [*viewers, painter], name="farm viewers")
-                    nursery.start_soon(painter.run, name="farm painter")
                     summary = await self._run.run()
                     nursery.cancel_scope.cancel()
                     _show([*viewers, painter], summary.snapshot)
@@ -116,10 +114,10 @@ class Watch:
         if self._web is not None:
             board = Board(self._thresholds)
             page = await stack.enter_async_context(serve_page(board, self._web, self._web_host))
-            print_line(self._console, f"page     {page.url}")
+            self._head.append(f"page     {page.url}")
             if page.token is not None:
                 warning = "Who has this address can look. It goes over the network as it is: see the docs for TLS."
-                print_line(self._console, f"         {warning}")
+                self._head.append(f"         {warning}")
             viewers.append(board)
         # It is not closed: the last figures are read when the program ends.
         telemetry = open_run_telemetry()
@@ -135,6 +133,15 @@ class Watch:
 
     def _lines(self) -> RunLines:
         return RunLines(partial(print_line, self._console), self._thresholds)
+
+    async def _paint(self, painter: Painter, shown: RunScreen | RunLines, stack: AsyncExitStack) -> None:
+        """Show nothing of a run that can't begin but why."""
+        await self._run.opened.wait()
+        for line in self._head:
+            print_line(self._console, line)
+        if isinstance(shown, RunScreen):
+            stack.enter_context(shown)
+        await painter.run()
 
     async def _look(self, viewers: Sequence[Viewer]) -> None:
         while True:

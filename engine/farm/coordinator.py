@@ -25,7 +25,7 @@ from engine.farm.snapshot import Phase, RunSnapshot
 LINGER_MAX_S: Final = 0.5
 """How long a worker with nothing to tell may say nothing; what stops a run waits so long at most."""
 
-BEHIND_S: Final = 0.1
+BEHIND_S: Final = 0.02
 """How long a worker with fewer sessions than the others says nothing while the cap is full: what others leave free is
 for it."""
 

@@ -25,7 +25,7 @@ SETTLE_S: Final = 5.0
 """For so long after the first worker is there, those that are still starting are counted as having no sessions."""
 
 AHEAD_SHARE: Final = 0.05
-AHEAD_MIN: Final = 1
+AHEAD_MIN: Final = 2
 AHEAD_S: Final = 0.5
 """By how much a worker may have more sessions than the others in the mean: starts don't wait for their next word.
 The largest of these holds: a share of the mean, a number, and its part of what starts in half a second, or in three

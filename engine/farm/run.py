@@ -117,6 +117,8 @@ class Run:
         self._told: list[tuple[str, str]] = []
         self._last = RunSnapshot(run_id="", name=plan.name if plan is not None else "")
         self._began = False
+        self.opened = trio.Event()
+        """Set once it can begin: the folder is its own, and the plan can work."""
 
     async def run(self) -> RunSummary:
         """Run it, once.
@@ -125,7 +127,8 @@ class Run:
             ConfigError: The plan can't work.
             LedgerUnusable: The folder's ledger can't be used, or no longer; what it holds is whole.
             BackendUnavailable: Workers can't be had.
-            FarmError: The simulator that it started died.
+            TargetLost: The simulator that it started died.
+            FarmError: It did not start.
         """
         if self._began:
             raise LocalMisuse("this run was run already | make another one, with resume=True to go on")
@@ -152,7 +155,8 @@ class Run:
         _check_room(plan, self._workers, in_processes=self._backend is ProcessesBackend)
         self._check_files(plan)
         spec = self._spec(plan, ledger)
-        async with target_of(plan, self._workers) as urls:
+        self.opened.set()
+        async with target_of(plan, self._workers, self._look_no_more) as urls:
             coordinator = Coordinator(
                 plan,
                 ledger,
@@ -166,8 +170,12 @@ class Run:
             try:
                 await coordinator.run(self._backend(spec))
             finally:
-                self._last, self._coordinator = self.snapshot(), None
+                self._look_no_more()
         return await trio.to_thread.run_sync(partial(self._close, plan, ledger, coordinator), limiter=limiter)
+
+    def _look_no_more(self) -> None:
+        """Let the picture be the last one: how workers are ended is nobody's trouble."""
+        self._last, self._coordinator = self.snapshot(), None
 
     def _check_files(self, plan: Plan) -> None:
         if self._backend in BACKENDS.values():

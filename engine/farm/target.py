@@ -1,6 +1,6 @@
 """The simulator as a run's target: server processes on loopback, which end with the run, however it ends."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import trio
 
 from engine.blocks import block_nursery
-from engine.errors import FarmError
+from engine.errors import FarmError, TargetLost
 from engine.farm.children import Child, started
 from engine.farm.frames import Garbled
 from engine.farm.plan.model import Plan
@@ -22,18 +22,22 @@ MODULE: Final = "engine.farm.target_server"
 
 
 @asynccontextmanager
-async def target_of(plan: Plan, workers: int) -> AsyncIterator[tuple[str, ...]]:
+async def target_of(
+    plan: Plan, workers: int, lost: Callable[[], object] = lambda: None
+) -> AsyncIterator[tuple[str, ...]]:
     """Start what a plan's sessions talk to, for the time of the block.
 
     Args:
         plan: Whose target.
         workers: How many the run has; see `servers_of`.
+        lost: Called when a server died, before sessions are ended.
 
     Yields:
         Base URLs to be used in turn; none where the target is not ours to start.
 
     Raises:
-        FarmError: A server did not start, or died while sessions talked to it.
+        FarmError: A server did not start.
+        TargetLost: One died while sessions talked to it.
     """
     if plan.target.kind != "simulator":
         yield ()
@@ -43,7 +47,7 @@ async def target_of(plan: Plan, workers: int) -> AsyncIterator[tuple[str, ...]]:
         urls = await _listening(servers, _order(plan))
         async with block_nursery() as nursery:
             for server in servers:
-                nursery.start_soon(_look_after, server)
+                nursery.start_soon(_look_after, server, lost)
             yield urls
             nursery.cancel_scope.cancel()
 
@@ -90,7 +94,8 @@ async def _base_url(server: Child, order: Serve) -> str:
     return serving.base_url
 
 
-async def _look_after(server: Child) -> None:
+async def _look_after(server: Child, lost: Callable[[], object]) -> None:
     await server.process.wait()
+    lost()
     await server.died()
-    raise FarmError(f"a simulator died while sessions talked to it ({server.last_words}) | go on with --resume")
+    raise TargetLost(f"a simulator died while sessions talked to it ({server.last_words}) | go on with --resume")

@@ -17,6 +17,7 @@ from engine.errors import (
     LimitExceeded,
     ServerReported,
     SessionEnded,
+    TargetLost,
     UnsupportedContent,
 )
 
@@ -26,6 +27,7 @@ FAILURES = [
     (SessionEnded("error"), exits.USAGE),
     (FileNotFoundError("gone"), exits.USAGE),
     (ConnectionLost("lost"), exits.CONNECTION),
+    (TargetLost("a simulator died"), exits.CONNECTION),
     (HandshakeRejected(403, ""), exits.CONNECTION),
     (ServerReported("no", code="invalid_api_key"), exits.SERVICE),
     (LimitExceeded("bound", 1, 2, "way out"), exits.SERVICE),

@@ -24,6 +24,7 @@ from engine.cli.farm_run import FarmRun, resume_command
 from engine.cli.farm_watch import signals_in_words
 from engine.farm.ledger import Ledger
 from engine.farm.live.telemetry import RunTelemetry
+from engine.farm.plan.load import load_plan
 from engine.simulator import INSTANT, SimulatorSettings
 from engine.testing import simulator_in_thread
 
@@ -455,6 +456,29 @@ def test_what_can_not_run_is_one_line(command, tmp_path, monkeypatch, plan, argu
     assert len(shown.err.splitlines()) == 1, shown.err
     assert words in shown.err
     assert not (tmp_path / "farm-runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--out", "taken"], "taken"),
+        (["--out", "a-file"], "a-file"),
+        (["--on", "ray"], "Ray is not installed"),
+        (["--resume", "--out", "taken", "--web", "0"], "taken"),
+        (["--workers", "99999"], "more processes than this machine has memory for"),
+    ],
+)
+def test_of_a_run_that_can_not_begin_nothing_is_printed_but_why(command, here, monkeypatch, plan, arguments, words):
+    (here / "a-file").write_text("mine")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with Ledger.create(here / "taken", load_plan(plan())):
+        shown = command("farm", "run", plan(), *arguments)
+
+    assert shown.code == exits.USAGE
+    assert shown.out == ""
+    assert len(shown.err.splitlines()) == 1
+    assert words in shown.err
+    assert not (here / "farm-runs").exists()
 
 
 def test_a_port_in_use_is_told_before_anything_starts(command, tmp_path, monkeypatch, plan):

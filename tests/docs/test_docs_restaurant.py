@@ -1,4 +1,4 @@
-"""The tutorial "Evaluate an agent": its commands, run as written; which calls fail and which pass is as the page tells."""
+"""The tutorial "Evaluate an agent": its commands as written; which calls fail, and which pass, is as the page tells."""
 
 import os
 import re

@@ -10,7 +10,7 @@ import pytest
 import trio
 from real_runs import alive, children_of, send, typed_plan
 
-from engine.errors import FarmError
+from engine.errors import FarmError, TargetLost
 from engine.farm.plan.model import Target
 from engine.farm.target import servers_of, target_of
 from engine.farm.vitals import machine_cores
@@ -41,10 +41,12 @@ async def test_nothing_is_started_for_a_service_of_others(tmp_path):
 
 
 async def test_a_server_that_dies_ends_the_block_and_tells_how(tmp_path):
-    with pytest.raises(FarmError, match=r"signal 9.*--resume"):  # noqa: PT012 - it is the block that ends
-        async with target_of(typed_plan(tmp_path), 1):
+    lost = []
+    with pytest.raises(TargetLost, match=r"signal 9.*--resume"):  # noqa: PT012 - it is the block that ends
+        async with target_of(typed_plan(tmp_path), 1, lambda: lost.append(1)):
             send(children_of(having=SERVER)[0])
             await trio.sleep(10)
+    assert lost == [1]
 
 
 async def test_what_it_can_not_serve_it_says_in_one_line(tmp_path):

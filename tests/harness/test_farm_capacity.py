@@ -60,8 +60,6 @@ def found(**changed):
         "exchanges": 1,
         "ledger_bytes": 0,
         "files_bytes": 0,
-        "report_s": 0.0,
-        "report_bytes": 0,
     }
     return Found(**(figures | changed))
 

@@ -96,6 +96,7 @@ class Walk:
 
     async def _say(self, index: int, step: Say | Push, cut_in_ms: float | None) -> None:
         speech = self._speeches[index]
+        await self._let_it_speak(step)
         uttered = self._attention.utter(step.say if isinstance(step, Say) else step.push, speech.words)
         uttered.sound = len(self._mouth.said)
         if self._detection is None:
@@ -106,6 +107,7 @@ class Walk:
             await self._hear(uttered, cut_in_ms)
 
     async def _type(self, _: int, step: Type, cut_in_ms: float | None) -> None:
+        await self._let_it_speak(step)
         if step.interrupt_after_ms is not None:
             await self._silence_agent()
         uttered = self._attention.utter(step.type, None)
@@ -132,6 +134,12 @@ class Walk:
         Wait: _wait,
         Silence: _silence,
     }
+
+    async def _let_it_speak(self, step: Say | Push | Type) -> None:
+        """Hear so much of an answer that the step before did not await, as the caller lets it say."""
+        cut_in_ms = getattr(step, "interrupt_after_ms", None)
+        if cut_in_ms is not None and self.uttered:
+            await self._hear(self.uttered[-1], cut_in_ms)
 
     async def _silence_agent(self) -> None:
         if self._ear.answering or self._ear.heard.ends_at > trio.current_time():

@@ -26,7 +26,7 @@ from engine.farm.plan.model import (
     Wait,
 )
 from engine.farm.plan.nearest import did_you_mean
-from engine.farm.plan.settings import ANY_KEY, session_config
+from engine.farm.plan.settings import ANY_KEY, joined, session_config
 from engine.farm.plan.variants import variants_of
 from engine.farm.plan.wording import number_words
 
@@ -72,14 +72,10 @@ def _check_column(scenario: Scenario, path: str, name: str) -> None:
 
 def _check_steps(plan: Plan, scenario: Scenario, path: str) -> None:
     lengths_s = 0.0
-    answered = False
     for index, step in enumerate(scenario.turns):
         at = f"{path}.turns[{index}]"
-        if not answered and isinstance(step, (Say, Type)) and number_words(step, "interrupt_after_ms"):
-            allowed = "a step before it, whose answer it cuts in on"
-            value = step.from_values.get("interrupt_after_ms", step.interrupt_after_ms)
-            raise ConfigError(f"{at}.interrupt_after_ms", value, allowed)
-        answered = answered or getattr(step, "await_answer", False)
+        if isinstance(step, (Say, Type)) and number_words(step, "interrupt_after_ms"):
+            _check_cut_in(plan, scenario, index, f"{at}.interrupt_after_ms")
         lengths_s += max(_step_s(plan, one, at) for one in variants_of(scenario, step, at))
     # The longest of each step together: exact where one row is longest in all.
     if lengths_s > scenario.deadline_s:
@@ -88,6 +84,32 @@ def _check_steps(plan: Plan, scenario: Scenario, path: str) -> None:
             f"{path}.turns: {what}, and deadline_s ends the session after {scenario.deadline_s:g} s | raise deadline_s"
         )
         raise ConfigError(f"{path}.turns", f"{lengths_s:.0f} s", f"at most {scenario.deadline_s:g} s", message=message)
+
+
+def _check_cut_in(plan: Plan, scenario: Scenario, index: int, path: str) -> None:
+    """Refuse a step that cuts in where no answer can sound."""
+    step, before = scenario.turns[index], scenario.turns[:index]
+    asking = [place for place, one in enumerate(before) if isinstance(one, (Say, Type, Push))]
+    last = before[asking[-1]] if asking else None
+    if not isinstance(last, (Say, Type, Push)):
+        allowed = "a step before it, whose answer it cuts in on"
+    elif last.await_answer and asking[-1] != index - 1:
+        allowed = (
+            "none here, for the answer is heard out before a wait or a silence: right after the step that is answered,"
+            " or give that step await_answer = false"
+        )
+    elif not last.await_answer and not isinstance(last, Type) and not _answers_by_itself(plan, scenario):
+        allowed = "none here, for nobody asks for an answer: such turn_detection and await_answer = false before it"
+    else:
+        return
+    value = getattr(step, "from_values", {}).get("interrupt_after_ms", getattr(step, "interrupt_after_ms", None))
+    raise ConfigError(path, value, allowed)
+
+
+def _answers_by_itself(plan: Plan, scenario: Scenario) -> bool:
+    """Tell whether the service answers speech that the caller does not wait for."""
+    detection = joined(plan.session, scenario.session).get("turn_detection")
+    return detection is not False and not (isinstance(detection, Mapping) and detection.get("create_response") is False)
 
 
 def _step_s(plan: Plan, step: Any, path: str) -> float:

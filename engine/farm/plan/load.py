@@ -107,12 +107,19 @@ def _guarded(path: Path, run: Any) -> Any:
     try:
         return run()
     except (Exception, SystemExit) as error:
-        line = error.lineno if isinstance(error, SyntaxError) else _line_in(path, error)
-        why = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        line, said = _told(path, error)
+        why = said if isinstance(error, ConfigError) else f"{type(error).__name__}: {said}"
         field = error.field if isinstance(error, ConfigError) else str(path)
         where = f"{path}:{line}" if line else str(path)
         allowed = error.allowed if isinstance(error, ConfigError) else "Python that runs"
         raise ConfigError(field, None, allowed, message=f"{where}: {' '.join(why.split())}") from error
+
+
+def _told(path: Path, error: BaseException) -> tuple[int | None, str]:
+    """Say where and what is wrong; where the plan itself is no Python, Python tells the place once more."""
+    if isinstance(error, SyntaxError) and error.filename in {str(path), str(path.absolute())}:
+        return error.lineno, error.msg
+    return _line_in(path, error), str(error)
 
 
 def _line_in(path: Path, error: BaseException) -> int | None:

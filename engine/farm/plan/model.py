@@ -94,12 +94,6 @@ STEP_MAX_S: Final = 3600.0
 _INTERRUPT: Final = optional(number("", 0, STEP_MAX_S * 1000, "ms"))
 
 
-def _check_interruption(kind: str, step: "Say | Type") -> None:
-    if step.interrupt_after_ms is not None and not step.await_answer:
-        allowed = "none with await_answer = false: an answer that is not awaited can't be cut in on"
-        raise ConfigError(f"{kind}.interrupt_after_ms", step.interrupt_after_ms, allowed)
-
-
 @attrs.frozen(kw_only=True)
 class Say:
     """Speak, in real time, and hear the answer out.
@@ -107,7 +101,8 @@ class Say:
     Attributes:
         say: Path of a sound file (it ends in `.wav`, `.flac`, `.ogg` or `.mp3`), or words for the local voice.
         interrupt_after_ms: Cut in on the running answer when so much of it was heard, instead of hearing it out first.
-        await_answer: False goes on without the answer.
+            The answer is that to the step right before, or to the last one that did not await its own.
+        await_answer: False goes on without the answer to this step.
         from_values: Numbers that a job's values tell, by field, as `{"interrupt_after_ms": "{cut_ms}"}`. Other records
             with numbers have it too; a plan in TOML writes the text in the number's place.
     """
@@ -116,9 +111,6 @@ class Say:
     interrupt_after_ms: float | None = attrs.field(default=None, validator=_INTERRUPT)
     await_answer: bool = attrs.field(default=True, validator=flag("say."))
     from_values: Json = attrs.field(factory=dict, validator=of_numbers)
-
-    def __attrs_post_init__(self) -> None:
-        _check_interruption("say", self)
 
 
 @attrs.frozen(kw_only=True)
@@ -135,9 +127,6 @@ class Type:
     interrupt_after_ms: float | None = attrs.field(default=None, validator=_INTERRUPT)
     await_answer: bool = attrs.field(default=True, validator=flag("type."))
     from_values: Json = attrs.field(factory=dict, validator=of_numbers)
-
-    def __attrs_post_init__(self) -> None:
-        _check_interruption("type", self)
 
 
 @attrs.frozen(kw_only=True)

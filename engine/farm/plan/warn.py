@@ -8,6 +8,7 @@ from engine.farm.plan.jobs import begins_again
 from engine.farm.plan.model import FirstAudioWithin, Plan, Push, Say, Scenario, Type, WordErrorRate
 from engine.farm.plan.rendering import names_used
 from engine.farm.plan.session_estimate import SessionEstimate
+from engine.farm.plan.silence import silence_warnings
 from engine.farm.plan.wording import plural
 
 
@@ -24,6 +25,7 @@ def warnings_of(plan: Plan, reckoned: Estimate, environment: Mapping[str, str]) 
     yield from _of_budget(plan, reckoned)
     yield from _of_load(plan, reckoned)
     yield from _of_thresholds(plan)
+    yield from silence_warnings(plan)
     for scenario, one in zip(plan.scenarios, reckoned.scenarios, strict=True):
         yield from _of_scenario(plan, scenario, one.one)
 

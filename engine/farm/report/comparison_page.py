@@ -1,6 +1,7 @@
 """Tells a comparison of two runs: as plain lines for a terminal, and as a page."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -14,6 +15,9 @@ from engine.farm.report.view import target_text, threshold_row
 from engine.printable import one_line
 
 MOST_FLIPS: Final = 200
+MOST_NUMBERS: Final = 10
+"""Calls that are named by number of those that passed in one run only."""
+
 _MARKS: Final = {"worse": "✗", "better": "✓", "changed": "~", "no change": "=", "too few": "?"}
 _WORDS: Final = {"no change": "no change beyond noise", "too few": "too few values to say"}
 
@@ -31,10 +35,22 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     if not rows:
         lines.append("= nothing changed beyond noise")
     lines.append(f"  {same} figures without a change beyond noise, {few} with too few values to say")
-    if comparison.flips:
-        now = sum(flip.b != "passed" for flip in comparison.flips)
-        lines.append(f"  {now} jobs that passed in A do not in B, {len(comparison.flips) - now} the other way round")
+    lines += [f"  {told}" for told in flip_lines(comparison)]
     return [one_line(line) for line in lines]
+
+
+def flip_lines(comparison: Comparison) -> list[str]:
+    """Name the calls that passed in one run only: those that fail now, then those that pass now."""
+    fails = [flip.job for flip in comparison.flips if flip.b != "passed"]
+    passes = [flip.job for flip in comparison.flips if flip.b == "passed"]
+    told = (("passed in A and not in B", fails), ("passed in B and not in A", passes))
+    return [f"{how}: {_calls(jobs)}" for how, jobs in told if jobs]
+
+
+def _calls(jobs: Sequence[int]) -> str:
+    shown = ", ".join(map(str, jobs[:MOST_NUMBERS]))
+    more = f" and {count_text(len(jobs) - MOST_NUMBERS)} more" if len(jobs) > MOST_NUMBERS else ""
+    return f"{count_text(len(jobs))} {'call' if len(jobs) == 1 else 'calls'} ({shown}{more})"
 
 
 def _side_line(side: Side) -> str:
@@ -80,6 +96,7 @@ def view(comparison: Comparison, folder: Path) -> dict[str, Any]:
         "changes": [change_row(change) for change in comparison.changes],
         "thresholds": _thresholds(a, b),
         "flips": [_flip(flip, comparison, folder) for flip in comparison.flips[:MOST_FLIPS]],
+        "flip_lines": flip_lines(comparison),
         "more_flips": max(0, len(comparison.flips) - MOST_FLIPS),
     }
 

@@ -41,6 +41,7 @@ def view(reading: Reading) -> dict[str, Any]:
         "target": target_text(reading.plan.target),
         "why": reading.stints[-1].why if reading.stints else "",
         "over": bool(reading.stints and reading.stints[-1].why),
+        "any_listed": bool(reading.sessions.columns["job"]),
         "ended_count": count_text(sum(reading.counts.done.values())),
         "thresholds": [threshold_row(one) for one in judged],
         "crossed": sum(not one.held for one in judged),

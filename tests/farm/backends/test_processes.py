@@ -44,7 +44,13 @@ async def test_two_processes_share_the_jobs_and_are_gone_afterwards(tmp_path):
     assert children_of() == []
 
 
-@pytest.mark.parametrize(("how", "words"), [(signal.SIGKILL, "killed by signal 9"), (signal.SIGSTOP, "said nothing")])
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (signal.SIGKILL, "killed by signal 9"),
+        pytest.param(signal.SIGSTOP, "said nothing", marks=pytest.mark.long),
+    ],
+)
 async def test_a_worker_that_dies_or_stalls_is_replaced_and_its_sessions_run_again(tmp_path, how, words):
     plan = typed_plan(tmp_path, 10, sessions=10, wait_s=1.0)
     run = Run(plan, out=tmp_path / "run", workers=2, lease_s=1.5)

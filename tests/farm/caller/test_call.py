@@ -98,6 +98,27 @@ async def test_a_cut_in_on_an_answer_that_is_shorter_comes_at_its_end(autojump_c
     assert lanes(result, "caller")[1].at_ms == pytest.approx(lanes(result, "heard")[0].until_ms)
 
 
+@pytest.mark.parametrize("between", [(), (Wait(wait_s=0.5),), (Silence(silence_ms=500),)])
+async def test_an_answer_that_was_not_awaited_sounds_until_the_caller_cuts_in(autojump_clock, between):
+    plan = plan_of(Type(type="Tell me all.", await_answer=False), *between, Type(type="Stop.", interrupt_after_ms=900))
+    result = await one_call(plan, LONG_ANSWER, "Stopped.")
+
+    assert [turn.interrupted for turn in result.turns] == [True, False]
+    assert result.turns[0].heard_ms == pytest.approx(900, abs=40)
+    assert result.turns[1].answer == "Stopped."
+
+
+async def test_who_waited_longer_than_that_cuts_in_at_once(autojump_clock):
+    plan = plan_of(Say(say=CARD, await_answer=False), Wait(wait_s=3), Say(say=CARD, interrupt_after_ms=100))
+    result = await one_call(plan, LONG_ANSWER, "All right.")
+    first, second = lanes(result, "caller")
+
+    assert result.turns[0].interrupted
+    assert second.at_ms - first.until_ms > 3000
+    assert second.at_ms < lanes(result, "heard")[0].at_ms + result.turns[0].audio_ms
+    assert result.turns[1].answer == "All right."
+
+
 async def test_typed_words_cut_in_too(autojump_clock):
     plan = plan_of(Type(type="Tell me all."), Type(type="Stop.", interrupt_after_ms=500))
     result = await one_call(plan, LONG_ANSWER, "Stopped.")

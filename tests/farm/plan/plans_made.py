@@ -29,8 +29,8 @@ matrix = { voice = ["alloy", "verse"], speed = [1.0, 1.2] }
 session = { voice = "{voice}", speed = "{speed}" }
 turns = [
   { type = "Hello, {voice}" },
-  { wait_s = 1 },
   { say = "hello.wav", interrupt_after_ms = 300 },
+  { wait_s = 1 },
 ]
 expect = [
   { contains = "{voice}", turn = -1 },
@@ -64,7 +64,7 @@ def write_sound(path, length_s, rate_hz=8000):
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate_hz)
-        file.writeframes(bytes(round(length_s * rate_hz) * 2))
+        file.writeframes(b"\x00\x20" * round(length_s * rate_hz))
     return path
 
 

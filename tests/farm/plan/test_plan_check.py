@@ -16,12 +16,15 @@ from engine.farm.plan.model import (
     JsonAnswer,
     Load,
     Plan,
+    Push,
     Say,
     Scenario,
+    Silence,
     Stage,
     Target,
     ToolCalled,
     Type,
+    Wait,
 )
 
 SCENARIO = Scenario(name="s", turns=[Type(type="x")])
@@ -186,6 +189,44 @@ def test_plans_in_python_take_lists_and_refuse_what_is_no_part_of_them():
     ):
         with pytest.raises(ConfigError, match=words):
             Scenario(**{"name": "s", "turns": [Type(type="x")], **changes})
+
+
+CUT = Type(type="x", interrupt_after_ms=300)
+
+
+@pytest.mark.parametrize(
+    ("turns", "session", "words"),
+    [
+        ((CUT,), {}, "a step before it"),
+        ((Wait(wait_s=1), CUT), {}, "a step before it"),
+        ((Type(type="x"), Wait(wait_s=2), CUT), {}, "heard out before a wait or a silence"),
+        ((Type(type="x"), Silence(silence_ms=20), CUT), {}, "await_answer = false"),
+        ((Push(push="1", await_answer=False), CUT), {"turn_detection": False}, "nobody asks for an answer"),
+        (
+            (Push(push="1", await_answer=False), Wait(wait_s=1), CUT),
+            {"turn_detection": {"type": "server_vad", "create_response": False}},
+            "nobody asks for an answer",
+        ),
+    ],
+)
+def test_a_step_that_would_never_cut_in_is_refused(turns, session, words):
+    error = refused(of_scenario(turns=turns, session=session))
+    assert error.field == f"scenarios[0].turns[{len(turns) - 1}].interrupt_after_ms"
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("turns", "session"),
+    [
+        ((Type(type="x"), CUT, CUT), {}),
+        ((Type(type="x"), attrs.evolve(CUT, await_answer=False), Wait(wait_s=1), CUT), {}),
+        ((Type(type="x", await_answer=False), Wait(wait_s=2), Silence(silence_ms=20), CUT), {}),
+        ((Push(push="1", await_answer=False), CUT), {}),
+        ((Type(type="x", await_answer=False), Wait(wait_s=2), CUT), {"turn_detection": False}),
+    ],
+)
+def test_a_step_cuts_in_on_an_answer_that_sounds(turns, session):
+    ready(of_scenario(turns=turns, session=session))
 
 
 def test_rows_made_in_python_are_json():

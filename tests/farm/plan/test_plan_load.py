@@ -33,7 +33,7 @@ def test_a_good_plan_says_what_it_says(tmp_path):
     assert plan.load == Load(shape="constant", sessions=4)
     assert plan.caps.sessions == 20
     (scenario,) = plan.scenarios
-    assert scenario.turns == (Type(type="Hello, {voice}"), Wait(wait_s=1), Say(say="hello.wav", interrupt_after_ms=300))
+    assert scenario.turns == (Type(type="Hello, {voice}"), Say(say="hello.wav", interrupt_after_ms=300), Wait(wait_s=1))
     assert scenario.expect == (
         Contains(contains="{voice}", turn=-1),
         WordErrorRate(reference="hello", at_most=0.3),
@@ -171,11 +171,18 @@ MISTAKES = {
         '{ interrupt_after_ms = 3, type = "He',
         "a step before it, whose answer it cuts in",
     ),
-    "an interruption that won't wait": (
-        "after_ms = 300 }",
-        "after_ms = 300, await_answer = false }",
-        "can't be cut in on",
+    "an interruption after a wait": (
+        '{ say = "hello.wav", i',
+        '{ wait_s = 1 }, { say = "hello.wav", i',
+        "the answer is heard out before a wait",
     ),
+    "a date": (
+        "{ rain = true }",
+        "{ day = 2026-09-21 }",
+        "scenario[0].tools[0].answer.day = datetime.date(2026, 9, 21)",
+    ),
+    "a date and a time": ('["alloy", "verse"]', "[2026-09-21 10:00:00]", "text in quotes instead of dates and times"),
+    "a number beyond 64 bits": ("{ rain = true }", "{ n = 18446744073709551616 }", "a number of at most 64 bits"),
     "a tool that is not there": (
         '"get_weather" }',
         '"get_wether" }',

@@ -57,6 +57,14 @@ def test_what_its_code_raises_is_told_with_its_line(tmp_path):
     assert refused(tmp_path, "import no_such_module_at_all").startswith(f"{path}:2: ModuleNotFoundError")
 
 
+def test_what_is_no_python_is_told_once_with_its_own_place(tmp_path):
+    path = tmp_path / "plan.py"
+    assert refused(tmp_path, "plan = (\n") == f"{path}:2: SyntaxError: '(' was never closed"
+    (tmp_path / "plan_parts_broken.py").write_text("\n\nx = = 3\n")
+    said = refused(tmp_path, "import plan_parts_broken")
+    assert said == f"{path}:2: SyntaxError: invalid syntax (plan_parts_broken.py, line 3)"
+
+
 def test_a_value_that_is_wrong_is_told_with_its_line(tmp_path):
     said = refused(tmp_path, 'x = 1\nplan = Plan(name="p",\n  scenarios=[], load=Load(sessions=0))')
     assert said.startswith(f"{tmp_path / 'plan.py'}:4: load.sessions=0 is not possible")

@@ -450,3 +450,32 @@ def test_further_tries_are_arrivals_too():
     starts = sorted(session.began for session in model.sessions)
     assert len(starts) == 40
     assert starts == pytest.approx([0.05 + 0.1 * number for number in range(40)], abs=0.101)
+
+
+def test_what_a_lost_session_took_takes_the_place_of_what_was_presumed_when_it_is_told_late():
+    made = policy(caps=Caps(sessions=10, starts_per_s=EVER, budget_tokens=10_000), expected_tokens={"s": 1000.0})
+    fill(made, room=3)
+    for job in range(3):
+        made.ended(result(job=job, status="lost"), job, 1.0)
+    assert (made.statistics(1.0).tokens, made.statistics(1.0).presumed_tokens) == (0, 3000.0)
+
+    made.told_late(result(job=0, tokens=400))
+    made.told_late(result(job=1, status="lost"))  # It was cut off itself, and knows nothing either.
+    assert (made.statistics(1.0).tokens, made.statistics(1.0).presumed_tokens) == (400, 2000.0)
+
+
+def test_a_session_that_was_cut_off_counts_with_what_it_told():
+    made = policy(caps=Caps(sessions=10, starts_per_s=EVER, budget_tokens=10_000), expected_tokens={"s": 1000.0})
+    fill(made, room=2)
+    made.ended(result(job=0, status="lost", tokens=300), 0, 1.0)
+    made.ended(result(job=1, status="stopped", tokens=200), 1, 1.0)
+
+    assert (made.statistics(1.0).tokens, made.statistics(1.0).presumed_tokens) == (500, 0.0)
+
+
+def test_sessions_that_an_earlier_stretch_lost_are_presumed_to_have_cost_something():
+    made = policy(caps=Caps(sessions=10, starts_per_s=EVER, budget_tokens=3_500), expected_tokens={"s": 1000.0})
+    made.presume("s")
+    made.presume("s")
+
+    assert len(made.admit(0.0, 10)) == 1

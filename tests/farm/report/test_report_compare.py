@@ -10,7 +10,7 @@ from engine.farm.plan.jobs import Jobs
 from engine.farm.report import compare, comparison_lines, write_comparison, write_report
 from engine.farm.report.comparing import _about, _judged
 from engine.farm.report.comparison import Change
-from engine.farm.report.comparison_page import change_row
+from engine.farm.report.comparison_page import MOST_NUMBERS, change_row, flip_lines
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,21 @@ def test_jobs_that_ended_otherwise_are_named(slower):
     assert all((flip.a == "passed") != (flip.b == "passed") for flip in slower.flips)
     assert slower.flips[0].b != "passed"
     assert all(flip.why and flip.about.startswith("file: ") for flip in slower.flips)
+
+
+def test_calls_that_ended_otherwise_are_told_by_number_and_a_few_of_many(runs, slower, tmp_path):
+    fails = [flip.job for flip in slower.flips if flip.b != "passed"]
+    passes = [flip.job for flip in slower.flips if flip.b == "passed"]
+    assert len(fails) > MOST_NUMBERS
+    numbers = ", ".join(map(str, fails[:MOST_NUMBERS]))
+    told = flip_lines(slower)
+    assert told[0] == f"passed in A and not in B: {len(fails)} calls ({numbers} and {len(fails) - MOST_NUMBERS} more)"
+    assert f"  {told[0]}" in comparison_lines(slower)
+    page = write_comparison(slower, tmp_path / "page.html").read_text("utf-8")
+    assert f"<p>P{told[0][1:]}.</p>" in page
+    few = attrs.evolve(slower, flips=tuple(flip for flip in slower.flips if flip.job == passes[0]))
+    assert flip_lines(few) == [f"passed in B and not in A: 1 call ({passes[0]})"]
+    assert flip_lines(attrs.evolve(slower, flips=())) == []
 
 
 def test_runs_of_other_plans_are_compared_as_crowds(runs, tmp_path):

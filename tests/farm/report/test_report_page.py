@@ -171,6 +171,7 @@ def test_a_run_without_sessions_has_a_page(tmp_path):
     page = write_report(tmp_path / "run").read_text("utf-8")
     assert "No session has ended yet." in page
     assert "Every session passed" not in page
+    assert "takes the filters off" not in page
     assert re.search(r"\sCharts by Plotly\.", page)
     assert "The run is not over" in page
 
