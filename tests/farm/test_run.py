@@ -8,9 +8,10 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
-from real_runs import children_of, typed_plan
+from real_runs import children_of, send, typed_plan
 
-from engine.errors import ConfigError, LedgerUnusable, LocalMisuse
+from engine.blocks import block_nursery
+from engine.errors import ConfigError, LedgerUnusable, LocalMisuse, TargetLost
 from engine.farm.backends.local import LocalBackend
 from engine.farm.ledger import Ledger
 from engine.farm.plan.model import Target
@@ -172,6 +173,27 @@ async def test_the_last_picture_adds_up_with_the_ledger_also_where_sessions_were
     with Ledger.open(tmp_path / "run", write=False) as ledger:
         assert summary.snapshot.figures.count("response_time") == ledger.figures().count("response_time") == 0
         assert summary.snapshot.tokens == ledger.counts().tokens > 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_simulator_that_dies_is_told_as_that_and_no_worker_is(tmp_path, workers):
+    plan = typed_plan(tmp_path, 8, wait_s=30.0)
+    run, pictures = Run(plan, out=tmp_path / "run", workers=workers), []
+
+    async def look():
+        while run.snapshot().active < 8:  # noqa: ASYNC110
+            await trio.sleep(0.02)
+        send(children_of(having="target_server")[0])
+        while True:
+            pictures.append(run.snapshot())
+            await trio.sleep(0.002)
+
+    with trio.fail_after(60), pytest.raises(TargetLost):  # noqa: PT012
+        async with block_nursery() as nursery:
+            nursery.start_soon(look)
+            await run.run()
+    pictures.append(run.snapshot())
+    assert {worker.state for picture in pictures for worker in picture.workers} == {"up"}
 
 
 FULL = """

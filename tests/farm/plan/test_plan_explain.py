@@ -45,7 +45,7 @@ def test_a_good_plan_is_explained_whole(tmp_path):
         "the simulator on this machine (a process a worker), voice tone",
         'session instructions = "Be brief."',
         "greet [short]: 12 sessions (2 x voice, 2 x speed, 3 times each)",
-        'the caller types "Hello, {voice}", then waits 1 s, then cuts in after 300 ms of the answer',
+        'the caller types "Hello, {voice}", then cuts in after 300 ms of the answer',
         "tools: get_weather (canned)",
         'the agent says "{voice}" in the last turn; the service hears "hello" with at most 30% of words wrong',
         "load 4 sessions at a time until all are done",

@@ -74,7 +74,7 @@ def test_a_wav_of_an_hour_is_told_with_its_length_and_what_it_would_take(tmp_pat
     with pytest.raises(ConfigError) as caught:
         load_plan(path)
     message = str(caught.value)
-    assert message.startswith(f"{path}:{line_of(text, 'hour.wav')}: scenario[0].turns[2].say: ")
+    assert message.startswith(f"{path}:{line_of(text, 'hour.wav')}: scenario[0].turns[1].say: ")
     assert "hour.wav lasts 60 min (36,000 tokens each time that the model hears it)" in message
     assert "over the bound SPEECH_MAX_S of 10 min; allowed: shorter files" in message
 
@@ -89,7 +89,7 @@ def test_a_caller_who_needs_longer_than_the_deadline_is_refused(tmp_path):
 def test_words_need_the_local_voice(tmp_path, monkeypatch):
     monkeypatch.setattr(sounds, "VOICE_MODULES", ("no_such_module_at_all",))
     with pytest.raises(
-        ConfigError, match=r"turns\[2\]\.say needs the local voice.*pip install 'realtime-engine\[local\]'"
+        ConfigError, match=r"turns\[1\]\.say needs the local voice.*pip install 'realtime-engine\[local\]'"
     ):
         load_text(tmp_path, GOOD.replace('"hello.wav"', '"Hello there."'))
     with pytest.raises(ConfigError, match=r"target\.voice needs the local voice"):
