@@ -30,13 +30,13 @@ import trio
 import trio.testing
 
 from engine.farm.caller import FileSink, Watch
-from engine.farm.coordinator import Coordinator
+from engine.farm.coordinator.coordinator import Coordinator
 from engine.farm.job import Grant, Result, TurnResult
 from engine.farm.ledger import Ledger
 from engine.farm.link import Down, LinkLost, OnLink, Up
 from engine.farm.plan.model import Caps, Keep, Load, Plan, Retries, Scenario, Type
 from engine.farm.policy import Policy, Rules
-from engine.farm.worker import Worker
+from engine.farm.worker.worker import Worker
 
 LEASE_S: Final = 10.0
 SILENCE_S: Final = 5.0

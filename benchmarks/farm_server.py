@@ -14,8 +14,8 @@ import trio
 
 from benchmarks.farm_vitals import Inside
 from engine.blocks import block_nursery
-from engine.farm import lifeline
-from engine.farm.collecting import tuned_collection
+from engine.farm.processes import lifeline
+from engine.farm.worker.collecting import tuned_collection
 from engine.simulator import Simulator, SimulatorSettings, serve
 
 BACKLOG: Final = 4096

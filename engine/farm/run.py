@@ -13,20 +13,20 @@ import trio
 from engine.blocks import block_nursery
 from engine.config.addresses import is_loopback
 from engine.errors import ConfigError, LocalMisuse
-from engine.farm import open_files
 from engine.farm.backends import LEASE_S, BackendFactory, WorkerSpec
 from engine.farm.backends.local import LocalBackend
 from engine.farm.backends.processes import ProcessesBackend
-from engine.farm.coordinator import Coordinator
+from engine.farm.coordinator.coordinator import Coordinator
 from engine.farm.ledger import Ledger
 from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.load import ready
 from engine.farm.plan.model import Plan
 from engine.farm.plan.settings import ANY_KEY
 from engine.farm.plan.thresholds import Judged, judge
+from engine.farm.processes import open_files
+from engine.farm.processes.target import servers_of, target_of
 from engine.farm.snapshot import RunSnapshot
-from engine.farm.target import servers_of, target_of
-from engine.farm.vitals import machine_cores, machine_memory
+from engine.farm.worker.vitals import machine_cores, machine_memory
 
 GRACE_S: Final = 30.0
 """How long sessions may go on when a run is told to finish."""

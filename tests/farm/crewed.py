@@ -5,12 +5,12 @@ from collections import Counter
 import attrs
 import trio
 
-from engine.farm.coordinator import Coordinator
+from engine.farm.coordinator.coordinator import Coordinator
 from engine.farm.job import Grant, Job, Result
 from engine.farm.ledger import Ledger
 from engine.farm.link import Down, LinkLost, Up
 from engine.farm.plan.model import Caps, Plan, Retries, Scenario, Type
-from engine.farm.worker import Worker
+from engine.farm.worker.worker import Worker
 
 
 def plan_of(jobs=10, *, sessions=4, starts_per_s=1000.0, name="talk", **more):

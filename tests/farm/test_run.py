@@ -17,7 +17,7 @@ from engine.farm.ledger import Ledger
 from engine.farm.plan.model import Target
 from engine.farm.plan.thresholds import read_threshold
 from engine.farm.run import Run, run_plan
-from engine.farm.vitals import machine_cores
+from engine.farm.worker.vitals import machine_cores
 
 
 def results_of(folder, *, final_only=True):

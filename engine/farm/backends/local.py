@@ -8,7 +8,7 @@ import attrs
 from engine.blocks import block_nursery
 from engine.farm.backends import WorkerSpec
 from engine.farm.link import Down, OnLink, Up
-from engine.farm.worker import Worker, worker_of
+from engine.farm.worker.worker import Worker, worker_of
 
 NAME = "worker-1"
 

@@ -5,10 +5,10 @@ from typing import Final
 import trio
 
 from engine.farm.backends import WorkerSpec
-from engine.farm.children import Child
-from engine.farm.frames import Garbled
 from engine.farm.link import Down, LinkLost, Up
-from engine.farm.vitals import memory_of
+from engine.farm.processes.children import Child
+from engine.farm.processes.frames import Garbled
+from engine.farm.worker.vitals import memory_of
 
 MEMORY_EVERY_S: Final = 0.5
 """How often a worker's memory is looked at, from outside: one that is stuck can't tell."""

@@ -8,12 +8,12 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.farm.backends import WorkerSpec
-from engine.farm.collecting import tuned_collection
-from engine.farm.frames import Frames
-from engine.farm.lifeline import pipes_of_mine
 from engine.farm.link import Down
-from engine.farm.open_files import raise_limit
-from engine.farm.worker import Worker, worker_of
+from engine.farm.processes.frames import Frames
+from engine.farm.processes.lifeline import pipes_of_mine
+from engine.farm.processes.open_files import raise_limit
+from engine.farm.worker.collecting import tuned_collection
+from engine.farm.worker.worker import Worker, worker_of
 
 
 @attrs.frozen(kw_only=True)

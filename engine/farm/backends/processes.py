@@ -10,9 +10,9 @@ from engine.errors import BackendUnavailable
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.process_link import ProcessLink
 from engine.farm.backends.process_worker import Order, Ready
-from engine.farm.children import Child, NotStarted, started
-from engine.farm.frames import Garbled
 from engine.farm.link import OnLink
+from engine.farm.processes.children import Child, NotStarted, started
+from engine.farm.processes.frames import Garbled
 
 START_S: Final = 60.0
 """How long a worker may take until it is there: its imports take a second on a machine at rest."""

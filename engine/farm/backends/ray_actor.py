@@ -18,9 +18,9 @@ from engine.blocks import block_nursery
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.ray_files import Mirror, PlanFile, Scratch, is_here
 from engine.farm.backends.ray_library import our_version
-from engine.farm.collecting import tuned_collection
 from engine.farm.job import Grant
 from engine.farm.link import Down, Up
+from engine.farm.worker.collecting import tuned_collection
 
 LOOP_S: Final = 60.0
 """How long the loop may take to come up: the imports of the engine, and a simulator of its own."""
@@ -190,7 +190,7 @@ class RayWorker:
             os._exit(1)
 
     async def _live(self, begin: Begin, spec: WorkerSpec) -> None:
-        from engine.farm.worker import worker_of  # noqa: PLC0415 - begin() is to say what is missing on this node
+        from engine.farm.worker.worker import worker_of  # noqa: PLC0415 - begin() is to say what is missing on this node
 
         async with _simulator(spec, own=begin.own_simulator) as self._base_url, block_nursery() as nursery:
             self._worker = worker_of(spec, begin.name, shares_folder=begin.shares_folder)
@@ -202,7 +202,7 @@ class RayWorker:
 
 @contextlib.asynccontextmanager
 async def _simulator(spec: WorkerSpec, *, own: bool) -> AsyncIterator[str | None]:
-    from engine.farm.target import target_of  # noqa: PLC0415
+    from engine.farm.processes.target import target_of  # noqa: PLC0415
 
     if not own:
         yield None

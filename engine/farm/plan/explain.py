@@ -84,7 +84,7 @@ def _what(plan: Plan) -> Iterator[tuple[str, str]]:
 def _target(plan: Plan) -> str:
     target = plan.target
     if target.kind == "simulator":
-        servers = f"{target.servers} processes" if target.servers else "a process a worker"
+        servers = f"{target.servers} processes" if target.servers else "a process a worker, at most one a core"
         answers = f", answers by {target.script}" if target.script else ""
         pace = f", with {settings_words(target.pace)}" if target.pace else ""
         return f"the simulator on this machine ({servers}), voice {target.voice}{answers}{pace}"

@@ -47,7 +47,7 @@ class Target:
         url: Base URL, of kind `url`.
         voice: Of the simulator: `tone`, or `local`, which understands English and speaks it.
         script: Of the simulator: path of a script of its answers.
-        servers: Of the simulator: how many processes serve; None for one a worker.
+        servers: Of the simulator: how many processes serve; None for one a worker, at most one a core.
         pace: Of the simulator: settings of `engine.simulator.Pace`, by name.
         key_env: Environment variable that holds the key; the simulator takes any.
     """

@@ -16,8 +16,8 @@ from engine.farm.backends import WorkerSpec
 from engine.farm.backends.processes import DEATHS_MAX, ProcessesBackend
 from engine.farm.ledger import Ledger
 from engine.farm.plan.model import FunctionTool
+from engine.farm.processes.target import target_of
 from engine.farm.run import Run
-from engine.farm.target import target_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 

@@ -42,7 +42,7 @@ def test_a_good_plan_is_explained_whole(tmp_path):
     words = " ".join(" ".join(explained.lines).split())
     for part in (
         "smoke, from ",
-        "the simulator on this machine (a process a worker), voice tone",
+        "the simulator on this machine (a process a worker, at most one a core), voice tone",
         'session instructions = "Be brief."',
         "greet [short]: 12 sessions (2 x voice, 2 x speed, 3 times each)",
         'the caller types "Hello, {voice}", then cuts in after 300 ms of the answer',

@@ -12,8 +12,8 @@ from engine.farm.backends.local import LocalBackend
 from engine.farm.job import KeptFile, TurnResult
 from engine.farm.link import Down
 from engine.farm.metrics import METRICS
-from engine.farm.outcomes import RESULT_MAX_BYTES, UP_MAX_BYTES
-from engine.farm.worker import LIVE_METRICS, Worker
+from engine.farm.worker.outcomes import RESULT_MAX_BYTES, UP_MAX_BYTES
+from engine.farm.worker.worker import LIVE_METRICS, Worker
 
 
 @asynccontextmanager

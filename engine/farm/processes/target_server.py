@@ -7,11 +7,11 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.errors import EngineError
-from engine.farm.collecting import tuned_collection
-from engine.farm.frames import Frames
-from engine.farm.lifeline import pipes_of_mine
-from engine.farm.open_files import raise_limit
 from engine.farm.plan.model import Json
+from engine.farm.processes.frames import Frames
+from engine.farm.processes.lifeline import pipes_of_mine
+from engine.farm.processes.open_files import raise_limit
+from engine.farm.worker.collecting import tuned_collection
 from engine.simulator import Pace, ResponderFactory, ScriptedResponder, SimulatorSettings, load_script, serve
 
 

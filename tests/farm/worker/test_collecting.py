@@ -5,7 +5,7 @@ import gc
 import pytest
 import trio
 
-from engine.farm.collecting import FEW_SESSIONS, LOOK_EVERY_S, tuned_collection
+from engine.farm.worker.collecting import FEW_SESSIONS, LOOK_EVERY_S, tuned_collection
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,20 @@ async def test_what_ended_in_cycles_is_freed_when_most_sessions_have_gone_and_no
         count[0] = 0
         await trio.sleep(LOOK_EVERY_S)
         assert alive == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_last_few_are_frozen_once_the_number_stops_growing(autojump_clock):
+    count = [4 * FEW_SESSIONS]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tuned_collection, lambda: count[0])
+        await trio.sleep(LOOK_EVERY_S + 0.1)
+        before, later = gc.get_freeze_count(), [[] for _ in range(1000)]
+        count[0] += 10
+        await trio.sleep(LOOK_EVERY_S)
+        assert gc.get_freeze_count() < before + len(later)
+        await trio.sleep(LOOK_EVERY_S)
+        assert gc.get_freeze_count() >= before + len(later)
         nursery.cancel_scope.cancel()
 
 

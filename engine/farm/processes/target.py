@@ -9,16 +9,16 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.errors import FarmError, TargetLost
-from engine.farm.children import Child, started
-from engine.farm.frames import Garbled
 from engine.farm.plan.model import Plan
-from engine.farm.target_server import Serve, Serving
-from engine.farm.vitals import machine_cores
+from engine.farm.processes.children import Child, started
+from engine.farm.processes.frames import Garbled
+from engine.farm.processes.target_server import Serve, Serving
+from engine.farm.worker.vitals import machine_cores
 
 START_S: Final = 60.0
 """How long a server may take until it listens; the local voice takes some seconds."""
 
-MODULE: Final = "engine.farm.target_server"
+MODULE: Final = "engine.farm.processes.target_server"
 
 
 @asynccontextmanager

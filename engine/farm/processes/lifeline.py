@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from engine.farm.frames import Frames
+from engine.farm.processes.frames import Frames
 
 GRACE_S: Final = 1.0
 """After its parent's end a child may clean up for so long."""

@@ -8,8 +8,8 @@ import attrs
 import pytest
 from real_runs import typed_plan
 
-from engine.farm.open_files import OF_PROCESS, needed
 from engine.farm.plan.model import Keep
+from engine.farm.processes.open_files import OF_PROCESS, needed
 
 pytest.importorskip("resource", reason="this system has no such bound")
 
@@ -34,7 +34,7 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def run(folder, *numbers):
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     command = [sys.executable, "-c", RUN, str(here), str(here.parents[1]), str(folder), *map(str, numbers)]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.splitlines()
 

@@ -10,20 +10,20 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.errors import LedgerUnusable
-from engine.farm.crew import Attempt, Crew, Incarnation, Trial
+from engine.farm.coordinator.crew import Attempt, Crew, Incarnation, Trial
+from engine.farm.coordinator.journal import Journal
+from engine.farm.coordinator.keeping import Keeping
+from engine.farm.coordinator.plan_rules import lasts_s
+from engine.farm.coordinator.standing import Standing, settle, take_up
+from engine.farm.coordinator.tally import Tally
 from engine.farm.figures import Figures
 from engine.farm.job import Grant, Result
-from engine.farm.journal import Journal
-from engine.farm.keeping import Keeping
 from engine.farm.ledger import Ledger, Resumed, Sample
 from engine.farm.link import LinkLost, Up
 from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.model import Plan
-from engine.farm.plan_rules import lasts_s
 from engine.farm.policy import Policy
 from engine.farm.snapshot import RunSnapshot
-from engine.farm.standing import Standing, settle, take_up
-from engine.farm.tally import Tally
 
 SAMPLE_EVERY_S: Final = 5.0
 """How often the workers' memory, lag and sessions are written down, for the report."""

@@ -13,7 +13,7 @@ import trio
 
 from engine.blocks import block_nursery
 from engine.errors import FarmError, LocalMisuse
-from engine.farm.frames import Frames
+from engine.farm.processes.frames import Frames
 
 LAST_WORDS_LINES: Final = 20
 LAST_WORDS_CHARS: Final = 400

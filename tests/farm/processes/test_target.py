@@ -12,8 +12,8 @@ from real_runs import alive, children_of, send, typed_plan
 
 from engine.errors import FarmError, TargetLost
 from engine.farm.plan.model import Target
-from engine.farm.target import servers_of, target_of
-from engine.farm.vitals import machine_cores
+from engine.farm.processes.target import servers_of, target_of
+from engine.farm.worker.vitals import machine_cores
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 
@@ -68,7 +68,7 @@ PARENT = """
 import sys, trio
 sys.path.insert(0, sys.argv[1])
 from real_runs import typed_plan
-from engine.farm.target import target_of
+from engine.farm.processes.target import target_of
 
 async def main():
     async with target_of(typed_plan(sys.argv[2]), 2) as urls:
@@ -80,7 +80,7 @@ trio.run(main)
 
 
 async def test_servers_end_with_a_parent_that_was_killed(tmp_path):
-    command = [sys.executable, "-c", PARENT, str(Path(__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", PARENT, str(Path(__file__).parents[1]), str(tmp_path)]
     parent = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
     assert parent.stdout is not None
     await parent.stdout.receive_some(1000)

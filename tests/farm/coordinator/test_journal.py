@@ -9,9 +9,9 @@ import trio
 from crewed import Calls, Rig, grant_of, passed, plan_of
 
 from engine.errors import LedgerUnusable
-from engine.farm.coordinator import Coordinator
+from engine.farm.coordinator.coordinator import Coordinator
+from engine.farm.coordinator.journal import Journal
 from engine.farm.job import KeptFile
-from engine.farm.journal import Journal
 from engine.farm.ledger import Ledger
 
 

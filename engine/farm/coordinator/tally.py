@@ -10,7 +10,7 @@ from engine.farm.figures import Figures
 from engine.farm.job import Result
 from engine.farm.ledger import Counts
 from engine.farm.metrics import METRICS
-from engine.farm.worker import LIVE_METRICS
+from engine.farm.worker.worker import LIVE_METRICS
 
 RECENT_S: Final = 30.0
 """What counts as of late."""

@@ -15,8 +15,8 @@ import trio
 from engine.blocks import block_nursery
 from engine.errors import FarmError
 from engine.farm.backends import LEASE_S
-from engine.farm.books import Books
-from engine.farm.crew import Crew, Incarnation
+from engine.farm.coordinator.books import Books
+from engine.farm.coordinator.crew import Crew, Incarnation
 from engine.farm.ledger import Ledger
 from engine.farm.link import Backend, Down, Link, LinkLost, Stopping, Up
 from engine.farm.plan.model import Plan

@@ -8,13 +8,13 @@ import trio
 from crewed import QUICK, Calls, Rig, WeakLink, grant_of, passed, plan_of
 
 from engine.errors import FarmError, LedgerUnusable
-from engine.farm.coordinator import LINGER_MAX_S, STOPPED_WITHIN_S
-from engine.farm.crew import EXCHANGES_PER_S, Crew
+from engine.farm.coordinator.coordinator import LINGER_MAX_S, STOPPED_WITHIN_S
+from engine.farm.coordinator.crew import EXCHANGES_PER_S, Crew
 from engine.farm.job import KeptFile
 from engine.farm.ledger import Ledger
 from engine.farm.link import Up
 from engine.farm.plan.model import Caps, Keep, Load
-from engine.farm.worker import Worker
+from engine.farm.worker.worker import Worker
 
 
 def counted(results):

@@ -16,8 +16,8 @@ from engine.farm.figures import Figures
 from engine.farm.job import Grant, Result, Status, TurnResult
 from engine.farm.link import Down, Stopping, Up
 from engine.farm.metrics import METRICS
-from engine.farm.outcomes import Outcomes
-from engine.farm.vitals import Vitals, asleep_s
+from engine.farm.worker.outcomes import Outcomes
+from engine.farm.worker.vitals import Vitals, asleep_s
 
 CATCH_UP_S: Final = 0.05
 """By how much starts may come closer together than the pace says when the event loop was late."""

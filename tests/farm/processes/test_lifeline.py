@@ -10,7 +10,12 @@ from real_runs import alive
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
 
-STUCK = "import sys; from engine.farm import lifeline; lifeline.hold(0); print('held', flush=True)\nwhile True: pass"
+STUCK = """
+from engine.farm.processes import lifeline
+lifeline.hold(0)
+print('held', flush=True)
+while True: pass
+"""
 PARENT = f"""
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", {STUCK!r}], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

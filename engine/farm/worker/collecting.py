@@ -1,7 +1,7 @@
 """Keeps Python's garbage collector from halting all sessions of a process at once.
 
 A full collection looks at every object of every session, and nothing else runs meanwhile. What is frozen is not looked
-at: so sessions are frozen as their number grows, and looked at again when most of them have gone, for what they left
+at: so sessions are frozen as their number grows and when it has stopped growing, and looked at again when most of them have gone, for what they left
 behind in cycles is freed only then. With half of them still there that look took a second, and all of them felt it.
 """
 
@@ -31,15 +31,17 @@ async def tuned_collection(sessions: Callable[[], int]) -> None:
     """
     gc.collect()
     gc.freeze()
-    frozen = 0
+    frozen = before = 0
     while True:
         await trio.sleep(LOOK_EVERY_S)
-        frozen = _look(sessions(), frozen)
+        count = sessions()
+        frozen = _look(count, frozen, growing=count > before)
+        before = count
 
 
-def _look(count: int, frozen: int) -> int:
+def _look(count: int, frozen: int, *, growing: bool) -> int:
     """Freeze or thaw where it is time, and say at how many sessions that was."""
-    if count >= max(FEW_SESSIONS, frozen * GROWTH):
+    if count >= max(FEW_SESSIONS, frozen * GROWTH if growing else frozen + 1):
         gc.freeze()
         return count
     if count < max(frozen * LEFT, min(frozen, FEW_SESSIONS)):

@@ -10,9 +10,9 @@ from trio.testing import memory_stream_pair
 
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.process_worker import Order
-from engine.farm.frames import FRAME_MAX_BYTES, Frames, Garbled
 from engine.farm.job import RateLimit, TurnResult
 from engine.farm.link import Down, Up
+from engine.farm.processes.frames import FRAME_MAX_BYTES, Frames, Garbled
 
 
 def pair():

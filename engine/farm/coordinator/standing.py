@@ -2,17 +2,17 @@
 
 import attrs
 
-from engine.farm.crew import Trial
+from engine.farm.coordinator.crew import Trial
+from engine.farm.coordinator.journal import Journal
+from engine.farm.coordinator.keeping import Keeping
+from engine.farm.coordinator.plan_rules import rules_of
+from engine.farm.coordinator.tally import Tally
 from engine.farm.figures import Figures
 from engine.farm.job import Grant, Job, Result
-from engine.farm.journal import Journal
-from engine.farm.keeping import Keeping
 from engine.farm.ledger import Resumed
 from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.model import Plan
-from engine.farm.plan_rules import rules_of
 from engine.farm.policy import Policy, retry_wait_s
-from engine.farm.tally import Tally
 
 
 @attrs.define(eq=False)

@@ -4,8 +4,8 @@ from crewed import grant_of, passed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.farm.coordinator.keeping import NOTHING, ROOM_MIN_BYTES, Keeping, sampled
 from engine.farm.job import KeptFile
-from engine.farm.keeping import NOTHING, ROOM_MIN_BYTES, Keeping, sampled
 from engine.farm.plan.model import Keep
 
 MIB = 2**20
