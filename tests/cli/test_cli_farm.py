@@ -397,7 +397,7 @@ def test_what_a_run_left_is_told_as_a_page_as_tables_and_beside_another_run(plan
     shown = command("farm", "compare", "one", "one", "--out", "change.html")
     assert shown.code == exits.OK, shown.err
     assert Path("change.html").exists()
-    assert "nothing changed beyond noise" in shown.out
+    assert "no figure changed beyond noise" in shown.out
 
 
 def test_a_run_in_which_every_session_broke_is_no_success(command, here, plan):

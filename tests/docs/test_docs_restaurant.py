@@ -17,7 +17,7 @@ MENDED = (
     ("agent.toml", "You can pay with all cards.", "You can pay with all cards, and in cash."),
     ("plan.toml", "at_most = 0.2", "at_most = 0.3"),
     # This machine may have much else to do; how fast the agent answers is not what the page shows.
-    ("plan.toml", "p95(time_to_first_audio) < 3s", "p95(time_to_first_audio) < 60s"),
+    ("plan.toml", "p95(time_to_first_audio) < 5s", "p95(time_to_first_audio) < 60s"),
 )
 
 
@@ -60,6 +60,7 @@ def test_the_plan_is_explained_as_the_page_shows(tmp_path):
     assert farm("check", "restaurant/plan.toml", cwd=tmp_path) == (RESTAURANT / "check.txt").read_text("utf-8")
 
 
+@pytest.mark.peers
 def test_three_calls_of_twenty_fail_and_all_pass_once_the_agent_is_mended(restaurant):
     printed = farm("run", "restaurant/plan.toml", "--out", "first", cwd=restaurant, code=7)
     assert failed(restaurant / "first") == [4, 14, 15]
@@ -69,4 +70,5 @@ def test_three_calls_of_twenty_fail_and_all_pass_once_the_agent_is_mended(restau
     mend(restaurant / "restaurant", *MENDED[:-1])
     farm("run", "restaurant/plan.toml", "--out", "second", cwd=restaurant)
     assert failed(restaurant / "second") == []
-    assert "3 failed, 17 passed" in farm("compare", "first", "second", cwd=restaurant)
+    compared = farm("compare", "first", "second", cwd=restaurant)
+    assert "passed in B and not in A: 3 calls (4, 14, 15)" in compared

@@ -13,6 +13,7 @@ from engine.farm.job import Result, Status
 from engine.farm.ledger import Ledger
 from engine.farm.metrics import METRICS
 from engine.farm.plan.jobs import Jobs
+from engine.farm.plan.model import Scenario
 from engine.farm.plan.thresholds import judge
 from engine.farm.report import noise
 from engine.farm.report.causes import why
@@ -65,7 +66,7 @@ def compare(folder_a: str | Path, folder_b: str | Path) -> Comparison:
         LedgerUnusable: One of them can't be read.
     """
     a, b = _read(Path(folder_a)), _read(Path(folder_b))
-    paired = a.side.plan.scenarios == b.side.plan.scenarios
+    paired = _callers(a) == _callers(b)
     tested = [_tested(change, mine, theirs, paired=paired) for change, mine, theirs in _questions(a, b)]
     found = noise.beyond_noise([change.p for change in tested if change.p is not None])
     verdicts = iter(found)
@@ -201,6 +202,11 @@ def _judged(change: Change, *, beyond: bool) -> Change:
         return attrs.evolve(change, verdict="changed")
     less_is_better = change.metric in METRICS
     return attrs.evolve(change, verdict="better" if (b < a) == less_is_better else "worse")
+
+
+def _callers(run: _Run) -> list[Scenario]:
+    """What callers do; what was expected of the agent does not make it another call."""
+    return [attrs.evolve(scenario, expect=(), tags=()) for scenario in run.side.plan.scenarios]
 
 
 def _flips(a: _Run, b: _Run) -> list[Flip]:

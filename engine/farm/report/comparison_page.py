@@ -33,7 +33,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
         f"{row['mark']} {row['verdict']}: {row['name']}: {row['a']} -> {row['b']} ({row['change']})" for row in rows
     ]
     if not rows:
-        lines.append("= nothing changed beyond noise")
+        lines.append("= no figure changed beyond noise")
     lines.append(f"  {same} figures without a change beyond noise, {few} with too few values to say")
     lines += [f"  {told}" for told in flip_lines(comparison)]
     return [one_line(line) for line in lines]

@@ -38,7 +38,7 @@ def test_two_runs_of_one_kind_differ_by_noise_alone(runs):
     comparison = compare(runs["was"], runs["alike"])
     assert set(verdicts(comparison).values()) <= {"no change", "too few"}
     assert not comparison.worse
-    assert "= nothing changed beyond noise" in comparison_lines(comparison)
+    assert "= no figure changed beyond noise" in comparison_lines(comparison)
 
 
 def test_a_slower_run_is_told_with_what_became_worse(runs, slower):
@@ -94,6 +94,14 @@ def test_runs_of_other_plans_are_compared_as_crowds(runs, tmp_path):
     assert comparison.flips == ()
     page = write_comparison(comparison, tmp_path / "page.html").read_text("utf-8")
     assert "The runs have other scenarios" in page
+
+
+def test_other_expectations_of_the_same_callers_leave_their_calls_the_same(runs, tmp_path):
+    made = plan(sessions=240)
+    looser = attrs.evolve(made, scenarios=tuple(attrs.evolve(one, expect=()) for one in made.scenarios))
+    comparison = compare(runs["was"], write_run(tmp_path / "looser", the_plan=looser, sounds=0, seed=4))
+    assert comparison.paired
+    assert comparison.flips
 
 
 def test_jobs_that_a_shorter_load_has_not_are_still_named(runs):
