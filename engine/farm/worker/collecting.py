@@ -2,8 +2,8 @@
 
 A full collection looks at every object of every session, and nothing else runs meanwhile. What is frozen is not looked
 at: so sessions are frozen as their number grows and once it has stopped growing, and looked at again when most of them
-have gone, for what they left behind in cycles is freed only then. With half of them still there that look took a second,
-and all of them felt it.
+have gone, for what they left behind in cycles is freed only then. With half of them still there that look took a second
+and was felt by all.
 """
 
 import gc
