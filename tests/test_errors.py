@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine import errors
 from engine.errors import (
     AlreadyStarted,
+    BackendUnavailable,
     BidiModelTimeoutError,
     CertificateRefused,
     ConfigError,
@@ -18,7 +19,9 @@ from engine.errors import (
     DeadlinePassed,
     DeviceLost,
     EngineError,
+    FarmError,
     HandshakeRejected,
+    LedgerUnusable,
     LimitExceeded,
     LocalMisuse,
     NotStarted,
@@ -27,6 +30,7 @@ from engine.errors import (
     RemoteViolation,
     ServerReported,
     SessionEnded,
+    TargetLost,
     UnsupportedContent,
     shown_url,
 )
@@ -54,6 +58,10 @@ CLASSES = [thing for thing in vars(errors).values() if isinstance(thing, type) a
         (DeadlinePassed, {EngineError}),
         (BidiModelTimeoutError, {DeadlinePassed}),
         (LimitExceeded, {EngineError}),
+        (FarmError, {EngineError}),
+        (LedgerUnusable, {FarmError}),
+        (TargetLost, {FarmError}),
+        (BackendUnavailable, {FarmError}),
     ],
 )
 def test_the_tree_is_the_contracts(error, parents):
@@ -202,6 +210,10 @@ MADE = [
     DeadlinePassed("connect", 15.0),
     BidiModelTimeoutError("time is over", system_prompt="Be brief.", tools=[{"name": "add"}]),
     LimitExceeded("inbox_max_bytes", 100, 150, "read faster"),
+    FarmError("report.html can't be written: No space left on device | make room"),
+    LedgerUnusable("run/ledger.sqlite", "another run holds it", "wait for its end"),
+    TargetLost("the simulator died"),
+    BackendUnavailable("Ray is not installed | pip install 'realtime-engine[ray]'"),
 ]
 
 
@@ -209,13 +221,15 @@ def subclasses(cls):
     return {cls}.union(*map(subclasses, cls.__subclasses__()))
 
 
-def of_this_package(cls):
-    """Leave out those of integrations: they are made as another package's errors are, where that one is installed."""
-    return cls.__module__.startswith("engine.") and not cls.__module__.startswith("engine.integrations.")
+def of_the_tree(cls):
+    """Leave out those of integrations, made as another package's are, and a room's own, which nobody catches by name."""
+    return cls.__module__ == "engine.errors" or not cls.__module__.startswith(
+        ("engine.integrations.", "engine.cli.", "engine.farm.processes.", "test")
+    )
 
 
 def test_one_of_each_class_of_the_tree_is_made_here():
-    assert {type(error) for error in MADE} == set(CLASSES) == set(filter(of_this_package, subclasses(EngineError)))
+    assert {type(error) for error in MADE} == set(CLASSES) == set(filter(of_the_tree, subclasses(EngineError)))
 
 
 @pytest.mark.parametrize("again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])

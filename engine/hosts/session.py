@@ -110,6 +110,8 @@ class HostedSession(HostedSpeaking[Session]):
     config = property(lambda self: self._it.config)
     settings = property(lambda self: self._it.settings)
     history = property(lambda self: self._history)
+    turns = property(lambda self: self._it.turns)
+    rate_limits = property(lambda self: self._it.rate_limits)
     update = crossed(Session.update)
     interrupt = crossed(Session.interrupt)
     statistics = hopped(Session.statistics)
