@@ -28,7 +28,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 
 
 SWITCHES = {
-    "peers": "needs a peer library in a virtual environment of its own",
+    "peers": "needs other programs: a peer library, a browser, a cluster, workers",
     "long": "takes minutes",
 }
 """Marks of tests that run only with the option of the same name, and why."""

@@ -222,7 +222,7 @@ def subclasses(cls):
 
 
 def of_the_tree(cls):
-    """Leave out those of integrations, made as another package's are, and a room's own, which nobody catches by name."""
+    """Leave out those of integrations, made as another package's are, and a room's own that nobody catches by name."""
     return cls.__module__ == "engine.errors" or not cls.__module__.startswith(
         ("engine.integrations.", "engine.cli.", "engine.farm.processes.", "test")
     )

@@ -15,7 +15,7 @@ from engine.demo.lines import CARDS, PASSAGES
 from engine.demo.service import local_voice
 from engine.simulator import serve
 
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.skipif(MISSING is not None, reason=str(MISSING)), pytest.mark.peers]
 
 QUESTION, CUT_IN = PASSAGES[1], CARDS[0]
 """The answer to the first takes more than 15 s to say."""

@@ -12,6 +12,8 @@ from engine.farm.backends.ray_address import place_of
 from engine.farm.ledger import Ledger
 from engine.farm.run import run_plan
 
+pytestmark = pytest.mark.peers
+
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):

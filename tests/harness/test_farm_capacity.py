@@ -100,6 +100,7 @@ def test_each_loss_is_told(changed, words):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.peers
 def test_a_tiny_run_loses_nothing_and_is_measured(tmp_path, capsys):
     arguments = ["--sessions", "2", "--workers", "1", "--seconds", "1", "--talking", "1", "--starts", "10"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0

@@ -258,6 +258,11 @@ async def test_our_session_can_talk_with_a_recording_of_the_real_service(recordi
     assert all(difference.type == "session.update" for difference in served.differences), served.differences
 
 
+async def to_the_end(socket):
+    while True:  # What was on its way comes first.
+        await socket.get_message()
+
+
 async def test_the_end_of_the_block_closes_what_is_open(tmp_path, autojump_clock):
     await recorded(tmp_path / "call.jsonl")
     async with trio.open_nursery() as nursery:
@@ -267,8 +272,7 @@ async def test_the_end_of_the_block_closes_what_is_open(tmp_path, autojump_clock
             socket = await wrap_client_stream(nursery, stream, "replay", "/v1/realtime", extra_headers=key)
             await socket.get_message()
         with pytest.raises(ConnectionClosed) as caught:
-            while True:  # What was on its way comes first.
-                await socket.get_message()
+            await to_the_end(socket)
         nursery.cancel_scope.cancel()
 
     assert caught.value.reason.code == 1001

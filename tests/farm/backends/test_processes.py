@@ -19,7 +19,10 @@ from engine.farm.plan.model import FunctionTool
 from engine.farm.processes.target import target_of
 from engine.farm.run import Run
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc"),
+    pytest.mark.peers,
+]
 
 WORKER = "process_worker"
 

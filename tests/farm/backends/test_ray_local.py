@@ -4,12 +4,15 @@ import os
 import signal
 import subprocess
 
+import pytest
 import trio
 from real_runs import typed_plan
 
 from engine.farm.backends.ray import ray_backend
 from engine.farm.ledger import Ledger
 from engine.farm.run import Run
+
+pytestmark = pytest.mark.peers
 
 
 def children():

@@ -11,7 +11,7 @@ from engine.farm.live.board import Board
 from engine.farm.live.serving import serve_page
 from engine.farm.plan.thresholds import read_threshold
 
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.skipif(MISSING is not None, reason=str(MISSING)), pytest.mark.peers]
 
 WAIT_S = 30
 OWNED = "<img src=x onerror='window.owned = 1'></script><script>window.owned = 2</script>" + HOSTILE

@@ -12,7 +12,7 @@ from sample import plan, write_run
 from engine.farm.job import KeptFile, ToolUse
 from engine.farm.report import compare, write_comparison, write_report
 
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+pytestmark = [pytest.mark.skipif(MISSING is not None, reason=str(MISSING)), pytest.mark.peers]
 
 WAIT_S = 30
 

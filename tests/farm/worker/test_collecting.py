@@ -53,9 +53,9 @@ async def test_the_last_few_are_frozen_once_the_number_stops_growing(autojump_cl
         before, later = gc.get_freeze_count(), [[] for _ in range(1000)]
         count[0] += 10
         await trio.sleep(LOOK_EVERY_S)
-        assert gc.get_freeze_count() < before + len(later)
+        assert gc.get_freeze_count() < before + len(later) / 2  # Others' objects come and go.
         await trio.sleep(LOOK_EVERY_S)
-        assert gc.get_freeze_count() >= before + len(later)
+        assert gc.get_freeze_count() > before + len(later) / 2
         nursery.cancel_scope.cancel()
 
 
