@@ -244,6 +244,7 @@ def test_ctrl_c_before_there_is_anything_to_go_on_with_names_no_way_on(command, 
     assert (shown.code, shown.err) == (exits.STOPPED, "realtime-engine: stopped\n")
 
 
+@pytest.mark.peers
 def test_the_program_with_workers_ends_at_once_on_a_second_ctrl_c_and_leaves_nothing(tmp_path, plan):
     path = plan(sessions=2, turns=SLOW, target="")
     with Farm(tmp_path, path, "--out", "run", "--workers", 2, start_new_session=True) as farm:

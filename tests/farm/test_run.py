@@ -39,6 +39,7 @@ async def test_a_plan_runs_in_this_loop_and_the_summary_tells_what_came_of_it(tm
     assert children_of() == []
 
 
+@pytest.mark.peers
 async def test_finish_then_resume_runs_every_job_once(tmp_path):
     plan = typed_plan(tmp_path, 12, sessions=4, wait_s=0.5)
     run = Run(plan, out=tmp_path / "run")
@@ -146,6 +147,7 @@ async def test_a_backend_of_ones_own_gets_all_that_its_workers_need(tmp_path, mo
     assert "canary" not in repr(attrs.evolve(spec, key="sk-canary-0123456789"))
 
 
+@pytest.mark.peers
 async def test_auto_takes_one_worker_a_core(tmp_path):
     seen = []
 
@@ -176,6 +178,7 @@ async def test_the_last_picture_adds_up_with_the_ledger_also_where_sessions_were
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.peers
 async def test_a_simulator_that_dies_is_told_as_that_and_no_worker_is(tmp_path, workers):
     plan = typed_plan(tmp_path, 8, wait_s=30.0)
     run, pictures = Run(plan, out=tmp_path / "run", workers=workers), []
@@ -212,6 +215,7 @@ except LedgerUnusable as error:
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.peers
 async def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_can_be_resumed(tmp_path, workers):
     here = Path(__file__).parent
     command = [sys.executable, "-c", FULL, str(here), str(here.parents[1]), str(tmp_path), str(workers)]

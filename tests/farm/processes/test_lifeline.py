@@ -8,7 +8,10 @@ import pytest
 import trio
 from real_runs import alive
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc"),
+    pytest.mark.peers,
+]
 
 STUCK = """
 from engine.farm.processes import lifeline

@@ -11,6 +11,8 @@ from real_runs import typed_plan
 from engine.farm.plan.model import Keep
 from engine.farm.processes.open_files import OF_PROCESS, needed
 
+pytestmark = pytest.mark.peers
+
 pytest.importorskip("resource", reason="this system has no such bound")
 
 RUN = """

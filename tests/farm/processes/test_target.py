@@ -15,7 +15,10 @@ from engine.farm.plan.model import Target
 from engine.farm.processes.target import servers_of, target_of
 from engine.farm.worker.vitals import machine_cores
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc"),
+    pytest.mark.peers,
+]
 
 SERVER = "target_server"
 
