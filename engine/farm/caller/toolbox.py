@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -142,11 +143,18 @@ def find_function(folder: str, named: str) -> Callable[..., Any]:
     return found
 
 
+_importing: Final[dict[str, threading.Lock]] = {}
+"""One a file: sessions that begin together must not see a module that another one is still running."""
+
+
 def _of_file(path: Path) -> ModuleType:
     """Import a file under a name of its own; once in a process."""
     name = f"realtime_farm_tools_{path.resolve().as_posix().encode().hex()}"
-    if name in sys.modules:
-        return sys.modules[name]
+    with _importing.setdefault(name, threading.Lock()):
+        return sys.modules[name] if name in sys.modules else _run_file(name, path)
+
+
+def _run_file(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(str(path))

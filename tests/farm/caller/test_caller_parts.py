@@ -3,6 +3,7 @@
 import math
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from calls import CARD, SPEECH
@@ -294,3 +295,11 @@ def test_limits_of_tokens_are_handed_on(limits, told):
     watch = Watch()
     watch.told_limits(limits)
     assert watch.rate_limit == told
+
+
+def test_sessions_that_begin_together_get_a_tool_of_a_module_that_is_whole(tmp_path):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.2)\n\ndef hello():\n    return 'hello'\n")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: find_function(str(tmp_path), "slow.py:hello"), range(4)))
+    assert {function() for function in found} == {"hello"}
+    assert len(set(found)) == 1
