@@ -30,6 +30,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 SWITCHES = {
     "peers": "needs other programs: a peer library, a browser, a cluster, workers",
     "long": "takes minutes",
+    "ray": "starts Ray clusters, one at a time on a machine: run with -n0",
 }
 """Marks of tests that run only with the option of the same name, and why."""
 
@@ -41,6 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes minutes (run with --long)")
+    config.addinivalue_line("markers", "ray: starts Ray clusters (run with --ray -n0)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

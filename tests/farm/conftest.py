@@ -3,7 +3,7 @@
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ray_nodes(tmp_path_factory):
     """A Ray cluster of two nodes with a CPU each; 4 s, and half a GB of memory."""
     from ray_nodes import two_nodes

@@ -39,7 +39,7 @@ async def test_two_processes_come_to_the_same_results_as_one_loop(plan, local, t
     assert _workers(tmp_path / "two") == {"worker-1", "worker-2"}
 
 
-@pytest.mark.peers
+@pytest.mark.ray
 @pytest.mark.parametrize("shared", [True, False], ids=["one disk", "nothing shared"])
 async def test_two_ray_nodes_come_to_the_same_results_as_one_loop(plan, local, tmp_path, ray_nodes, shared):
     def backend(spec):

@@ -119,8 +119,7 @@ async def _how(place: Place, cpus: int) -> dict[str, Any]:
     found = None if place.kind == "local" else await _find(place)
     if found is not None:
         return {"address": found}
-    # Named, for Ray would join the cluster of RAY_ADDRESS otherwise.
-    return {"address": "local", "num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+    return {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
 
 
 async def _find(place: Place) -> str | None:

@@ -20,7 +20,7 @@ from engine.farm.plan.model import Caps, Keep, Plan, Retries, Scenario, Target, 
 from engine.farm.run import Run
 from engine.simulator import INSTANT, SimulatorSettings, serve
 
-pytestmark = pytest.mark.peers
+pytestmark = pytest.mark.ray
 
 CAP = 12
 JOBS = 60

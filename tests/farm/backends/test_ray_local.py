@@ -12,7 +12,7 @@ from engine.farm.backends.ray import ray_backend
 from engine.farm.ledger import Ledger
 from engine.farm.run import Run
 
-pytestmark = pytest.mark.peers
+pytestmark = pytest.mark.ray
 
 
 def children():
