@@ -56,7 +56,7 @@ async def test_a_terminal_that_is_stopped_keeps_nobody_waiting_and_gets_the_newe
             painter.tell(f"line {number}")
         assert slow.drawn == []
         slow.go.set()
-        await until(lambda: slow.drawn == [1, 4])
+        await until(lambda: slow.drawn == [1, 4] and console.file.getvalue().endswith("line 4\n"))
         nursery.cancel_scope.cancel()
 
     assert console.file.getvalue() == "line 2\nline 3\nline 4\n"

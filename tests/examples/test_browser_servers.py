@@ -12,6 +12,8 @@ from trio_websocket import ConnectionRejected, wrap_client_stream
 
 from engine.simulator import INSTANT, SimulatorSettings, serve
 
+pytestmark = pytest.mark.peers
+
 ANSWER_BOUND_S = 20
 
 

@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from harness_cases import run
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ def test_a_number_is_carried_only_with_nothing_lost_and_nobody_late():
     assert not holds(run("engine", scenario="live", outcome="hang", words="not done"))
 
 
+@pytest.mark.peers
 def test_the_farm_and_the_search_run_and_are_written(tmp_path, capsys):
     small = ["--sessions", "20", "--one-in", "2", "--turn-s", "0.3", "--limit", "25", "--seconds", "0.3"]
     assert main([*small, "--out", str(tmp_path)]) == 0

@@ -34,6 +34,8 @@ from benchmarks.harness.scenarios import (
 from benchmarks.harness.server import LoadServerHandle
 from tests.peers import environments
 
+pytestmark = pytest.mark.peers
+
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE_ITSELF = OURS[0]
 
