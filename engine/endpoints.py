@@ -8,6 +8,7 @@ import trio
 
 from engine.config import ClientSettings
 from engine.errors import ConnectionLost, EngineError
+from engine.threads import in_thread
 from engine.transport.base import Endpoint
 
 
@@ -54,5 +55,5 @@ async def _ask(function: Callable[[], str | Awaitable[str]]) -> str:
         return cast("str", await function())
     # It may ask the network, as the token providers of cloud libraries do. A deadline leaves its thread behind.
     # In a list, for Trio takes no awaitable from a thread, and a plain function may well give one.
-    [given] = await trio.to_thread.run_sync(lambda: [function()], abandon_on_cancel=True)
+    [given] = await in_thread(lambda: [function()], leave=True)
     return await given if inspect.isawaitable(given) else given

@@ -2,16 +2,13 @@
 
 import os
 import signal
-from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 from hypothesis import HealthCheck, settings
 from openai.types.realtime import RealtimeClientEvent, RealtimeTranslationClientEvent
 from pydantic import TypeAdapter, ValidationError
-from trio.testing import MockClock
 
 from engine.lane import Lane
 
@@ -92,37 +89,6 @@ def ctrl_c_interrupts():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
-    """pytest-trio's, but it stands while a thread works: else each deadline would pass at once.
-
-    A test of a thread that never ends takes `leaping_clock`.
-    """
-    clock = MockClock(autojump_threshold=0)
-    run_sync = trio.to_thread.run_sync
-    at_work = 0
-
-    async def stood_by(*work: Any, **how: Any) -> Any:
-        nonlocal at_work
-        at_work += 1
-        clock.autojump_threshold = inf
-        try:
-            return await run_sync(*work, **how)
-        finally:
-            at_work -= 1
-            if not at_work:
-                clock.autojump_threshold = 0
-
-    monkeypatch.setattr(trio.to_thread, "run_sync", stood_by)
-    return clock
-
-
-@pytest.fixture
-def leaping_clock() -> MockClock:
-    """Leaps to the next deadline also while a thread works."""
-    return MockClock(autojump_threshold=0)
 
 
 CLIENT_EVENTS: TypeAdapter[object] = TypeAdapter(RealtimeClientEvent | RealtimeTranslationClientEvent)

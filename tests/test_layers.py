@@ -39,7 +39,7 @@ def rooms(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-L0 = rooms("errors limits counting blocks secrets frozen dispatch printable waiting trio_thread")
+L0 = rooms("errors limits counting blocks secrets frozen dispatch printable threads waiting trio_thread")
 L1 = rooms("events contract config wire audio")
 L2 = rooms("protocol transport inbox lane raw event_stream content metering recording")
 L3 = rooms("actors traffic outgoing endpoints telemetry devices")
@@ -54,6 +54,7 @@ ROOMS = {
     "limits": Room(0, rooms(""), pure=True),
     "counting": Room(0, rooms("limits"), pure=True),
     "blocks": Room(0, rooms("")),
+    "threads": Room(0, rooms("")),
     "secrets": Room(0, rooms(""), pure=True),
     "frozen": Room(0, rooms(""), pure=True),
     "dispatch": Room(0, rooms(""), pure=True),
@@ -88,7 +89,7 @@ ROOMS = {
     "integrations": Room(6, WORDS | L2 | L4 | L5),
     "farm": Room(6, WORDS | L2 | L3 | L4 | L5 | rooms("simulator")),
     # Both ends must not share one mistake: the simulator shares our words, never our order.
-    "simulator": Room(2, rooms("wire audio limits errors blocks recording")),
+    "simulator": Room(2, rooms("wire audio limits errors blocks threads recording")),
     "testing": Room(5, WORDS | L2 | L3 | L4 | rooms("simulator")),
     "demo": Room(7, WORDS | L2 | L3 | L4 | L5 | L6 | SIDE, public=True),
     "cli": Room(7, WORDS | L2 | L3 | L4 | L5 | L6 | SIDE | rooms("demo"), public=True),

@@ -12,6 +12,7 @@ from engine.devices.listing import Device, choose, devices
 from engine.devices.queues import PLAYOUT_MAX_MS, PLAYOUT_TARGET_MS, PlayoutQueue, is_silent
 from engine.devices.stream import STALLED_S, Stream, opened
 from engine.errors import DeviceLost
+from engine.threads import in_thread
 
 BLOCK_MS: Final = 10
 """What the device takes at once: small, as it adds to the delay."""
@@ -148,7 +149,7 @@ async def open_loudspeaker(
         ConfigError: There is no such loudspeaker, it can't be opened so, or a library is missing.
         DeadlinePassed: The sound system took longer than `stream.OPEN_DEADLINE_S` to open it.
     """
-    chosen = choose(await trio.to_thread.run_sync(devices, abandon_on_cancel=True), device, "output")
+    chosen = choose(await in_thread(devices, leave=True), device, "output")
     shape = AudioShape("pcm", rate or chosen.usable_rate_hz, channels or min(CHANNELS_MAX, chosen.output_channels))
     loudspeaker = Loudspeaker(chosen, shape)
     settings = {

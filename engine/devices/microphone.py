@@ -12,6 +12,7 @@ from engine.devices.listing import Device, choose, devices
 from engine.devices.queues import CAPTURE_MAX_MS, CaptureQueue
 from engine.devices.stream import STALLED_S, Stream, opened
 from engine.errors import DeviceLost, LocalMisuse
+from engine.threads import in_thread
 
 BLOCK_MS: Final = 20
 """Length of a block: 50 wake-ups a second."""
@@ -140,7 +141,7 @@ async def open_microphone(
         ConfigError: There is no such microphone, it can't be opened so, or a library is missing.
         DeadlinePassed: The sound system took longer than `stream.OPEN_DEADLINE_S` to open it.
     """
-    chosen = choose(await trio.to_thread.run_sync(devices, abandon_on_cancel=True), device, "input")
+    chosen = choose(await in_thread(devices, leave=True), device, "input")
     shape = AudioShape("pcm", rate or chosen.usable_rate_hz, channels)
     microphone = Microphone(chosen, shape)
     settings = {

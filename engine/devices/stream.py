@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from threading import Lock
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import trio
 from engine.devices.listing import Direction
 from engine.devices.portaudio import portaudio
 from engine.errors import ConfigError, DeadlinePassed
+from engine.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -149,13 +151,13 @@ async def opened(stream: Stream, direction: Direction, settings: dict[str, Any])
     try:
         try:
             with trio.fail_after(OPEN_DEADLINE_S):
-                await trio.to_thread.run_sync(stream.open, direction, settings, abandon_on_cancel=True)
+                await in_thread(partial(stream.open, direction, settings), leave=True)
         except trio.TooSlowError as error:
             raise DeadlinePassed("device_open", OPEN_DEADLINE_S) from error
         yield
     finally:
         with trio.move_on_after(CLOSE_DEADLINE_S, shield=True) as scope:
-            await trio.to_thread.run_sync(stream.close, abandon_on_cancel=True)
+            await in_thread(stream.close, leave=True)
         if scope.cancelled_caught:
             stream.leave_alone()
             logger.warning("a sound device did not stop within %s s and is left alone", CLOSE_DEADLINE_S)

@@ -27,6 +27,7 @@ from engine.farm.processes import open_files
 from engine.farm.processes.target import servers_of, target_of
 from engine.farm.snapshot import RunSnapshot
 from engine.farm.worker.vitals import machine_cores, machine_memory
+from engine.threads import in_thread
 
 GRACE_S: Final = 30.0
 """How long sessions may go on when a run is told to finish."""
@@ -135,12 +136,12 @@ class Run:
         self._began = True
         # One thread at a time for the ledger; SQLite is never called from two.
         limiter = trio.CapacityLimiter(1)
-        ledger = await trio.to_thread.run_sync(self._open, limiter=limiter)
+        ledger = await in_thread(self._open, limiter=limiter)
         try:
             return await self._run(ledger, limiter)
         finally:
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(ledger.close, limiter=limiter)
+                await in_thread(ledger.close, limiter=limiter)
 
     def _open(self) -> Ledger:
         plan = ready(_with_sessions(self._plan, self._sessions)) if self._plan is not None else None
@@ -156,7 +157,7 @@ class Run:
         self._check_files(plan)
         spec = self._spec(plan, ledger)
         self.opened.set()
-        async with target_of(plan, self._workers, self._look_no_more) as urls:
+        async with target_of(plan, self._workers, self._look_no_more, folder=ledger.folder) as urls:
             coordinator = Coordinator(
                 plan,
                 ledger,
@@ -171,7 +172,7 @@ class Run:
                 await coordinator.run(self._backend(spec))
             finally:
                 self._look_no_more()
-        return await trio.to_thread.run_sync(partial(self._close, plan, ledger, coordinator), limiter=limiter)
+        return await in_thread(partial(self._close, plan, ledger, coordinator), limiter=limiter)
 
     def _look_no_more(self) -> None:
         """Let the picture be the last one: how workers are ended is nobody's trouble."""

@@ -12,6 +12,7 @@ import trio
 
 from engine.errors import LocalMisuse
 from engine.hosts.event_loop import EventLoop
+from engine.threads import in_thread
 
 CANCEL_DEADLINE_S: Final = 5.0
 """How long the function may take to end when it is cancelled; then it is left to itself."""
@@ -94,7 +95,7 @@ def at_home(config: Any) -> Any:
         if inspect.iscoroutinefunction(function):
             return await Errand(loop, context.copy(), function).run()
         # A plain one may ask the network, on any host.
-        [given] = await trio.to_thread.run_sync(lambda: [function()], abandon_on_cancel=True)
+        [given] = await in_thread(lambda: [function()], leave=True)
         return await Errand(loop, context.copy(), lambda: given).run() if inspect.isawaitable(given) else given
 
     return attrs.evolve(config, client=attrs.evolve(config.client, api_key=ask))

@@ -26,6 +26,7 @@ from engine.recording.format import (
     without_audio,
 )
 from engine.recording.reduction import AudioKept, Reduction
+from engine.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -290,10 +291,7 @@ class Recorder:
     async def _work(self, work: Callable[[], None]) -> None:
         """Work on the file, in a thread: a slow disk must not hold up the event loop."""
         try:
-            if _time_stands_still():
-                work()
-            else:
-                await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._one_thread)
+            await in_thread(work, leave=True, limiter=self._one_thread)
         except OSError as error:
             self._broken = True
             self._fail(error.strerror or type(error).__name__)
@@ -323,9 +321,3 @@ def _check_bounds(max_bytes: int, buffer_max_bytes: int) -> None:
     for name, value in (("max_bytes", max_bytes), ("buffer_max_bytes", buffer_max_bytes)):
         if value < BOUND_MIN_BYTES:
             raise ConfigError(f"record.{name}", value, f"at least {BOUND_MIN_BYTES}")
-
-
-def _time_stands_still() -> bool:
-    """Tell whether the clock is a test's, which leaps while a thread works: then work is done at once."""
-    clock = trio.lowlevel.current_clock()
-    return clock.deadline_to_sleep_time(clock.current_time() + 1.0) > 2.0

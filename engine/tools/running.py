@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 
+from engine.threads import in_thread
 from engine.tools import bounds, results
 from engine.tools.call import Deferred, Outcome, ToolCall, ToolContext
 from engine.tools.tool import Misfit, Tool, is_async
@@ -44,9 +45,7 @@ class Workers:
             return await self._invoke(function, *args, **kwargs)
         self._awaited += 1
         try:
-            (value,) = await trio.to_thread.run_sync(
-                partial(_boxed, function, args, kwargs), abandon_on_cancel=True, limiter=self._limiter
-            )
+            (value,) = await in_thread(partial(_boxed, function, args, kwargs), leave=True, limiter=self._limiter)
         finally:
             self._awaited -= 1
         return await self._invoke(lambda: value) if inspect.isawaitable(value) else value

@@ -79,7 +79,7 @@ async def test_the_end_draws_what_is_left_after_the_thread_that_was_at_it(consol
     assert console.file.getvalue() == "the last words\n"
 
 
-async def test_the_end_waits_for_a_stopped_terminal_no_longer_than_its_bound(console, leaping_clock):
+async def test_the_end_waits_for_a_stopped_terminal_no_longer_than_its_bound(console, autojump_clock):
     slow = Slow()
     painter = Painter(console, slow)
     painter.show(1)

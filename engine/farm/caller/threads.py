@@ -5,6 +5,8 @@ from typing import Final, TypeVar
 
 import trio
 
+from engine import threads
+
 T = TypeVar("T")
 
 THREADS: Final = 2
@@ -17,17 +19,12 @@ _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("far
 async def in_thread(work: Callable[[], T], *, leave: bool = False) -> T:
     """Do work that blocks. Cancelled, it is done all the same before the cancellation is told.
 
-    On a test's clock, which leaps while a thread works, it is done at once.
-
     Args:
         work: What to do.
         leave: Cancelled, leave it to itself: for what may never end, as the import of somebody's module, and what
             nobody misses.
     """
-    if _time_stands_still():
-        await trio.lowlevel.checkpoint()
-        return work()
-    return await trio.to_thread.run_sync(work, abandon_on_cancel=leave, limiter=_threads())
+    return await threads.in_thread(work, leave=leave, limiter=_threads())
 
 
 def _threads() -> trio.CapacityLimiter:
@@ -37,8 +34,3 @@ def _threads() -> trio.CapacityLimiter:
         limiter = trio.CapacityLimiter(THREADS)
         _limiter.set(limiter)
         return limiter
-
-
-def _time_stands_still() -> bool:
-    clock = trio.lowlevel.current_clock()
-    return clock.deadline_to_sleep_time(clock.current_time() + 1.0) > 2.0

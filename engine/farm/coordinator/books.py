@@ -24,6 +24,7 @@ from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.model import Plan
 from engine.farm.policy import Policy
 from engine.farm.snapshot import RunSnapshot
+from engine.threads import in_thread
 
 SAMPLE_EVERY_S: Final = 5.0
 """How often the workers' memory, lag and sessions are written down, for the report."""
@@ -83,7 +84,7 @@ class Books:
         if self._limiter is None:
             resumed, figures = self._read()
         else:
-            resumed, figures = await trio.to_thread.run_sync(self._read, limiter=self._limiter)
+            resumed, figures = await in_thread(self._read, limiter=self._limiter)
         self._stand = take_up(
             self._plan,
             self._jobs,

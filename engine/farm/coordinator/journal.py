@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import attrs
@@ -12,6 +13,7 @@ from engine.errors import LedgerUnusable
 from engine.farm.caller import FolderSink
 from engine.farm.job import Grant, Result
 from engine.farm.ledger import Ledger, Sample
+from engine.threads import in_thread
 
 
 @attrs.define(eq=False)
@@ -113,7 +115,7 @@ class Journal:
             batch, self._batch = self._batch, _Batch()
             # A write can't be called back: whoever is told that a result is lost must be right.
             with trio.CancelScope(shield=True):
-                failure = await trio.to_thread.run_sync(self._write_or_fail, batch, limiter=self._limiter)
+                failure = await in_thread(partial(self._write_or_fail, batch), limiter=self._limiter)
             self._ended(batch, failure)
 
     def _ended(self, batch: _Batch, failure: LedgerUnusable | None) -> None:

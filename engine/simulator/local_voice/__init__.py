@@ -8,6 +8,7 @@ import trio
 from engine.simulator.local_voice import dialog, speech, transcriber
 from engine.simulator.local_voice.ear import SileroEar
 from engine.simulator.responder import Part, Prompt, SpeechDetector
+from engine.threads import in_thread
 from engine.wire.session import TurnDetection
 
 __all__ = ["LocalVoice"]
@@ -76,7 +77,7 @@ class LocalVoice:
     async def _run(self, work: Callable[[], T]) -> T:
         if self._threads:
             # An abandoned thread ends its piece of work and then gives the model back.
-            return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_limiter())
+            return await in_thread(work, leave=True, limiter=_limiter())
         await trio.lowlevel.checkpoint()
         return work()
 
