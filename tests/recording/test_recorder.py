@@ -159,6 +159,17 @@ async def test_what_was_recorded_is_written_when_the_block_is_cancelled_or_raise
         assert len(read_recording(recorder.path).entries) == 1
 
 
+async def test_who_is_cancelled_at_the_end_of_the_block_goes_no_further(tmp_path, autojump_clock):
+    reached = []
+    with trio.CancelScope() as scope:
+        async with Recorder(tmp_path / "call.jsonl").recording():
+            scope.cancel()
+        reached.append("what comes after the block")
+
+    assert reached == []
+    assert scope.cancelled_caught
+
+
 async def test_a_block_raises_what_it_raises(tmp_path, autojump_clock):
     with pytest.raises(KeyError):
         async with Recorder(tmp_path / "call.jsonl").recording():
