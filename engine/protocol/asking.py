@@ -94,8 +94,8 @@ class Asking:
         """Take note of an item on its way."""
         self._underway.sent(event)
         if isinstance(event.item, FunctionCallOutputItem):
-            opened = self._gate.is_open(event.item.call_id)
-            (self._gate.call_answered if opened else self._gate.answered_unseen)(event.item.call_id)
+            opened = self._gate.calls.is_open(event.item.call_id)
+            (self._gate.call_answered if opened else self._gate.calls.answered_unseen)(event.item.call_id)
 
     def withdraw(self, ticket: int, now: float) -> list[Effect]:
         """Nobody waits for this answer any more; what has not been sent never will be, and holds nothing up."""

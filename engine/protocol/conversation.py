@@ -3,11 +3,11 @@
 Events go in by `receive`, content by `submit`, time by `tick`; effects come out, in order. It never waits, knows no
 clock but the `now` it is given, and raises on the application's mistakes only. Nothing comes out after `End`.
 What is said here is what the application asks for; what the service says is heard by listeners: `session_listener`,
-`speech_listener`, `item_listener`, `mcp_listener`, `turns` for responses, `utterances` for words.
+`speech_listener`, `item_listener`, `mcp_listener`, `response_listener` and `turns`, `utterances` for words.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, cast
+from collections.abc import Sequence
+from typing import cast
 
 from engine import limits
 from engine.audio.playback import Playback
@@ -34,9 +34,10 @@ from engine.protocol.item_listener import ItemListener
 from engine.protocol.kept_speech import KeptSpeech
 from engine.protocol.life import Life
 from engine.protocol.mcp import Mcp
-from engine.protocol.mcp_listener import MCP_ITEMS, McpListener
+from engine.protocol.mcp_listener import McpListener
 from engine.protocol.oddities import LOOKED_INTO, Oddities
-from engine.protocol.quiet import Quiet, earliest
+from engine.protocol.quiet import Quiet
+from engine.protocol.response_listener import ResponseListener
 from engine.protocol.session_listener import SessionListener
 from engine.protocol.speech_listener import SpeechListener
 from engine.protocol.states import Gate, Phase
@@ -44,9 +45,9 @@ from engine.protocol.statistics import ConversationStatistics
 from engine.protocol.succession import Succession
 from engine.protocol.turns import Turns
 from engine.protocol.utterances import Utterances
+from engine.protocol.wait import earliest
 from engine.wire import server as wire
 from engine.wire.client import ClientEvent, SessionUpdate
-from engine.wire.items import FunctionCallItem, Item
 
 
 class Conversation:
@@ -103,7 +104,17 @@ class Conversation:
         self._utterances = Utterances(self.history, self.kept_speech)
         self._session = SessionListener(self.effective, self._life, self._turns, self.kept_speech, self._is_echo)
         items = ItemListener(self.history, self._turns, self._mcp, self.kept_speech, self._is_echo)
-        self._handlers = Dispatch(self, self._turns, self._utterances, self._speech, self._session, items, self._mcp)
+        responses = ResponseListener(
+            self._turns,
+            speech=self._speech,
+            kept=self.kept_speech,
+            history=self.history,
+            mcp=self._mcp,
+            session=self._session,
+        )
+        self._handlers = Dispatch(
+            responses, self._turns, self._utterances, self._speech, self._session, items, self._mcp
+        )
         self._turns.requests.on_update = self._updated
         self.succession = Succession(
             config,
@@ -362,41 +373,3 @@ class Conversation:
     def link_ended(self, lost: ConnectionLost) -> list[Effect]:
         """Tell what the end of the connection means for the session."""
         return self._session.link_ended(lost)
-
-    def _response_created(self, event: wire.ResponseCreated, now: float) -> Sequence[Effect]:
-        told = self._turns.created(event, now)
-        if not self._turns.is_aside(event.response.id):
-            self._speech.answered()
-            self.kept_speech.answering()
-            self.mcp.response_began(event.response.id or "")
-        return told
-
-    def _output_item(
-        self, event: wire.ResponseOutputItemAdded | wire.ResponseOutputItemDone, now: float
-    ) -> Sequence[Effect]:
-        if isinstance(event.item, MCP_ITEMS):
-            done = isinstance(event, wire.ResponseOutputItemDone)
-            return self._mcp.item(event, event.item, event.response_id, now, done=done)
-        if isinstance(event, wire.ResponseOutputItemDone) and not self._turns.is_aside(event.response_id):
-            self._called(event.item)
-        return self._turns.item(event, now)
-
-    def _called(self, item: Item) -> None:
-        """A call is told from here on, so the mirror must have it, even where the connection breaks before its item."""
-        if isinstance(item, FunctionCallItem):
-            self.history.put(item, None, begins=False)
-
-    def _response_done(self, event: wire.ResponseDone, now: float) -> Sequence[Effect]:
-        told = self._turns.done(event, now)
-        aside = self._turns.is_aside(event.response.id)
-        if not aside and event.response.status == "completed":
-            self.kept_speech.answered()
-        return [*told, *self._mcp.ended(event, now, aside=aside), *self._session.response_failed(event)]
-
-    HANDLES: ClassVar[Mapping[type, Callable[..., Sequence[Effect]]]] = {
-        wire.ResponseCreated: _response_created,
-        wire.ResponseOutputItemAdded: _output_item,
-        wire.ResponseOutputItemDone: _output_item,
-        wire.ResponseDone: _response_done,
-    }
-    """Methods by the class of events that they take; see `engine.dispatch`."""

@@ -1,6 +1,6 @@
 """What a conversation does about silence: a response that falls silent is stopped, a talk that does is over."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from engine.config import EngineSettings
@@ -11,6 +11,7 @@ from engine.protocol.effects import Effect
 from engine.protocol.outcomes import NO_ID
 from engine.protocol.stall import Idle, Stall
 from engine.protocol.turns import Turns
+from engine.protocol.wait import earliest
 from engine.wire import server as wire
 
 _USER: Final = "user"
@@ -118,9 +119,3 @@ class Quiet:
         wire.InputAudioBufferSpeechStopped: _user_stopped,
     }
     """Methods by the class of events that they take."""
-
-
-def earliest(*each: float | None) -> float | None:
-    """Give the earliest of those that there are."""
-    there: Sequence[float] = [one for one in each if one is not None]
-    return min(there, default=None)

@@ -8,23 +8,20 @@ itself, and a model that is made to talk into it is of no use. Neither holds it 
 Responses that the application asks for by themselves, with settings of their own, wait in line: each is a request of
 its own, in order, and answers nothing that is owed. Calls do not hold them: while a tool takes its time, the talk may
 go on.
+
+Who holds the way is known by `open_calls` and `spoken_turn`; what waits for it by `request_line`; what is out on it by
+`request_out`.
 """
 
-from typing import Final, TypeVar
-
 from engine.limits import TOOL_RESULT_DEADLINE_S
+from engine.protocol.open_calls import OpenCalls
+from engine.protocol.request_line import RequestLine
+from engine.protocol.request_out import RequestOut
+from engine.protocol.spoken_turn import SpokenTurn
 from engine.protocol.states import GATES, Gate, GateSignal
 from engine.protocol.statistics import GateStatistics
 from engine.protocol.underway import Underway
-
-CALLS_MAX: Final = 1024
-"""Calls without a result, and answered ones, that are kept in mind; the oldest is forgotten past it, and holds the
-way no longer. An hour has hundreds."""
-
-REMEMBERED_REQUESTS: Final = 16
-"""Requests of our own whose refusal may come late: another is on its way by then, or has its answer."""
-
-V = TypeVar("V")
+from engine.protocol.wait import earliest
 
 
 class ResponseGate:
@@ -38,65 +35,37 @@ class ResponseGate:
 
     __slots__ = (
         "_active_id",
-        "_answered",
-        "_asked_at",
         "_asked_for_active",
-        "_calls",
-        "_deadline_s",
-        "_earlier",
         "_gave_up_on",
-        "_given_up_id",
-        "_held_s",
-        "_held_since",
-        "_holding",
         "_is_down",
         "_line",
-        "_owed",
-        "_owed_behind",
-        "_owed_is_cut_off",
-        "_polite_since",
+        "_out",
         "_presumed",
         "_refused",
-        "_repeat",
-        "_request_id",
-        "_request_is_asked",
         "_requested",
         "_state",
-        "_turn_ended_at",
         "_unanswered",
         "_underway",
-        "_user_speaks",
+        "calls",
+        "turn",
     )
 
     def __init__(
         self, deadline_s: float, held_s: float = TOOL_RESULT_DEADLINE_S, underway: Underway | None = None
     ) -> None:
-        self._deadline_s = deadline_s
-        self._held_s = held_s
-        self._held_since: float | None = None
+        self.calls = OpenCalls(held_s)
+        """The model's, which hold what is owed."""
+        self.turn = SpokenTurn(deadline_s)
+        """The user's, which holds everything."""
+        self._line = RequestLine()
+        self._out = RequestOut(deadline_s)
         self._underway = underway if underway is not None else Underway()
         self._is_down = False
-        self._gave_up_on: float | None = None
-        self._given_up_id: str | None = None
-        self._user_speaks = False
-        self._turn_ended_at: float | None = None
-        self._polite_since: float | None = None
         self._state = Gate.FREE
-        self._owed = False
-        self._owed_is_cut_off = False
-        self._line: list[str] = []
-        self._owed_behind = 0
-        self._request_id: str | None = None
-        self._request_is_asked = False
-        self._repeat = True
-        self._asked_at: float | None = None
         self._active_id: str | None = None
         self._asked_for_active = False
         self._presumed = False
-        self._earlier: tuple[str, ...] = ()
-        self._calls: dict[str, str] = {}
-        self._answered: dict[str, None] = {}
-        self._holding: str | None = None
+        self._gave_up_on: float | None = None
         self._requested = 0
         self._refused = 0
         self._unanswered = 0
@@ -114,81 +83,54 @@ class ResponseGate:
     @property
     def asked_id(self) -> str | None:
         """The outstanding request, where it is one that was asked for by itself."""
-        return self._request_id if self._request_is_asked else None
+        return self._out.event_id if self._out.by_itself else None
 
     @property
     def deadline(self) -> float | None:
         """When something has waited too long: a request, what is held by calls, or the answer to a spoken turn."""
-        waits = (
-            (self._asked_at, self._deadline_s),
-            (self._held_since, self._held_s),
-            (self._polite_since, self._deadline_s),
-        )
-        return min((since + limit_s for since, limit_s in waits if since is not None), default=None)
+        return earliest(self._out.deadline, self.calls.deadline, self.turn.deadline)
 
     def statistics(self) -> GateStatistics:
         """Give a snapshot."""
         return GateStatistics(
             state=self._state.name.lower(),
-            owed=self._owed,
+            owed=self._line.owed,
             requested=self._requested,
             refused=self._refused,
             unanswered=self._unanswered,
-            open_calls=len(self._calls),
+            open_calls=len(self.calls),
             in_line=len(self._line),
         )
 
+    # --- what is asked for, and goes out ----------------------------------------------------------------------
+
     def want(self) -> None:
         """Owe a response."""
-        self._owe()
+        self._line.owe()
 
     def ready(self) -> bool:
         """Tell whether the owed request may go out now."""
-        return self._owed and self._may_ask() and not self._held() and not self._owed_behind
+        return self._line.owed_is_first and self._may_ask() and not self.calls.hold
 
     def ask(self, event_id: str) -> None:
         """Take a response that is asked for by itself; it waits in line."""
-        self._line.append(event_id)
+        self._line.join(event_id)
 
     def withdraw(self, event_id: str) -> None:
         """Forget one that waits in line."""
-        if event_id in self._line:
-            self._owed_behind -= self._line.index(event_id) < self._owed_behind
-            self._line.remove(event_id)
-        if not self._owed and not self._line:
-            self._polite_since = None  # Nothing waits for the user's turn any more.
+        self._line.withdraw(event_id)
+        if self._line.is_empty:
+            self.turn.nothing_waits()
 
     def next_asked(self, now: float) -> str | None:
         """Let the first in line go out, if it may; give it. What is owed for longer goes first."""
-        if not self._line or not self._may_ask() or self.ready():
+        if not self._may_ask() or self.ready():
             return None
-        event_id = self._line.pop(0)
-        self._owed_behind = max(0, self._owed_behind - 1)
-        self._requested += 1
-        self._outstanding(event_id, now, asked=True, repeat=True)
+        event_id = self._line.next()
+        if event_id is not None:
+            self._requested += 1
+            self._send(event_id, now, by_itself=True, repeat=True)
         return event_id
-
-    def hold(self, now: float) -> bool:
-        """Note since when a request that is owed is held, by calls or by the user's speech; True when that changed."""
-        if _over(self._turn_ended_at, self._deadline_s, now):
-            self._gave_up_on = self._turn_ended_at
-            self.turn_ended(now, answered=False)
-        before = self._held_since, self._polite_since
-        free = self._state is Gate.FREE
-        waits = self._owed or bool(self._line)
-        self._held_since = _since(self._held_since, now, holds=free and self._owed and self._held())
-        self._polite_since = _since(self._polite_since, now, holds=free and waits and self._user_speaks)
-        return (self._held_since, self._polite_since) != before
-
-    def turn_began(self) -> None:
-        """Note that the user speaks."""
-        self._user_speaks = True
-        self._turn_ended_at = None
-
-    def turn_ended(self, now: float, *, answered: bool) -> None:
-        """Note that the user has stopped; when the service answers by itself, its response is waited for."""
-        self._user_speaks = self._user_speaks and answered
-        self._turn_ended_at = now if self._user_speaks else None
 
     def sent(self, event_id: str | None, now: float, *, repeat: bool = True) -> None:
         """Note that a request went out.
@@ -199,26 +141,54 @@ class ResponseGate:
             repeat: False for a request that is not ours to repeat when it is refused.
         """
         if self._is_down:
-            self._owe()
+            self._line.owe()
             return
         self._requested += 1
         if self._state is Gate.FREE:
             # A request by hand into a response is refused as a rule, so what is owed stays owed.
-            self._owed = False
-            self._outstanding(event_id, now, asked=False, repeat=repeat)
-        else:
-            self._move(GateSignal.SENT)
+            self._line.settled()
+            self._send(event_id, now, by_itself=False, repeat=repeat)
 
-    def _outstanding(self, event_id: str | None, now: float, *, asked: bool, repeat: bool) -> None:
-        if not asked:
-            self._given_up_id = None  # This one stands for it.
-        if event_id is not None and repeat and not asked:
-            self._earlier = (*self._earlier, event_id)[-REMEMBERED_REQUESTS:]
-        self._request_id = event_id
-        self._request_is_asked = asked
-        self._repeat = repeat
-        self._asked_at = now
+    def _send(self, event_id: str | None, now: float, *, by_itself: bool, repeat: bool) -> None:
+        self._out.sent(event_id, now, by_itself=by_itself, repeat=repeat)
         self._move(GateSignal.SENT)
+
+    def _may_ask(self) -> bool:
+        return self._state is Gate.FREE and not self.turn.holds and not self._is_down
+
+    def call_answered(self, call_id: str) -> None:
+        """Note a result, and owe a response when it was the last one of its response."""
+        if self.calls.answered(call_id):
+            self._line.owe()
+
+    # --- what has waited for long -----------------------------------------------------------------------------
+
+    def hold(self, now: float) -> bool:
+        """Note since when a request that is owed is held, by calls or by the user's speech; True when that changed."""
+        ended_at = self.turn.unanswered(now)
+        if ended_at is not None:
+            self._gave_up_on = ended_at
+        free = self._state is Gate.FREE
+        by_calls = self.calls.watch(now, wanted=free and self._line.owed)
+        by_user = self.turn.watch(now, wanted=free and not self._line.is_empty)
+        return by_calls or by_user
+
+    def expired(self, now: float) -> bool:
+        """Tell whether the outstanding request was never answered, and stop waiting for it."""
+        if not self._out.is_late(now):
+            return False
+        self._gave_up_on = None if self._out.by_itself else self._out.sent_at
+        self._out.give_up()
+        self._unanswered += 1
+        self._move(GateSignal.UNANSWERED)
+        return True
+
+    def released(self, now: float) -> bool:
+        """Tell whether calls have held a request for too long, and hold it no longer."""
+        self.turn.release(now)
+        return self.calls.released(now)
+
+    # --- what the service says --------------------------------------------------------------------------------
 
     def talks_over(self, *, asked: bool) -> bool:
         """Tell whether a response that begins now is ours, and begins under the user's speech.
@@ -229,9 +199,8 @@ class ResponseGate:
         Args:
             asked: It is one that was asked for by itself. While such a one is out, any other is the service's own.
         """
-        speaking = self._user_speaks and self._turn_ended_at is None
-        ours = self._state is Gate.REQUESTED and self._repeat and self._request_is_asked == asked
-        return speaking and ours
+        ours = self._state is Gate.REQUESTED and self._out.repeat and self._out.by_itself == asked
+        return self.turn.goes_on and ours
 
     def talked_over(self, *, again: bool) -> None:
         """Note that such a response is cancelled, and the turn goes on.
@@ -239,8 +208,9 @@ class ResponseGate:
         Args:
             again: What was asked for is owed still. Who asked for one by itself has it, cancelled, and can ask anew.
         """
-        self._user_speaks = True
-        self._owed = self._owed or again
+        self.turn.began()
+        if again:
+            self._line.owe_first()
 
     def created(self, response_id: str | None, *, asked: bool = False) -> None:
         """Note that a response of the conversation began.
@@ -250,15 +220,14 @@ class ResponseGate:
             asked: It is one that was asked for by itself. Any other answers all that the service had of us by then.
         """
         if asked:
-            self._forget_request()
+            self._out.over()
             self._gave_up_on = None
         elif not self._underway:
-            self._owed = False
+            self._line.settled()
             self._gave_up_on = None
         self._presumed = self._state is Gate.REQUESTED and not asked
-        self._asked_at = None
-        self._user_speaks = False
-        self._turn_ended_at = None
+        self._out.answered()
+        self.turn.passed()
         self._active_id = response_id
         self._asked_for_active = asked
         self._move(GateSignal.CREATED)
@@ -270,7 +239,7 @@ class ResponseGate:
         # In REQUESTED the beginning could not be read.
         self._active_id = None
         self._presumed = False
-        self._asked_at = None
+        self._out.answered()
         self._move(GateSignal.DONE)
 
     def fell_silent(self, response_id: str, now: float) -> None:
@@ -295,101 +264,37 @@ class ResponseGate:
             True when it was our request that was refused: it is owed again, or a later one is on its way for it. One
             that was given up is owed again as well: it was late, and so is its refusal.
         """
-        outstanding = self._state is Gate.REQUESTED
-        named = event_id is not None and event_id == self._request_id
-        if because_active and not named and event_id in self._earlier:
+        if because_active and self._out.is_earlier(event_id):
             self._refused += 1
-            if event_id == self._given_up_id:
-                self._given_up_id = None
-                self._owe()
+            if self._out.was_given_up(event_id):
+                self._line.owe()
             return True
+        outstanding, named = self._state is Gate.REQUESTED, self._out.is_named(event_id)
         if because_active and (named or (event_id is None and (outstanding or self._presumed))):
             self._again()
-            self._refused += 1
             self._presumed = False
-            self._forget_request()
-            self._move(GateSignal.REFUSED_ACTIVE)
-            return self._repeat
+            self._over(GateSignal.REFUSED_ACTIVE)
+            return self._out.repeat
         if named and outstanding:
-            self._refused += 1
-            self._forget_request()
-            self._move(GateSignal.REFUSED)
+            self._over(GateSignal.REFUSED)
         return False
 
     def _again(self) -> None:
         """A request has lost a race: it goes first when the way is free."""
-        if self._request_is_asked and self._request_id is not None:
-            self._line.insert(0, self._request_id)
-            self._owed_behind += self._owed
-        elif self._repeat:
-            self._owe()
+        if self._out.by_itself and self._out.event_id is not None:
+            self._line.first_again(self._out.event_id)
+        elif self._out.repeat:
+            self._line.owe_first()
 
-    def _forget_request(self) -> None:
-        self._request_id = None
-        self._request_is_asked = False
-        self._asked_at = None
+    def _over(self, how: GateSignal) -> None:
+        self._refused += 1
+        self._out.over()
+        self._move(how)
 
-    def expired(self, now: float) -> bool:
-        """Tell whether the outstanding request was never answered, and stop waiting for it."""
-        if not _over(self._asked_at, self._deadline_s, now):
-            return False
-        if self._request_is_asked:
-            self._gave_up_on = None
-        else:
-            self._gave_up_on, self._given_up_id = self._asked_at, self._request_id
-        self._forget_request()
-        self._unanswered += 1
-        self._move(GateSignal.UNANSWERED)
-        return True
-
-    def released(self, now: float) -> bool:
-        """Tell whether calls have held a request for too long, and hold it no longer."""
-        if _over(self._polite_since, self._deadline_s, now):
-            # A microphone that was switched off in mid-sentence never ends its turn.
-            self.turn_ended(now, answered=False)
-        if not _over(self._held_since, self._held_s, now):
-            return False
-        self._holding = None
-        self._held_since = None
-        return True
-
-    def call_opened(self, call_id: str, response_id: str) -> None:
-        """Note a call that waits for a result; it holds the way for its response."""
-        if call_id in self._answered:
-            return
-        _keep(self._calls, call_id, response_id)
-        self._holding = response_id
-
-    def is_open(self, call_id: str) -> bool:
-        """Tell whether a call waits for a result."""
-        return call_id in self._calls
-
-    def was_answered(self, call_id: str) -> bool:
-        """Tell whether a call has its result already."""
-        return call_id in self._answered
-
-    def answered_unseen(self, call_id: str) -> None:
-        """Note a result that the application sent by hand for a call that was not told of yet."""
-        _keep(self._answered, call_id, None)
-
-    def call_answered(self, call_id: str) -> None:
-        """Note a result, and owe a response when it was the last one of its response."""
-        response_id = self._calls.pop(call_id, None)
-        _keep(self._answered, call_id, None)
-        if response_id is None or response_id not in self._calls.values():
-            self._owe()
-
-    def turn_passed(self, response_id: str | None) -> None:
-        """Note that a response of the conversation ended: calls of older ones hold the way no longer."""
-        if response_id != self._holding:
-            self._holding = None
+    def _move(self, signal: GateSignal) -> None:
+        self._state = GATES.get((self._state, signal), self._state)
 
     # --- from one connection to the next ----------------------------------------------------------------------
-
-    @property
-    def awaits_answer(self) -> bool:
-        """Tell whether a spoken turn is over that the service is to answer by itself, and has not begun to."""
-        return self._turn_ended_at is not None
 
     def proven(self, sent_before: float) -> None:
         """Note that the service has what was sent before a time: a request among it that has no answer gets none."""
@@ -407,26 +312,23 @@ class ResponseGate:
         """
         if self._gave_up_on is not None:
             # A connection that is dead without a word answers no request, and is found out later.
-            self._owe()
+            self._line.owe()
         if self._state is Gate.REQUESTED:
-            self._repeat = True
+            self._out.repeat = True
             self._again()
         elif self._cut_short() and not interrupted:
-            nothing_else = not self._owed
-            self._owe()
-            self._owed_is_cut_off = nothing_else
-        self._forget_request()
-        self._gave_up_on = self._given_up_id = None
+            self._line.owe_cut_off()
+        for each in (self._out, self.turn, self.calls):
+            each.link_down()
         self._is_down = True
-        self._active_id = None
-        self._presumed = self._user_speaks = False
-        self._turn_ended_at = self._held_since = self._polite_since = None
+        self._gave_up_on = self._active_id = None
+        self._presumed = False
         self._state = Gate.FREE
 
     def let_be(self) -> None:
         """The user wants no more of an answer that the loss has cut off: it is not asked for again."""
-        if self._is_down and self._owed_is_cut_off:
-            self._owed = False
+        if self._is_down:
+            self._line.let_be()
 
     def link_up(self) -> None:
         """There is a connection again."""
@@ -436,33 +338,4 @@ class ResponseGate:
         """Tell whether an answer to the talk is active that nothing else will ask for again."""
         if self._state is not Gate.ACTIVE or self._asked_for_active:
             return False
-        return self._active_id is None or self._active_id not in {*self._calls.values(), self._holding}
-
-    def _owe(self) -> None:
-        self._owed_is_cut_off = False
-        if not self._owed:
-            self._owed = True
-            self._owed_behind = len(self._line)
-
-    def _may_ask(self) -> bool:
-        return self._state is Gate.FREE and not self._user_speaks and not self._is_down
-
-    def _held(self) -> bool:
-        return self._holding is not None and self._holding in self._calls.values()
-
-    def _move(self, signal: GateSignal) -> None:
-        self._state = GATES.get((self._state, signal), self._state)
-
-
-def _keep(kept: dict[str, V], key: str, value: V) -> None:
-    kept[key] = value
-    if len(kept) > CALLS_MAX:
-        del kept[next(iter(kept))]
-
-
-def _since(before: float | None, now: float, *, holds: bool) -> float | None:
-    return (now if before is None else before) if holds else None
-
-
-def _over(since: float | None, limit_s: float, now: float) -> bool:
-    return since is not None and now >= since + limit_s
+        return self._active_id is None or not self.calls.will_ask_after(self._active_id)

@@ -60,7 +60,7 @@ class SessionListener:
         if self._effective.detects_turns:
             return answers
         # Nobody tells the end of a turn any more that had begun.
-        self._turns.gate.turn_ended(now, answered=False)
+        self._turns.gate.turn.ended(now, answered=False)
         return [*answers, *self._turns.settle(now)]
 
     # --- errors -----------------------------------------------------------------------------------------------

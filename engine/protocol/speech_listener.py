@@ -44,7 +44,7 @@ class SpeechListener:
         self._move(SpeechSignal.STARTED)
         self.turn_item = None
         self._kept.began(event.audio_start_ms, event.item_id)
-        self._turns.gate.turn_began()
+        self._turns.gate.turn.began()
         self._turns.cuts = self._effective.interrupts
         told = BidiInterruptionEvent("user_speech", item_id=event.item_id, event_id=event.event_id, received_at=now)
         return self._turns.interrupt(now, told) if self._effective.interrupts else [told]
@@ -52,7 +52,7 @@ class SpeechListener:
     def _stopped(self, event: wire.InputAudioBufferSpeechStopped, now: float) -> Sequence[Effect]:
         self._move(SpeechSignal.STOPPED)
         self._kept.stopped(event.audio_end_ms, event.item_id)
-        self._turns.gate.turn_ended(now, answered=self._effective.answers)
+        self._turns.gate.turn.ended(now, answered=self._effective.answers)
         return [Rearm(), *self._turns.settle(now)]
 
     def _committed(self, event: wire.InputAudioBufferCommitted, _: float) -> Sequence[Effect]:
@@ -75,7 +75,7 @@ class SpeechListener:
     def _cleared(self, _: wire.InputAudioBufferCleared, now: float) -> Sequence[Effect]:
         self._move(SpeechSignal.CLEARED)
         self._kept.cleared()
-        self._turns.gate.turn_ended(now, answered=False)
+        self._turns.gate.turn.ended(now, answered=False)
         return self._turns.settle(now)
 
     def _move(self, signal: SpeechSignal) -> None:

@@ -141,7 +141,7 @@ class Succession:
         """Tell whether nothing is under way that would be torn: no turn of either side, no call, no request."""
         gate = self._turns.gate.statistics()
         quiet = self._turns.gate.state is Gate.FREE and not (gate.owed or gate.in_line or gate.open_calls)
-        turn_over = not self._speech.user_speaks and not self._turns.gate.awaits_answer and not self._kept.is_open
+        turn_over = not self._speech.user_speaks and not self._turns.gate.turn.awaits_answer and not self._kept.is_open
         nothing_asked = not len(self._turns.requests) and not self._turns.underway and not self._mcp.is_busy
         over = quiet and turn_over and nothing_asked and not self._awaits_words(now) and not self._playing(now)
         if not over:
@@ -185,7 +185,7 @@ class Succession:
         given_up = self._turns.requests.is_abandoned(asked)
         silenced = cut_off is not None and self._turns.is_silenced(cut_off)
         interrupted = silenced or (cut_off is not None and self._turns.requests.is_stopped(cut_off, None))
-        unanswered = gate.awaits_answer and self._speech.turn_item
+        unanswered = gate.turn.awaits_answer and self._speech.turn_item
         moot, answers = self._turns.requests.link_down()
         asides = [_cut_short(response_id, now) for response_id in self._turns.link_down()]
         told: list[Effect] = [*answers, *asides, *self._turns.asking.link_down(error), *self._mcp.link_down(now)]

@@ -118,7 +118,7 @@ class Turns:
             )
         call_id = self._ids.to_wire(result.tool_use_id)
         output = tool_output(result.tool_result.get("content"), result.tool_use_id)
-        if self.gate.was_answered(call_id):
+        if self.gate.calls.was_answered(call_id):
             raise LocalMisuse(f"call {result.tool_use_id!r} has its result already; each call takes exactly one")
         return self._answer(call_id, output)
 
@@ -263,7 +263,7 @@ class Turns:
         self._open_asides.pop(response_id, None)
         if not aside:
             self.gate.done(response_id)
-            self.gate.turn_passed(response_id)
+            self.gate.calls.response_ended(response_id)
         if response_id != NO_ID:
             _remember(self._ended, response_id)
 
@@ -330,7 +330,7 @@ class Turns:
 
     def _tell(self, call: Call, response_id: str, event_id: str | None, now: float) -> Sequence[Effect]:
         if response_id not in self._aside:
-            self.gate.call_opened(call.call_id, response_id)
+            self.gate.calls.opened(call.call_id, response_id)
         if call.arguments is None:
             return self._refuse(call, response_id, now)
         use = {"toolUseId": self._ids.to_application(call.call_id), "name": call.name, "input": call.arguments}
@@ -365,7 +365,7 @@ class Turns:
         wire.ResponseContentPartAdded: _part_added,
         wire.ResponseFunctionCallArgumentsDone: _arguments_done,
     }
-    """Methods by the class of events that they take; see `engine.dispatch`. The conversation hands on others."""
+    """Methods by the class of events that they take; see `engine.dispatch`. `response_listener` hands on others."""
 
 
 def _remember(ids: dict[str, None], response_id: str) -> None:

@@ -1,7 +1,8 @@
 """The supervisor: lives a session from the first packet to the last, whatever kind of session it is.
 
 It connects, starts the actors, carries out the core's effects, and closes, in time and in order. What the session is
-about is its core's business (`engine.protocol`).
+about is its core's business (`engine.protocol`); how it gets going is `beginning`'s, and who is told that it is over,
+and why, `ending`'s.
 """
 
 import logging
@@ -11,22 +12,15 @@ from typing import ClassVar, cast
 
 import trio
 
-from engine.actors.watchdog import deadline
 from engine.dispatch import Dispatch, Handles
-from engine.errors import (
-    DeadlinePassed,
-    EngineError,
-    LimitExceeded,
-    LocalMisuse,
-    NotStarted,
-    SessionEnded,
-)
-from engine.events import BidiConnectionCloseEvent, BidiOutputEvent, CloseReason
+from engine.errors import EngineError, LimitExceeded, LocalMisuse, NotStarted, SessionEnded
+from engine.events import BidiOutputEvent, CloseReason
 from engine.inbox import Inbox
 from engine.outgoing import OF_SPEECH, Outgoing
 from engine.protocol.effects import Effect, End, LinkOver, Opened, Rearm, Transmit
 from engine.raw import Raw
-from engine.session.crash import places
+from engine.session.beginning import Beginning
+from engine.session.ending import Ending
 from engine.session.links import Links
 from engine.session.plan import Core, Plan
 from engine.session.statistics import LinksStatistics
@@ -35,7 +29,6 @@ from engine.traffic import Traffic
 from engine.transport.base import TransportStatistics
 from engine.waiting.latch import Latch
 from engine.wire.client import ClientEvent
-from engine.wire.codec import encode
 from engine.wire.translation import TranslationClientEvent
 
 logger = logging.getLogger(__name__)
@@ -60,25 +53,20 @@ class Supervisor:
     """
 
     __slots__ = (
-        "_begin",
+        "_beginning",
         "_carry",
         "_closed_at",
         "_closing",
-        "_connecting",
         "_core",
-        "_end",
         "_ended",
-        "_error",
+        "_ending",
         "_inbox",
         "_links",
         "_meter",
         "_nursery",
-        "_opened",
         "_out",
-        "_over",
         "_plan",
         "_raw",
-        "_settled",
         "_started_at",
         "state",
         "traffic",
@@ -104,18 +92,13 @@ class Supervisor:
         self.traffic = Traffic(core, raw, plan.decode_sent, meter)
         """What goes by on the wire."""
         self._links = Links(plan, core, self, inbox=inbox, out=out, traffic=self.traffic, meter=meter)
+        self._beginning = Beginning(plan.engine, self._links)
+        self._ending = Ending(plan.connection_id, inbox)
         self._nursery: trio.Nursery | None = None
-        self._begin: Sequence[str] = ()
-        self._connecting: deadline | None = None
         self._started_at = 0.0
         self._closed_at: float | None = None
-        self._end: End | None = None
-        self._error: BaseException | None = None
-        self._opened = False
         self._closing = False
-        self._settled = Latch()
         self._ended = Latch()
-        self._over: list[Callable[[], None]] = []
         self.state = "new"
         """`new`, `connecting`, `live`, `renewing`, `reconnecting`, `closing` or `closed`."""
         self._carry = Dispatch(*carriers, self)
@@ -125,17 +108,17 @@ class Supervisor:
     @property
     def ended(self) -> bool:
         """Tell whether the session is over, or about to be."""
-        return self._end is not None
+        return self._ending.end is not None
 
     @property
     def reason(self) -> CloseReason:
         """Why it is over. It must be."""
-        return cast("End", self._end).reason
+        return self._ending.reason
 
     @property
     def error(self) -> BaseException | None:
         """What ended it, if an error did."""
-        return self._error
+        return self._ending.error
 
     @property
     def lost(self) -> EngineError | None:
@@ -169,9 +152,9 @@ class Supervisor:
             SessionEnded: The session is over.
             NotStarted: It is not open yet.
         """
-        if self._end is not None:
-            raise SessionEnded(self._end.reason) from self._error
-        if not self._opened:
+        if self._ending.end is not None:
+            raise self._ending.over()
+        if not self._beginning.is_open:
             raise NotStarted("the session is not open yet | call start before sending, and let it return")
 
     def check_sendable(self) -> None:
@@ -187,16 +170,11 @@ class Supervisor:
 
     def over(self) -> SessionEnded:
         """Make the error of one who waits for what will never come."""
-        error = SessionEnded(self.reason)
-        error.__cause__ = self._error
-        return error
+        return self._ending.over()
 
     def when_over(self, do: Callable[[], None]) -> None:
         """Do this at the session's end, or at once when it is over. It must not raise; if it does, that is logged."""
-        if self._end is not None:
-            self._tell_over(do)
-        else:
-            self._over.append(do)
+        self._ending.when_over(do)
 
     def spawn(self, job: Job, name: str) -> None:
         """Run something in the session's nursery, which ends with the session; what it raises ends the session.
@@ -214,7 +192,7 @@ class Supervisor:
         An outage's own bound ends the wait.
         """
         await self._out.room(event)
-        while self._end is None and not self._links.is_steady:
+        while self._ending.end is None and not self._links.is_steady:
             await self._links.wait_steady()
             await self._out.room(event)
 
@@ -258,26 +236,24 @@ class Supervisor:
             SessionEnded: It was stopped before.
             UnsupportedContent: The history holds what the service can't take.
         """
-        if self._end is not None:
+        if self._ending.end is not None:
             raise self.over()
         if self.state != "new":
             raise LocalMisuse("the session is started already | a session is started once: make another")
-        # Encoded here: what can't be sent fails before anything is connected.
-        begin = [effect.event for effect in self._core.begin() if isinstance(effect, Transmit)]
-        self._begin = [encode(event) for event in begin]
+        self._beginning.prepare(self._core.begin())
         self._started_at = trio.current_time()
         if self._meter is not None:
             self._meter.started(self._started_at)
         spawn(self._supervise)
         self.state = "connecting"  # Not before: what could not be spawned needs no end.
         try:
-            await self._settled.wait()
+            await self._beginning.settled.wait()
         except BaseException:
             await self.stop()
             raise
-        if not self._opened:
+        if not self._beginning.is_open:
             await self.stop()
-            raise self._error or SessionEnded(self.reason)
+            raise self.error or SessionEnded(self.reason)
 
     async def stop(self, reason: CloseReason = "client_disconnect") -> None:
         """End the session; see `Session.stop`."""
@@ -300,28 +276,10 @@ class Supervisor:
 
     def finish(self, end: End, crash: BaseException | None = None) -> None:
         """The session is over; only the first reason counts."""
-        if self._end is not None:
-            return
-        self._end = end
-        self._error = crash or end.error
-        if self._error is None:
-            self._inbox.close(last=BidiConnectionCloseEvent(self._plan.connection_id, end.reason))
-        else:
-            self._inbox.close(self._error)
-        self._settled.set()
-        self._links.nudge()
-        if not self._opened and self._connecting is not None:
-            self._connecting.call_off()
-        over, self._over = self._over, []
-        for do in over:
-            self._tell_over(do)
-
-    def _tell_over(self, do: Callable[[], None]) -> None:
-        """Nobody who waits for the end may be forgotten, nor the way down stopped, by another's bug."""
-        try:
-            do()
-        except Exception as bug:  # noqa: BLE001 - whatever it is
-            self._log_crash(bug)
+        if self._ending.come(end, crash):
+            self._beginning.over()
+            self._links.nudge()
+            self._ending.tell()
 
     # --- from the first packet to the last --------------------------------------------------------------------
 
@@ -336,73 +294,53 @@ class Supervisor:
         except BaseExceptionGroup as group:
             bugs, rest = group.split(Exception)
             if bugs is not None:
-                self._crashed(bugs)
+                self.finish(End("error"), self._ending.crashed(bugs))
             if rest is not None:
                 raise rest from None
         finally:
             self.finish(End("client_disconnect"))
             self.state = "closed"
             self._closed_at = trio.current_time()
-            self._tell_over(self._tell_meter)
+            self._ending.guard(self._tell_meter)
             self._raw.close()
             self._ended.set()
             logger.info("session %s closed: %s", self._plan.connection_id, self.reason)
 
     def _tell_meter(self) -> None:
         if self._meter is not None and self._closed_at is not None:
-            error = None if self._error is None else type(self._error).__name__
+            error = None if self.error is None else type(self.error).__name__
             self._meter.link_closed(self._closed_at, error)
             self._meter.ended(self._closed_at, self.reason, error)
-
-    def _crashed(self, bugs: BaseExceptionGroup[BaseException]) -> None:
-        """A bug of ours: it ends the session and reaches whoever receives."""
-        self._log_crash(bugs)
-        error: BaseException = bugs
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        self.finish(End("error"), error)
-
-    def _log_crash(self, bug: BaseException) -> None:
-        # Not what it says: that may quote what somebody said.
-        logger.error("session %s crashed: %s", self._plan.connection_id, "; ".join(places(bug)))
 
     async def _live(self, nursery: trio.Nursery) -> None:
         """Live, over one connection after another."""
         limit_s, close_by = self._plan.engine.close_deadline_s, math.inf
         try:
-            if self._end is None:
+            if not self.ended:
                 await self._connect(nursery)
-            if self._end is None:
+            if not self.ended:
                 await self._links.live()
             close_by = trio.current_time() + limit_s
-            if self._opened:
+            if self._beginning.is_open:
                 await self._links.drain(limit_s / 2)
         finally:
             self.state, self._closing = "closing", True
             await self._links.close(max(0.0, min(limit_s, close_by - trio.current_time())))
 
     async def _connect(self, nursery: trio.Nursery) -> None:
-        begin, self._begin = self._begin, ()
-        engine = self._plan.engine
         try:
-            with deadline("connect", engine.connect_deadline_s) as self._connecting:
-                await self._links.open(nursery, begin, trio.current_time() + engine.connect_deadline_s)
-                await self._links.watch_until(self._settled, engine.session_created_deadline_s)
+            await self._beginning.connect(nursery)
         except EngineError as error:
-            if isinstance(error, DeadlinePassed) and self._links.refused is not None:
-                error.__cause__ = self._links.refused
             self.finish(End("error", error))
-        finally:
-            self._connecting = None
 
     # --- effects ----------------------------------------------------------------------------------------------
 
     def _transmit(self, effect: Transmit) -> None:
-        if self._end is not None or self._closing:
+        if self.ended or self._closing:
             return
         if self._meter is not None and not effect.again:
             self._meter.sent(effect.event, trio.current_time())
-        if self._opened and not self._links.is_up and not isinstance(effect.event, OF_SPEECH):
+        if self._beginning.is_open and not self._links.is_up and not isinstance(effect.event, OF_SPEECH):
             return  # The core gives it again when there is a connection.
         try:
             self._out.put(effect.event)
@@ -416,12 +354,10 @@ class Supervisor:
         self._links.over(effect.error)
 
     def _open(self, _: Opened) -> None:
-        if self._end is not None:  # `stop` came before the service's answer.
+        if self.ended:  # `stop` came before the service's answer.
             return
-        self._opened = True
         self.state = "live"
-        self._settled.set()
-        self._links.opened()
+        self._beginning.opened()
         logger.info("session %s open after %.3f s", self._plan.connection_id, trio.current_time() - self._started_at)
 
     HANDLES: ClassVar[Mapping[type, Callable[..., None]]] = {

@@ -7,7 +7,6 @@ from engine.config import EngineSettings
 from engine.errors import DeadlinePassed
 from engine.events import BidiErrorEvent, BidiTextInputEvent, ToolResultEvent
 from engine.protocol.effects import End
-from engine.protocol.quiet import earliest
 from engine.wire import client
 
 STALL_S, IDLE_S, TOOL_S = 20.0, 60.0, 120.0
@@ -180,9 +179,3 @@ def test_a_silent_response_that_is_stopped_holds_the_talk_no_longer(talk):
     assert ended(talk.waits(IDLE_S - 1)) == []
 
     assert ended(talk.waits(1.0)) == [IDLE_S]
-
-
-def test_who_waits_for_nothing_has_no_deadline():
-    assert earliest() is None
-    assert earliest(None, None) is None
-    assert earliest(None, 2.0, 1.0) == 1.0

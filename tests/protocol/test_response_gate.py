@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.limits import TOOL_RESULT_DEADLINE_S
-from engine.protocol.response_gate import CALLS_MAX, ResponseGate
+from engine.protocol.open_calls import CALLS_MAX
+from engine.protocol.response_gate import ResponseGate
 from engine.protocol.states import Gate
 from engine.protocol.statistics import GateStatistics
 from engine.protocol.underway import Underway
@@ -64,10 +65,10 @@ def test_what_is_wanted_while_a_request_is_outstanding_waits_for_the_end_of_its_
 
 @pytest.mark.parametrize(("proven", "owed"), [(False, True), (True, False)])
 def test_a_turn_that_a_dead_connection_never_answered_is_owed_unless_the_service_had_it(gate, proven, owed):
-    gate.turn_began()
-    gate.turn_ended(1.0, answered=True)
+    gate.turn.began()
+    gate.turn.ended(1.0, answered=True)
     gate.hold(1.0 + DEADLINE_S)
-    assert not gate.awaits_answer
+    assert not gate.turn.awaits_answer
     if proven:
         gate.proven(2.0 + DEADLINE_S)
     gate.link_down(interrupted=False)
@@ -187,10 +188,10 @@ def test_a_response_that_ends_without_having_begun_answers_the_request(gate):
 
 
 def test_nothing_is_asked_while_the_user_speaks_or_the_service_is_about_to_answer(gate):
-    gate.turn_began()
+    gate.turn.began()
     gate.want()
     assert not gate.ready()
-    gate.turn_ended(1.0, answered=True)
+    gate.turn.ended(1.0, answered=True)
     assert not gate.ready()
     gate.created("resp_1")
     gate.done("resp_1")
@@ -198,16 +199,16 @@ def test_nothing_is_asked_while_the_user_speaks_or_the_service_is_about_to_answe
 
 
 def test_a_turn_that_the_service_does_not_answer_frees_the_way_at_its_end(gate):
-    gate.turn_began()
+    gate.turn.began()
     gate.want()
-    gate.turn_ended(1.0, answered=False)
+    gate.turn.ended(1.0, answered=False)
 
     assert gate.ready()
 
 
 def test_an_answer_that_never_comes_holds_nothing_for_ever(gate):
-    gate.turn_began()
-    gate.turn_ended(1.0, answered=True)
+    gate.turn.began()
+    gate.turn.ended(1.0, answered=True)
     gate.want()
     gate.hold(1.0 + DEADLINE_S)
 
@@ -216,7 +217,7 @@ def test_an_answer_that_never_comes_holds_nothing_for_ever(gate):
 
 def test_a_turn_that_never_ends_holds_nothing_for_ever(gate):
     """A microphone that is switched off in mid-sentence sends no silence that would end the turn."""
-    gate.turn_began()
+    gate.turn.began()
     gate.want()
     assert gate.hold(5.0)
     assert not gate.hold(6.0)
@@ -237,7 +238,7 @@ def test_a_response_that_began_before_our_item_came_leaves_it_owed(gate, underwa
 
 def test_calls_without_a_result_hold_a_request_for_a_while_only(gate):
     gate.created("resp_1")
-    gate.call_opened("call_1", "resp_1")
+    gate.calls.opened("call_1", "resp_1")
     gate.done("resp_1")
     gate.want()
     assert gate.hold(10.0)
@@ -370,23 +371,23 @@ def test_a_request_by_hand_into_a_response_leaves_what_is_owed(gate, event_id):
 
 def test_a_call_holds_the_way_until_it_is_answered(gate):
     gate.created("resp_1")
-    gate.call_opened("call_1", "resp_1")
+    gate.calls.opened("call_1", "resp_1")
     gate.done("resp_1")
     gate.want()
     assert not gate.ready()
-    assert gate.is_open("call_1")
+    assert gate.calls.is_open("call_1")
 
     gate.call_answered("call_1")
 
     assert gate.ready()
-    assert gate.was_answered("call_1")
-    assert not gate.is_open("call_1")
+    assert gate.calls.was_answered("call_1")
+    assert not gate.calls.is_open("call_1")
 
 
 def test_sixteen_parallel_results_end_in_one_request(gate):
     gate.created("resp_1")
     for number in range(16):
-        gate.call_opened(f"call_{number}", "resp_1")
+        gate.calls.opened(f"call_{number}", "resp_1")
     gate.done("resp_1")
     for number in range(16):
         assert not gate.ready()
@@ -399,7 +400,7 @@ def test_sixteen_parallel_results_end_in_one_request(gate):
 
 def test_results_that_come_before_the_end_of_the_response_wait_for_it(gate):
     gate.created("resp_1")
-    gate.call_opened("call_1", "resp_1")
+    gate.calls.opened("call_1", "resp_1")
     gate.call_answered("call_1")
     assert not gate.ready()
 
@@ -410,30 +411,30 @@ def test_results_that_come_before_the_end_of_the_response_wait_for_it(gate):
 
 def test_the_end_of_a_later_response_lets_the_way_free(gate, underway):
     gate.created("resp_1")
-    gate.call_opened("call_1", "resp_1")
+    gate.calls.opened("call_1", "resp_1")
     gate.done("resp_1")
     underway.sent(ITEM)
     gate.want()
     gate.created("resp_2")
     gate.done("resp_2")
-    gate.turn_passed("resp_2")
+    gate.calls.response_ended("resp_2")
 
     assert gate.ready()
 
 
 def test_a_later_response_with_calls_takes_over_the_way(gate):
-    gate.call_opened("call_1", "resp_1")
-    gate.call_opened("call_2", "resp_2")
+    gate.calls.opened("call_1", "resp_1")
+    gate.calls.opened("call_2", "resp_2")
     gate.call_answered("call_2")
 
     assert gate.ready()
-    assert gate.is_open("call_1")
+    assert gate.calls.is_open("call_1")
 
 
 def test_a_response_does_not_release_its_own_calls(gate):
-    gate.call_opened("call_1", "resp_1")
+    gate.calls.opened("call_1", "resp_1")
     gate.want()
-    gate.turn_passed("resp_1")
+    gate.calls.response_ended("resp_1")
 
     assert not gate.ready()
 
@@ -445,20 +446,20 @@ def test_a_result_of_a_call_that_nobody_saw_is_asked_about(gate):
 
 
 def test_a_call_that_was_answered_before_it_was_told_holds_nothing(gate):
-    gate.answered_unseen("call_1")
+    gate.calls.answered_unseen("call_1")
     assert not gate.ready()
-    gate.call_opened("call_1", "resp_1")
+    gate.calls.opened("call_1", "resp_1")
     gate.want()
 
     assert gate.ready()
-    assert gate.was_answered("call_1")
+    assert gate.calls.was_answered("call_1")
 
 
 def test_statistics_are_a_snapshot(gate):
     gate.want()
     before = gate.statistics()
     ask(gate)
-    gate.call_opened("call_1", "resp_1")
+    gate.calls.opened("call_1", "resp_1")
     gate.refused("client_1", because_active=True)
 
     assert before == GateStatistics("free", owed=True, requested=0, refused=0, unanswered=0, open_calls=0)
@@ -509,6 +510,46 @@ def test_what_is_owed_for_longer_goes_first(gate):
     assert gate.next_asked(0.0) == "ask_1"
 
 
+def test_a_request_that_lost_a_race_goes_before_what_was_asked_for_since(gate):
+    gate.want()
+    ask(gate, "client_1")
+    gate.ask("ask_1")
+    assert gate.refused("client_1", because_active=True)
+    gate.done(None)
+
+    assert gate.next_asked(0.0) is None
+    assert gate.ready()
+
+
+def test_so_does_one_that_was_cancelled_for_the_users_turn_whatever_was_wanted_since(gate):
+    gate.want()
+    ask(gate, "client_1")
+    gate.ask("ask_1")
+    gate.want()
+    gate.turn.began()
+    gate.created("resp_1")
+    gate.talked_over(again=True)
+    gate.turn.ended(1.0, answered=False)
+    gate.done("resp_1")
+
+    assert gate.next_asked(1.0) is None
+    assert gate.ready()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_so_does_what_a_lost_connection_left_without_an_answer(gate, begun):
+    gate.want()
+    ask(gate, "client_1")
+    if begun:
+        gate.created("resp_1")
+    gate.ask("ask_1")
+    gate.link_down(interrupted=False)
+    gate.link_up()
+
+    assert gate.next_asked(0.0) is None
+    assert gate.ready()
+
+
 def test_what_is_owed_later_waits_for_the_line_it_found(gate):
     gate.created("resp_0")
     gate.ask("ask_1")
@@ -526,7 +567,7 @@ def test_what_is_owed_later_waits_for_the_line_it_found(gate):
 
 def test_calls_that_wait_for_a_result_do_not_hold_the_line(gate):
     gate.created("resp_1")
-    gate.call_opened("call_1", "resp_1")
+    gate.calls.opened("call_1", "resp_1")
     gate.want()
     gate.done("resp_1")
     gate.ask("ask_1")
@@ -536,7 +577,7 @@ def test_calls_that_wait_for_a_result_do_not_hold_the_line(gate):
 
 
 def test_the_line_waits_while_the_user_speaks_but_not_for_ever(gate):
-    gate.turn_began()
+    gate.turn.began()
     gate.ask("ask_1")
     assert gate.next_asked(0.0) is None
     assert gate.hold(0.0)
@@ -672,12 +713,12 @@ class AnySignals(RuleBasedStateMachine):
 
     @rule()
     def speech_starts(self) -> None:
-        self.gate.turn_began()
+        self.gate.turn.began()
         self.speaks = True
 
     @rule(answered=st.booleans())
     def speech_ends(self, answered: bool) -> None:
-        self.gate.turn_ended(self.now, answered=answered)
+        self.gate.turn.ended(self.now, answered=answered)
         self.speaks = self.speaks and answered
 
     @rule(data=st.data(), because_active=st.booleans())
@@ -704,14 +745,14 @@ class AnySignals(RuleBasedStateMachine):
 
     @rule(call_id=call_ids, response_id=st.sampled_from(["resp_1", "resp_2"]))
     def call_opened(self, call_id: str, response_id: str) -> None:
-        self.gate.call_opened(call_id, response_id)
-        if not self.gate.was_answered(call_id):
+        self.gate.calls.opened(call_id, response_id)
+        if not self.gate.calls.was_answered(call_id):
             self.calls[call_id], self.newest = response_id, response_id
 
     @rule(call_id=call_ids)
     def answered_unseen(self, call_id: str) -> None:
-        if not self.gate.is_open(call_id):
-            self.gate.answered_unseen(call_id)
+        if not self.gate.calls.is_open(call_id):
+            self.gate.calls.answered_unseen(call_id)
 
     @rule(call_id=call_ids)
     def call_answered(self, call_id: str) -> None:
@@ -720,7 +761,7 @@ class AnySignals(RuleBasedStateMachine):
 
     @rule(response_id=response_ids)
     def turn_passed(self, response_id: str | None) -> None:
-        self.gate.turn_passed(response_id)
+        self.gate.calls.response_ended(response_id)
         self.newest = self.newest if response_id == self.newest else None
 
     @rule()
@@ -763,7 +804,7 @@ def test_results_in_any_order_end_in_one_request(number, random):
     calls = [f"call_{index}" for index in range(number)]
     gate.created("resp_1")
     for call_id in calls:
-        gate.call_opened(call_id, "resp_1")
+        gate.calls.opened(call_id, "resp_1")
     gate.done("resp_1")
     random.shuffle(calls)
     ready = []
@@ -821,7 +862,7 @@ def test_an_answer_without_a_name_is_owed_as_well(asked):
 @pytest.mark.parametrize("answered", [False, True])
 def test_an_answer_with_calls_is_owed_by_their_results(asked, answered):
     asked.created("resp_1")
-    asked.call_opened("call_1", "resp_1")
+    asked.calls.opened("call_1", "resp_1")
     if answered:
         asked.call_answered("call_1")
     assert moved(asked) is answered
@@ -860,13 +901,13 @@ def test_one_that_was_asked_for_by_itself_and_has_begun_is_not_owed(gate):
 
 
 def test_the_users_turn_on_the_old_connection_holds_nothing_up_on_the_next(gate):
-    gate.turn_began()
-    gate.turn_ended(1.0, answered=True)
+    gate.turn.began()
+    gate.turn.ended(1.0, answered=True)
     gate.want()
-    assert gate.awaits_answer
+    assert gate.turn.awaits_answer
 
     assert moved(gate)
-    assert not gate.awaits_answer
+    assert not gate.turn.awaits_answer
 
 
 def given_up(gate):
@@ -916,7 +957,7 @@ def test_nor_is_one_that_was_asked_for_by_itself_whose_end_was_told(gate):
 
 def test_only_so_many_calls_are_kept_in_mind_and_the_oldest_holds_nothing_up(gate):
     for number in range(CALLS_MAX + 1):
-        gate.call_opened(f"call_{number}", "resp_1")
+        gate.calls.opened(f"call_{number}", "resp_1")
 
-    assert not gate.is_open("call_0")
+    assert not gate.calls.is_open("call_0")
     assert gate.statistics().open_calls == CALLS_MAX

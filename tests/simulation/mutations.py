@@ -140,16 +140,16 @@ def filtered(keep: Callable[[Any], bool]) -> Change:
 
 
 def _asks_always(self: ResponseGate) -> bool:
-    return self._owed
+    return self._line.owed
 
 
 def _never_done(function: Callable[..., Any]) -> Callable[..., Any]:
     """A request has its response, and stays owed once more."""
 
     def created(self: ResponseGate, *args: Any, **kwargs: Any) -> None:
-        asked = self._asked_at is not None
+        asked = self._out.sent_at is not None
         function(self, *args, **kwargs)
-        self._owed = self._owed or asked
+        self._line.owed = self._line.owed or asked
 
     return created
 
@@ -239,7 +239,7 @@ def _all_words(self: HistoryItem) -> list[str]:
 
 
 def _forget_owed(self: Succession, *_: Any) -> None:
-    self._turns.gate._owed = self._owed = False
+    self._turns.gate._line.owed = self._owed = False
 
 
 def _asks_twice(takeover: Any) -> list[Any]:
