@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final
 
-from cyclopts import App, CycloptsError, Parameter, validators
+from cyclopts import App, CycloptsError
 
 from engine import __version__
 from engine.cli import exits
 from engine.cli.farm import farm_app
-from engine.config import DEFAULT_MODEL
+from engine.cli.options import Port, Switch, Voice
+from engine.cli.talk_options import DEFAULTS as NO_TALK_OPTIONS
+from engine.cli.talk_options import TalkOptions
 from engine.errors import ConfigError
-
-Voice = Literal["tone", "local"]
-Switch = Annotated[bool, Parameter(negative="")]
 
 _CODES: Final = "  \n".join(f"{code}: {meaning}" for code, meaning in exits.MEANINGS.items())
 _EPILOGUE: Final = f"""**Exit codes**
@@ -60,24 +59,7 @@ def _demo(*, fast: Switch = False, out: Path = Path("demo-run")) -> None:
 
 
 @app.command(name="talk")
-def _talk(
-    *,
-    wav: Annotated[Path | None, Parameter(name="--in")] = None,
-    out: Path | None = None,
-    simulator: Voice | None = None,
-    model: str = DEFAULT_MODEL,
-    voice: str = "alloy",
-    instructions: str | None = None,
-    text: Switch = False,
-    base_url: str | None = None,
-    record: Path | None = None,
-    mic: Switch = False,
-    input_device: str | None = None,
-    output_device: str | None = None,
-    half_duplex: Switch = False,
-    seconds: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
-    list_devices: Switch = False,
-) -> None:
+def _talk(*, asked: TalkOptions = NO_TALK_OPTIONS) -> None:
     """Talk with a model: type lines, let it hear a recording, or speak.
 
     Each line of the standard input is a turn. With --in, the recording is sent as a microphone would send it, and the
@@ -91,72 +73,21 @@ def _talk(
     - `realtime-engine talk --simulator` needs no key: it repeats what you type.
     - `realtime-engine talk --simulator local --in question.wav --out answer.wav`
     - `realtime-engine talk --mic --half-duplex` speaks with you, through the microphone and loudspeakers of a laptop.
-
-    Parameters
-    ----------
-    wav:
-        A sound file to say: any rate, mono or stereo.
-    out:
-        WAV file for the agent's voice. With --in, in step with that recording.
-    simulator:
-        Talk with a simulator on this machine instead of the service: tone (the default when nothing follows) repeats
-        what it hears and sounds in tones; local understands English and has a voice.
-    model:
-        Model of the service.
-    voice:
-        Voice of the model.
-    instructions:
-        What the model is to be and do.
-    text:
-        Answer in writing, not in speech.
-    base_url:
-        Another service, as in ws://127.0.0.1:8765/v1.
-    record:
-        File for every message both ways, for `realtime-engine inspect` and `simulate --replay`; compressed when its
-        name ends in .gz. It holds what was said, but no key.
-    mic:
-        Hear the microphone, and answer through the loudspeaker (with --text on the screen). Needs the extra audio.
-    input_device:
-        With --mic: the microphone, by its number or a part of its name.
-    output_device:
-        With --mic: the loudspeaker, in the same way.
-    half_duplex:
-        With --mic: hear nothing while the agent speaks, so that it can't hear itself. Then only the space key
-        interrupts it.
-    seconds:
-        With --mic: end after so long.
-    list_devices:
-        Print the sound devices, and do nothing else.
     """
-    from engine.cli.talk_devices import asked_for, print_devices  # noqa: PLC0415
+    if asked.list_devices:
+        from engine.cli.talk_devices import print_devices  # noqa: PLC0415
 
-    if list_devices:
         print_devices()
         return
-    from engine.cli.talk import Talk, talk  # noqa: PLC0415
+    from engine.cli.talk import talk  # noqa: PLC0415
 
-    devices = asked_for(
-        mic=mic, input_device=input_device, output_device=output_device, half_duplex=half_duplex, seconds=seconds
-    )
-    settings = Talk(
-        wav=wav,
-        out=out,
-        simulator=simulator,
-        model=model,
-        voice=voice,
-        instructions=instructions,
-        text=text,
-        base_url=base_url,
-        record=record,
-        mic=devices,
-    )
-    talk(settings)
+    talk(asked)
 
 
 @app.command(name="simulate")
 def _simulate(
     *,
-    port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8765,
+    port: Port = 8765,
     host: str = "127.0.0.1",
     script: Path | None = None,
     voice: Voice | None = None,

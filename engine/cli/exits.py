@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final
 
@@ -50,7 +50,19 @@ class Crossed(EngineError):
 
 
 class NothingWorked(EngineError):
-    """A run in which every session broke."""
+    """A run in which every session broke.
+
+    Attributes:
+        code: That the program ends with: of the one kind of error that all tries had, if they had one.
+    """
+
+    def __init__(self, message: str, kinds: Collection[str]) -> None:
+        super().__init__(message)
+        self.code = _CODES_OF_KINDS.get(next(iter(kinds)), SERVICE) if len(kinds) == 1 else SERVICE
+
+
+_CODES_OF_KINDS: Final = {"connection": CONNECTION, "deadline": TIME_OUT, "caller": USAGE, "crash": FAILED}
+"""What a kind of a session's error is told as, where all tries of a run broke with it."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -98,6 +110,8 @@ def guarded(command: Callable[[], None], *, debug: bool) -> int:
 
 def code_of(error: BaseException) -> int:
     """Give the exit code that a failure ends the program with."""
+    if isinstance(error, NothingWorked):
+        return error.code
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
 
 
@@ -134,7 +148,7 @@ def _words(error: BaseException, code: int, *, debug: bool) -> str:
     if code == STOPPED:
         return printable(str(error)) if isinstance(error, Stopped) else "stopped"
     words = printable(" ".join(str(error).split())) or type(error).__name__
-    if code == FAILED:
+    if code == FAILED and not isinstance(error, EngineError):
         words = f"{type(error).__name__}: {words}"
         return words if debug else f"{words} | this is a fault of the program; --debug shows where"
     return words

@@ -1,15 +1,13 @@
 """The commands of `realtime-engine farm` as the shell sees them; what they do is loaded when they are called."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App
 
 from engine.cli.farm_library import check_installed
-
-Switch = Annotated[bool, Parameter(negative="")]
-Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
-AtLeastOne = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+from engine.cli.farm_options import DEFAULTS as NO_RUN_OPTIONS
+from engine.cli.farm_options import RunOptions
 
 farm_app = App(
     name="farm",
@@ -40,20 +38,7 @@ def _check(plan: Path, /) -> None:
 
 
 @farm_app.command(name="run")
-def _run(
-    plan: Path | None = None,
-    /,
-    *,
-    sessions: AtLeastOne | None = None,
-    workers: int | Literal["auto"] = 1,
-    on: str | None = None,
-    out: Path | None = None,
-    resume: Switch = False,
-    grace_s: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 30.0,
-    web: Port | None = None,
-    web_host: str = "127.0.0.1",
-    no_report: Switch = False,
-) -> None:
+def _run(plan: Path | None = None, /, *, asked: RunOptions = NO_RUN_OPTIONS) -> None:
     """Run a plan, show how it goes, and write what came of it: a ledger, the calls, a report.
 
     The exit code is 0 when all thresholds of the plan hold, 7 when one is crossed. The first Ctrl-C lets nothing more
@@ -71,42 +56,11 @@ def _run(
     ----------
     plan:
         The plan. With --resume it may be left out: the run knows it.
-    sessions:
-        At a time, in place of what the plan says.
-    workers:
-        How many: 1 runs in this process, more in processes of their own; auto takes one for each core.
-    on:
-        ray for a Ray cluster (the running one, or one on this machine), ray:HOST:PORT for that of an address.
-    out:
-        Folder of the run; farm-runs/NAME-DATE without.
-    resume:
-        Go on with the run in --out; without --out with the newest run of this plan.
-    grace_s:
-        How many seconds sessions may go on after the first Ctrl-C.
-    web:
-        Port of a page that shows the run, and of its figures for Prometheus at /metrics; 0 takes a free one.
-    web_host:
-        Address for the page. On any other than this machine's own, a token in the address lets people in.
-    no_report:
-        Write no report at the end.
     """
     check_installed()
-    from engine.cli.farm_run import FarmRun, farm_run  # noqa: PLC0415
+    from engine.cli.farm_run import farm_run  # noqa: PLC0415
 
-    farm_run(
-        FarmRun(
-            plan=plan,
-            sessions=sessions,
-            workers=workers,
-            on=on,
-            out=out,
-            resume=resume,
-            grace_s=grace_s,
-            web=web,
-            web_host=web_host,
-            report=not no_report,
-        )
-    )
+    farm_run(plan, asked)
 
 
 @farm_app.command(name="report")

@@ -16,7 +16,7 @@ from engine.farm.live.screen import Facts, marks_of, text, threshold_cells
 from engine.farm.live.view import Tone, View, judged_row, view_of
 from engine.farm.live.words import duration
 from engine.farm.report import write_report
-from engine.farm.report.formatting import clipped
+from engine.farm.report.formatting import clipped, counted
 from engine.farm.run import RunSummary
 
 FAILURES_SHOWN: Final = 3
@@ -34,7 +34,7 @@ def tell(console: CommandConsole, summary: RunSummary) -> None:
     view = view_of(summary.snapshot)
     console.print(Text("  ").join(_head(view, summary)))
     if summary.open_jobs:
-        console.print(text(f"{summary.open_jobs:,} sessions are still to be had", "yellow"))
+        console.print(text(f"{counted(summary.open_jobs, 'session')} still to run", "yellow"))
     console.print(Facts(view.facts))
     console.print(Facts(view.spent))
     if view.errors:

@@ -3,13 +3,13 @@
 import shlex
 import time
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import attrs
 import trio
 
 from engine.cli import exits, farm_end
 from engine.cli.console import CommandConsole
+from engine.cli.farm_options import DEFAULTS, RunOptions
 from engine.cli.farm_paint import print_line
 from engine.cli.farm_watch import Watch, console_of
 from engine.errors import ConfigError
@@ -17,7 +17,9 @@ from engine.farm.backends import BackendFactory
 from engine.farm.ledger import Ledger
 from engine.farm.plan.load import load_plan
 from engine.farm.plan.model import Plan
-from engine.farm.run import GRACE_S, Run, RunSummary
+from engine.farm.policy.admission import ALL_DONE
+from engine.farm.report.formatting import counted
+from engine.farm.run import Run, RunSummary
 
 RUNS: Final = Path("farm-runs")
 """Where runs are kept, unless `--out` says otherwise."""
@@ -25,24 +27,12 @@ RUNS: Final = Path("farm-runs")
 LEDGER: Final = "ledger.sqlite"
 
 
-@attrs.frozen(kw_only=True)
-class FarmRun:
-    """What the command was told; see its help."""
-
-    plan: Path | None
-    sessions: int | None = None
-    workers: int | Literal["auto"] = 1
-    on: str | None = None
-    out: Path | None = None
-    resume: bool = False
-    grace_s: float = GRACE_S
-    web: int | None = None
-    web_host: str = "127.0.0.1"
-    report: bool = True
-
-
-def farm_run(asked: FarmRun) -> None:
+def farm_run(path: Path | None, asked: RunOptions) -> None:
     """Run a plan.
+
+    Args:
+        path: The plan's; None where a run goes on that knows it.
+        asked: What else was asked for.
 
     Raises:
         ConfigError: The plan or an option can't be used.
@@ -51,8 +41,8 @@ def farm_run(asked: FarmRun) -> None:
         NothingWorked: Every session broke.
         Stopped: Ctrl-C ended it.
     """
-    _check(asked)
-    plan = None if asked.plan is None else load_plan(asked.plan)
+    _check(path, asked)
+    plan = None if path is None else load_plan(path)
     folder = _folder(asked, plan)
     run = Run(
         plan,
@@ -66,7 +56,7 @@ def farm_run(asked: FarmRun) -> None:
     console = console_of()
     shown = plan or Ledger.open(folder, write=False).plan
     watch = Watch(run, console, shown, folder, grace_s=asked.grace_s, web=asked.web, web_host=asked.web_host)
-    again = resume_command(asked, folder)
+    again = resume_command(path, asked, folder)
     try:
         summary = trio.run(watch.run)
     except KeyboardInterrupt:
@@ -80,12 +70,12 @@ def farm_run(asked: FarmRun) -> None:
     _end(console, summary, asked, again, at_once=watch.at_once)
 
 
-def _end(console: CommandConsole, summary: RunSummary, asked: FarmRun, again: str, *, at_once: bool) -> None:
+def _end(console: CommandConsole, summary: RunSummary, asked: RunOptions, again: str, *, at_once: bool) -> None:
     """Tell what came of it, and choose the exit code."""
     farm_end.tell(console, summary)
     later = shlex.join(["realtime-engine", "farm", "report", str(summary.folder)])
     stopped = f"stopped | go on with: {again}" if summary.stopped and summary.open_jobs != 0 else ""
-    if asked.report and not at_once:
+    if not asked.no_report and not at_once:
         try:
             farm_end.tell_report(console, summary)
         except KeyboardInterrupt:
@@ -96,20 +86,22 @@ def _end(console: CommandConsole, summary: RunSummary, asked: FarmRun, again: st
         raise exits.Stopped(stopped)
     crossed = [judged.threshold.text for judged in summary.thresholds if not judged.held]
     if crossed:
-        number = f"{len(crossed)} of {len(summary.thresholds)} thresholds"
+        number = f"{len(crossed)} of {counted(len(summary.thresholds), 'threshold')}"
         raise exits.Crossed(f"{number} crossed: {'; '.join(crossed)}")
     ended = {status for status, number in summary.done.items() if number}
     if ended and ended <= {"error", "lost"}:
         # A plan without thresholds has nothing else that would tell.
-        raise exits.NothingWorked(f"every session broke: {summary.why} | why is told above, and in the report")
+        kinds = [kind for kind, number in summary.snapshot.errors.items() if number]
+        why = "" if summary.why == ALL_DONE else f": {summary.why}"
+        raise exits.NothingWorked(f"every session broke{why} | why is told above, and in the report", kinds)
 
 
-def _check(asked: FarmRun) -> None:
+def _check(path: Path | None, asked: RunOptions) -> None:
     """Refuse options that do not go together."""
-    if asked.plan is None and not asked.resume:
+    if path is None and not asked.resume:
         message = "farm run needs a plan | realtime-engine farm run plan.toml"
         raise ConfigError("PLAN", None, "a file", message=message)
-    if asked.plan is None and asked.out is None:
+    if path is None and asked.out is None:
         message = "which run is to go on? | name its plan, or its folder with --out"
         raise ConfigError("--resume", None, "with PLAN or --out", message=message)
     if isinstance(asked.workers, int) and asked.workers < 1:
@@ -117,7 +109,7 @@ def _check(asked: FarmRun) -> None:
         raise ConfigError("--workers", asked.workers, "from 1, or auto", message=message)
 
 
-def _backend(asked: FarmRun) -> BackendFactory | None:
+def _backend(asked: RunOptions) -> BackendFactory | None:
     if asked.on is None:
         return None
     if asked.on.partition(":")[0] != "ray":
@@ -134,7 +126,7 @@ def _backend(asked: FarmRun) -> BackendFactory | None:
 # --- the run's folder ---------------------------------------------------------------------------------------------
 
 
-def _folder(asked: FarmRun, plan: Plan | None) -> Path:
+def _folder(asked: RunOptions, plan: Plan | None) -> Path:
     if asked.out is not None:
         return asked.out
     assert plan is not None  # noqa: S101 - `_check` refuses it
@@ -164,18 +156,18 @@ def _slug(name: str) -> str:
     return "-".join(filter(None, kept.split("-")))[:40] or "run"
 
 
-def resume_command(asked: FarmRun, folder: Path) -> str:
+def resume_command(path: Path | None, asked: RunOptions, folder: Path) -> str:
     """Give the command that goes on with a run."""
     options = {
         "--out": folder,
         "--sessions": asked.sessions,
         "--workers": None if asked.workers == 1 else asked.workers,
         "--on": asked.on,
-        "--grace-s": None if asked.grace_s == GRACE_S else f"{asked.grace_s:g}",
+        "--grace-s": None if asked.grace_s == DEFAULTS.grace_s else f"{asked.grace_s:g}",
         "--web": asked.web,
-        "--web-host": None if asked.web is None or asked.web_host == "127.0.0.1" else asked.web_host,
+        "--web-host": None if asked.web is None or asked.web_host == DEFAULTS.web_host else asked.web_host,
     }
-    words = ["realtime-engine", "farm", "run", *([str(asked.plan)] if asked.plan is not None else []), "--resume"]
+    words = ["realtime-engine", "farm", "run", *([str(path)] if path is not None else []), "--resume"]
     for option, value in options.items():
         words += [option, str(value)] if value is not None else []
-    return shlex.join(words if asked.report else [*words, "--no-report"])
+    return shlex.join([*words, "--no-report"] if asked.no_report else words)

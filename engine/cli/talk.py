@@ -5,10 +5,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import urlsplit
-
-import attrs
 
 from engine.audio.files import read_pcm16, write_wav
 from engine.audio.pcm import bytes_to_ms
@@ -17,6 +15,7 @@ from engine.cli.heard import Heard
 from engine.cli.naming import as_typed
 from engine.cli.outputs import check_writable
 from engine.cli.running import run
+from engine.cli.talk_options import TalkOptions
 from engine.config import (
     DEFAULT_INSTRUCTIONS,
     AudioSettings,
@@ -36,29 +35,14 @@ NO_KEY: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class Talk:
-    """What the command was asked for; see `realtime-engine talk --help`."""
-
-    wav: Path | None
-    out: Path | None
-    simulator: Literal["tone", "local"] | None
-    model: str
-    voice: str
-    instructions: str | None
-    text: bool
-    base_url: str | None
-    record: Path | None = None
-    mic: talk_devices.Devices | None = None
-
-
-def talk(asked: Talk) -> None:
+def talk(asked: TalkOptions) -> None:
     """Hold the session, and write the agent's voice.
 
     Raises:
         ConfigError: What was asked for can't be; nothing was connected.
         EngineError: The session failed.
     """
+    devices = talk_devices.asked_for(asked)
     _check(asked)
     # Read before anything is connected: what is wrong with the file is told at once.
     pcm = None if asked.wav is None else read_pcm16(asked.wav)
@@ -68,12 +52,12 @@ def talk(asked: Talk) -> None:
     recorder = None if asked.record is None else Recorder(asked.record)
 
     async def command() -> None:
-        async with _service(asked, client) as service, _sound_card(asked) as card:
+        async with _service(asked, client) as service, _sound_card(asked, devices) as card:
             with as_typed():
                 config = _config(asked, service.client, card)
             async with open_session(config, connector=service.connector, record=recorder) as session:
-                if card is not None and asked.mic is not None:
-                    await talk_mic.hold(session, card, asked.mic, heard)
+                if card is not None and devices is not None:
+                    await talk_mic.hold(session, card, devices, heard)
                 elif pcm is None:
                     await talk_text.hold(session, heard)
                 else:
@@ -100,9 +84,9 @@ def _save(out: Path, heard: Heard, *, in_step: bool) -> None:
     sys.stdout.flush()
 
 
-def _check(asked: Talk) -> None:
+def _check(asked: TalkOptions) -> None:
     _check_combination(asked)
-    if asked.wav is None and asked.mic is None and sys.stdin is None:
+    if asked.wav is None and not asked.mic and sys.stdin is None:
         message = "the standard input is closed, so there is nothing to say | type lines, pipe them in, or give --in"
         raise ConfigError("standard input", None, "lines, or --in", message=message)
     if asked.out is not None:
@@ -132,8 +116,8 @@ def _check_record(record: Path, wav: Path | None, out: Path | None) -> None:
     check_writable(record, "--record")
 
 
-def _check_combination(asked: Talk) -> None:
-    if asked.mic is not None and asked.wav is not None:
+def _check_combination(asked: TalkOptions) -> None:
+    if asked.mic and asked.wav is not None:
         message = "--mic and --in both say what is heard | leave out one of them"
         raise ConfigError("--in", str(asked.wav), "nothing with --mic", message=message)
     if asked.text and asked.out is not None:
@@ -154,7 +138,7 @@ def _client(base_url: str | None) -> ClientSettings:
 
 
 @asynccontextmanager
-async def _service(asked: Talk, client: ClientSettings | None) -> AsyncIterator[Service]:
+async def _service(asked: TalkOptions, client: ClientSettings | None) -> AsyncIterator[Service]:
     if client is not None:
         yield Service(client, network())
         return
@@ -172,15 +156,17 @@ def _tell_recorded(recorder: Recorder) -> None:
 
 
 @asynccontextmanager
-async def _sound_card(asked: Talk) -> AsyncIterator[talk_devices.SoundCard | None]:
-    if asked.mic is None:
+async def _sound_card(
+    asked: TalkOptions, devices: talk_devices.Devices | None
+) -> AsyncIterator[talk_devices.SoundCard | None]:
+    if devices is None:
         yield None
         return
-    async with talk_devices.opened(asked.mic, loudspeaker=not asked.text) as card:
+    async with talk_devices.opened(devices, loudspeaker=not asked.text) as card:
         yield card
 
 
-def _config(asked: Talk, client: ClientSettings, card: talk_devices.SoundCard | None) -> SessionConfig:
+def _config(asked: TalkOptions, client: ClientSettings, card: talk_devices.SoundCard | None) -> SessionConfig:
     audio, engine = AudioSettings(voice=asked.voice), EngineSettings()
     if card is not None:
         # A microphone's audio that is late is worth nothing; a recording's is not to be lost.

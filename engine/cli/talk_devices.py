@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from engine.cli.console import CommandConsole
+from engine.cli.talk_options import TalkOptions
 from engine.devices import Device, Loudspeaker, Microphone, devices, open_loudspeaker, open_microphone
 from engine.errors import ConfigError
 
@@ -24,17 +25,14 @@ class Devices:
     seconds: float | None = None
 
 
-def asked_for(*, mic: bool, **options: Any) -> Devices | None:
+def asked_for(asked: TalkOptions) -> Devices | None:
     """Give the devices that were asked for; None without a microphone.
-
-    Args:
-        mic: A microphone was asked for.
-        options: The fields of `Devices`.
 
     Raises:
         ConfigError: Devices were described, but not asked for.
     """
-    if mic:
+    options = {field.name: getattr(asked, field.name) for field in attrs.fields(Devices)}
+    if asked.mic:
         return Devices(**options)
     given = [name for name, value in options.items() if value]
     if given:

@@ -20,7 +20,7 @@ def test_ctrl_c_ends_it_with_the_files_written(tmp_path):
     ) as demo:
         lines = [demo.stdout.readline() for _ in range(4)]
         demo.send_signal(signal.SIGINT)
-        shown, said = demo.communicate(timeout=20)
+        shown, said = demo.communicate(timeout=60)
 
     assert demo.returncode == exits.STOPPED
     assert said == "realtime-engine: stopped\n"

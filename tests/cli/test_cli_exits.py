@@ -39,6 +39,25 @@ FAILURES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "code"),
+    [
+        (["connection"], exits.CONNECTION),
+        (["deadline"], exits.TIME_OUT),
+        (["caller"], exits.USAGE),
+        (["crash"], exits.FAILED),
+        (["refused"], exits.SERVICE),
+        (["connection", "deadline"], exits.SERVICE),
+        ([], exits.SERVICE),
+    ],
+)
+def test_a_run_in_which_nothing_worked_is_told_as_what_broke_it(kinds, code, capsys):
+    error = exits.NothingWorked("every session broke", kinds)
+
+    assert guarded(failing(error), debug=False) == code
+    assert capsys.readouterr().err == "realtime-engine: every session broke\n"
+
+
 def failing(error):
     def command():
         raise error

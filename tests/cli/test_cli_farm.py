@@ -8,24 +8,26 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from engine.cli import exits
-from engine.cli.farm_run import FarmRun, resume_command
+from engine.cli.farm_options import RunOptions
+from engine.cli.farm_run import resume_command
 from engine.cli.farm_watch import signals_in_words
 from engine.farm.ledger import Ledger
 from engine.farm.live.telemetry import RunTelemetry
 from engine.farm.plan.load import load_plan
-from engine.simulator import INSTANT, SimulatorSettings
+from engine.farm.run import GRACE_S, Run
+from engine.simulator import INSTANT, ScriptedResponder, SimulatorSettings
 from engine.testing import simulator_in_thread
 
 PLAN = """
@@ -54,12 +56,16 @@ def simulator():
         yield running
 
 
+def at(simulator):
+    return f'[target]\nkind = "url"\nurl = "{simulator.base_url}"'
+
+
 @pytest.fixture
 def plan(tmp_path, simulator):
     def write(
         *, sessions=4, turns=QUICK, word="good", threshold="p95(response_time) < 20s", session=TYPED, target=None
     ):
-        given = f'[target]\nkind = "url"\nurl = "{simulator.base_url}"' if target is None else target
+        given = at(simulator) if target is None else target
         text = PLAN.format(
             sessions=sessions, turns=turns, word=word, threshold=threshold, session=session, target=given
         )
@@ -67,6 +73,39 @@ def plan(tmp_path, simulator):
         return str(tmp_path / "plan.toml")
 
     return write
+
+
+class Holding(ScriptedResponder):
+    """Answers when it may."""
+
+    def __init__(self, may):
+        super().__init__()
+        self._may = may
+
+    async def answer(self, prompt):
+        while not self._may.is_set():  # noqa: ASYNC110 - another thread sets it
+            await trio.sleep(0.005)
+        return await super().answer(prompt)
+
+
+@pytest.fixture
+def told_to_finish(monkeypatch):
+    """Is set once a run was told that nothing more may start."""
+    told, finish = threading.Event(), Run.finish
+
+    def finish_and_tell(run, why):
+        finish(run, why)
+        told.set()
+
+    monkeypatch.setattr(Run, "finish", finish_and_tell)
+    return told
+
+
+@pytest.fixture
+def held(told_to_finish):
+    """Serve sessions that don't end before nothing more may start."""
+    with simulator_in_thread(SimulatorSettings(pace=INSTANT), lambda: Holding(told_to_finish)) as running:
+        yield running
 
 
 @pytest.fixture
@@ -113,7 +152,7 @@ def meanwhile(simulator, sessions, act):
         yield
     finally:
         over.set()
-        thread.join(20)
+        thread.join(60)
     assert not faults
 
 
@@ -161,9 +200,9 @@ def test_a_threshold_that_is_crossed_decides_the_code(command, here, plan):
     assert all((here / path).exists() for path in named)
 
 
-def test_ctrl_c_lets_sessions_end_and_the_last_line_says_how_to_go_on(command, here, plan, simulator):
-    path = plan(sessions=6, turns='{ type = "Good morning" }, { wait_s = 0.5 }')
-    with meanwhile(simulator, 4, lambda: press(signal.SIGINT)):
+def test_ctrl_c_lets_sessions_end_and_the_last_line_says_how_to_go_on(command, here, plan, held):
+    path = plan(sessions=6, target=at(held))
+    with meanwhile(held, 4, lambda: press(signal.SIGINT)):
         shown = command("farm", "run", path, "--out", "run", "--no-report")
     done = results("run")
 
@@ -173,16 +212,16 @@ def test_ctrl_c_lets_sessions_end_and_the_last_line_says_how_to_go_on(command, h
         f"realtime-engine: stopped | go on with: realtime-engine farm run {path} --resume --out run --no-report"
     ]
     assert {result.status for result in done} == {"passed"}
-    assert len(done) < 6
+    assert len(done) == 4
 
     shown = command("farm", "run", path, "--resume", "--out", "run", "--no-report")
     assert (shown.code, shown.err) == (exits.OK, "")
     assert sorted(result.job for result in results("run")) == list(range(6))
 
 
-def test_ctrl_c_when_nothing_is_left_to_do_stops_nothing(command, here, plan, simulator):
-    path = plan(turns='{ type = "Good morning" }, { wait_s = 0.3 }')
-    with meanwhile(simulator, 4, lambda: press(signal.SIGINT)):
+def test_ctrl_c_when_nothing_is_left_to_do_stops_nothing(command, here, plan, held):
+    path = plan(target=at(held))
+    with meanwhile(held, 4, lambda: press(signal.SIGINT)):
         shown = command("farm", "run", path, "--out", "run", "--no-report")
 
     assert "Ctrl-C: nothing more starts" in shown.out
@@ -190,12 +229,14 @@ def test_ctrl_c_when_nothing_is_left_to_do_stops_nothing(command, here, plan, si
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGHUP])
-def test_a_third_signal_waits_for_nothing_and_the_run_can_still_go_on(command, here, plan, simulator, first):
+def test_a_third_signal_waits_for_nothing_and_the_run_can_still_go_on(
+    command, here, plan, simulator, told_to_finish, first
+):
     path = plan(turns=SLOW)
 
     def act():
         press(first)
-        time.sleep(0.1)
+        assert told_to_finish.wait(60)
         press(signal.SIGINT, signal.SIGTERM)  # So close that the second can't have ended the run before the third.
 
     with meanwhile(simulator, 4, act):
@@ -252,11 +293,11 @@ def test_the_program_with_workers_ends_at_once_on_a_second_ctrl_c_and_leaves_not
         os.killpg(farm.pid, signal.SIGINT)
         farm.until("Ctrl-C: nothing more starts")
         os.killpg(farm.pid, signal.SIGINT)
-        shown, said = farm.communicate(timeout=20)
+        shown, said = farm.communicate(timeout=60)
 
     assert farm.returncode == exits.STOPPED
     assert "Ctrl-C: all sessions are being ended" in shown
-    assert "2 sessions are still to be had" in shown
+    assert "2 sessions still to run" in shown
     assert "realtime-engine farm report run" in shown
     assert said.splitlines() == [f"realtime-engine: stopped | go on with: {again(path)}"]
     assert results(tmp_path / "run") == []
@@ -265,17 +306,19 @@ def test_the_program_with_workers_ends_at_once_on_a_second_ctrl_c_and_leaves_not
 
 
 def again(path):
-    return resume_command(FarmRun(plan=Path(path), workers=2), Path("run"))
+    return resume_command(Path(path), RunOptions(workers=2), Path("run"))
 
 
 def test_the_command_that_goes_on_has_all_that_the_first_had():
-    asked = FarmRun(
-        plan=None, sessions=7, workers="auto", on="ray", grace_s=2.5, web=0, web_host="0.0.0.0", report=False
-    )
-    assert resume_command(asked, Path("a run")) == (
+    asked = RunOptions(sessions=7, workers="auto", on="ray", grace_s=2.5, web=0, web_host="0.0.0.0", no_report=True)
+    assert resume_command(None, asked, Path("a run")) == (
         "realtime-engine farm run --resume --out 'a run' --sessions 7 --workers auto --on ray --grace-s 2.5 --web 0 "
         "--web-host 0.0.0.0 --no-report"
     )
+
+
+def test_sessions_end_within_the_same_time_however_a_run_is_begun():
+    assert RunOptions().grace_s == GRACE_S
 
 
 def test_the_page_and_prometheus_show_the_run_while_it_goes_on(command, here, plan, simulator):
@@ -407,8 +450,8 @@ def test_a_run_in_which_every_session_broke_is_no_success(command, here, plan):
     Path("plan.toml").write_text("".join(line for line in text.splitlines(keepends=True) if "thresholds" not in line))
     shown = command("farm", "run", "plan.toml", "--out", "run", "--no-report")
 
-    assert shown.code == exits.SERVICE
-    assert "every session broke" in shown.err
+    assert shown.code == exits.CONNECTION
+    assert shown.err == "realtime-engine: every session broke | why is told above, and in the report\n"
     assert "call 0  hello:" in shown.out
 
 

@@ -110,7 +110,7 @@ class Terminal:
             start_new_session=True,
         )
 
-    def reads(self, words, deadline_s=20):
+    def reads(self, words, deadline_s=60):
         """Read until these words are shown."""
         ends = time.monotonic() + deadline_s
         self.shown = self.shown if words in self.shown else ""

@@ -38,7 +38,7 @@ def test_a_recorded_talk_can_be_had_again(command, tmp_path, name):
         other = command("talk", "--text", "--base-url", url, typed=("Good evening", LINES[1]))
         news = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate(timeout=60)
 
     assert f"recording {path} at once" in welcome
     assert said(again) == said(before)

@@ -57,7 +57,7 @@ def test_a_session_of_ours_follows_the_script_and_is_logged(command, tmp_path):
         assert re.fullmatch(r"connection 1: sess_\w+\n", process.stdout.readline())
         over = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate(timeout=60)
 
     assert "Rain, I am afraid." in shown.out, shown.err
     assert re.fullmatch(r"connection 1: over, close code 1000, \d+ events received, \d+ sent\n", over)
@@ -80,7 +80,7 @@ def test_a_server_that_is_stopped_closes_its_clients_and_logs_it(number):
             return caught.value.reason.code
 
         code = trio.run(client)
-        rest, errors = process.communicate(timeout=10)
+        rest, errors = process.communicate(timeout=60)
 
     assert code == 1001
     assert re.fullmatch(r"(?s).*connection 1: over, close code 1001, 0 events received, 1 sent\nstopped\n", rest), rest

@@ -245,7 +245,7 @@ def test_ctrl_c_writes_the_file(tmp_path):
         assert talk.stdout.readline() == "you    hi\n"
         assert talk.stdout.readline() == "agent  You said: hi\n"
         talk.send_signal(2)
-        shown, said = talk.communicate(timeout=10)
+        shown, said = talk.communicate(timeout=60)
 
     assert talk.returncode == exits.STOPPED
     assert said == "realtime-engine: stopped\n"

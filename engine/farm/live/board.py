@@ -48,11 +48,17 @@ class Board:
             self.snapshot = attrs.evolve(snapshot, figures=self.snapshot.figures)
         else:
             self.snapshot = snapshot
+        view = view_of(snapshot, self._thresholds)
+        self.picture = _json({**attrs.asdict(view), "point": self._point(snapshot), "over": over})
+        self._tell()
+
+    def _point(self, snapshot: RunSnapshot) -> dict[str, Any] | None:
+        # What was before a resumption is not known while workers start: a line from nothing would be none that was.
+        if snapshot.phase == "starting":
+            return None
         point = point_of(snapshot)
         self._history.add(point)
-        view = view_of(snapshot, self._thresholds)
-        self.picture = _json({**attrs.asdict(view), "point": attrs.asdict(point), "over": over})
-        self._tell()
+        return attrs.asdict(point)
 
     def close(self, words: str = "") -> None:
         """Tell those who look that it is over.

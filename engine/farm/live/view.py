@@ -148,7 +148,7 @@ def view_of(snapshot: RunSnapshot, thresholds: Sequence[Threshold] = ()) -> View
         latencies=_latencies(snapshot),
         thresholds=tuple(_threshold(threshold, snapshot) for threshold in thresholds),
         errors=_errors(snapshot),
-        workers=tuple(map(_worker, workers)),
+        workers=tuple(_worker(worker, over=snapshot.phase == "over") for worker in workers),
         workers_left_out=len(snapshot.workers) - len(workers),
     )
 
@@ -232,13 +232,16 @@ def _errors(snapshot: RunSnapshot) -> tuple[Fact, ...]:
     return tuple(Fact(kind.replace("_", " "), words.count(number), "bad") for kind, number in most_first if number)
 
 
-def _worker(worker: WorkerState) -> WorkerRow:
+def _worker(worker: WorkerState, *, over: bool) -> WorkerRow:
     tone: Tone = {"up": "", "silent": "warn", "down": "bad"}[worker.state]  # type: ignore[assignment]
     if worker.lag_ms > _LAG_BAD_MS and not tone:
         tone = "warn"
+    if over:
+        # All of them are down by then: that is no trouble.
+        tone = ""
     return WorkerRow(
         worker.name,
-        worker.state,
+        "ended" if over else worker.state,
         words.count(worker.active),
         words.count(worker.ended),
         words.count(worker.lost),

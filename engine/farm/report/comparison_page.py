@@ -9,7 +9,7 @@ from urllib.parse import quote
 from engine.farm.metrics import METRICS, Unit
 from engine.farm.report.comparison import Change, Comparison, Flip, Side
 from engine.farm.report.embedding import packed_json
-from engine.farm.report.formatting import NOTHING, clipped, count_text, time_text, value_text
+from engine.farm.report.formatting import NOTHING, clipped, count_text, counted, time_text, value_text
 from engine.farm.report.page import write_page
 from engine.farm.report.view import target_text, threshold_row
 from engine.printable import one_line
@@ -29,12 +29,14 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     same = sum(change.verdict == "no change" for change in comparison.changes)
     few = sum(change.verdict == "too few" for change in comparison.changes)
     lines = [f"A  {_side_line(a)}", f"B  {_side_line(b)}", ""]
+    if not comparison.paired:
+        lines += ["! the runs have other scenarios: what changed may be the plan", ""]
     lines += [
         f"{row['mark']} {row['verdict']}: {row['name']}: {row['a']} -> {row['b']} ({row['change']})" for row in rows
     ]
     if not rows:
         lines.append("= no figure changed beyond noise")
-    lines.append(f"  {same} figures without a change beyond noise, {few} with too few values to say")
+    lines.append(f"  {counted(same, 'figure')} without a change beyond noise, {few} with too few values to say")
     lines += [f"  {told}" for told in flip_lines(comparison)]
     return [one_line(line) for line in lines]
 
@@ -50,7 +52,7 @@ def flip_lines(comparison: Comparison) -> list[str]:
 def _calls(jobs: Sequence[int]) -> str:
     shown = ", ".join(map(str, jobs[:MOST_NUMBERS]))
     more = f" and {count_text(len(jobs) - MOST_NUMBERS)} more" if len(jobs) > MOST_NUMBERS else ""
-    return f"{count_text(len(jobs))} {'call' if len(jobs) == 1 else 'calls'} ({shown}{more})"
+    return f"{counted(len(jobs), 'call')} ({shown}{more})"
 
 
 def _side_line(side: Side) -> str:
@@ -146,7 +148,7 @@ def _side(letter: str, side: Side, folder: Path) -> dict[str, Any]:
         "run_id": side.run_id,
         "began": time_text(side.began_at),
         "target": target_text(side.plan.target),
-        "sessions": count_text(sum(side.statuses.values())),
+        "sessions": counted(sum(side.statuses.values()), "session"),
         "statuses": [(status, count_text(count)) for status, count in sorted(side.statuses.items())],
         "report": _report_link(side, folder),
     }

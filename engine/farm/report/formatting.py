@@ -46,6 +46,11 @@ def count_text(count: float) -> str:
     return f"{count:,.0f}" if count == round(count) or abs(count) >= 10 else f"{count:.2g}"
 
 
+def counted(count: float, noun: str) -> str:
+    """Tell a number of things: `1 session`, `4,096 sessions`."""
+    return f"{count_text(count)} {noun}" if count == 1 else f"{count_text(count)} {noun}s"
+
+
 def usd_text(usd: float) -> str:
     """Tell money: `$0.0042`, `$3.20`, `$1,204.00`."""
     digits = 2 if usd == 0 or abs(usd) >= 1 else 4
@@ -69,7 +74,7 @@ def bytes_text(size_bytes: float) -> str:
     """Tell a size: `840 bytes`, `12.4 KiB`, `2.0 GiB`."""
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size_bytes < 1024:
-            return f"{size_bytes:.0f} bytes" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+            return counted(round(size_bytes), "byte") if unit == "bytes" else f"{size_bytes:.1f} {unit}"
         size_bytes /= 1024
     return f"{size_bytes:.1f} TiB"
 

@@ -12,6 +12,7 @@ from engine.farm.report.formatting import (
     bytes_text,
     clipped,
     count_text,
+    counted,
     ms_text,
     share_text,
     time_text,
@@ -31,7 +32,7 @@ _EXAMPLE_CHARACTERS: Final = 300
 
 def view(reading: Reading) -> dict[str, Any]:
     """Give everything that the page's template names."""
-    figures, judged = reading.figures_of(), reading.judged
+    figures, judged, left_out = reading.figures_of(), reading.judged, reading.sessions.without_details
     expectations = [cause for cause in reading.causes.expectations if cause.failed]
     return {
         "plan_name": reading.plan.name,
@@ -42,7 +43,7 @@ def view(reading: Reading) -> dict[str, Any]:
         "why": reading.stints[-1].why if reading.stints else "",
         "over": bool(reading.stints and reading.stints[-1].why),
         "any_listed": bool(reading.sessions.columns["job"]),
-        "ended_count": count_text(sum(reading.counts.done.values())),
+        "ended_count": counted(sum(reading.counts.done.values()), "session"),
         "thresholds": [threshold_row(one) for one in judged],
         "crossed": sum(not one.held for one in judged),
         "tiles": _tiles(reading, figures),
@@ -54,7 +55,7 @@ def view(reading: Reading) -> dict[str, Any]:
         "scenarios": [_group_row(name, group) for name, group in reading.scenarios.items() if group.tries],
         "workers": _workers(reading.workers),
         "course": _course(reading),
-        "without_details": reading.sessions.without_details,
+        "without_details": counted(left_out, "session") if left_out else "",
     }
 
 
@@ -66,8 +67,8 @@ def target_text(target: Target) -> str:
 
 def threshold_row(judged: Judged) -> dict[str, Any]:
     """Tell a threshold."""
-    counted = judged.threshold.statistic == "count"
-    unit: Unit = "count" if counted else METRICS[judged.threshold.metric].unit
+    is_count = judged.threshold.statistic == "count"
+    unit: Unit = "count" if is_count else METRICS[judged.threshold.metric].unit
     return {
         "text": judged.threshold.text,
         "value": value_text(judged.value, unit),
@@ -99,7 +100,7 @@ def _tiles(reading: Reading, figures: Figures) -> list[Any]:
     first, turns = "time_to_first_audio", figures.total("turns")
     return [
         _tile("Sessions", count_text(ended), ", ".join(filter(None, (of, f"{waiting} open" if waiting else "")))),
-        _tile("Passed", share_text(passed / ended) if ended else NOTHING, f"{count_text(passed)} sessions"),
+        _tile("Passed", share_text(passed / ended) if ended else NOTHING, counted(passed, "session")),
         _tile(
             "Failed", count_text(failed), "show them" if failed else "", mood="bad" if failed else "",
             narrow={"status": "failed"} if failed else None,

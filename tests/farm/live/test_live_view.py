@@ -125,6 +125,13 @@ def test_workers_in_trouble_come_first_and_are_never_left_out():
     assert view.workers_left_out == 21
 
 
+def test_workers_that_went_with_the_run_are_no_trouble():
+    workers = (worker(1, state="down"), worker(2, state="down", lag_ms=500))
+    rows = view_of(snapshot(workers=workers, phase="over")).workers
+
+    assert [(row.state, row.tone) for row in rows] == [("ended", ""), ("ended", "")]
+
+
 def test_a_loop_that_comes_late_is_marked():
     assert [row.tone for row in view_of(snapshot(workers=(worker(lag_ms=50), worker(lag_ms=500)))).workers] == [
         "",

@@ -94,6 +94,7 @@ def test_runs_of_other_plans_are_compared_as_crowds(runs, tmp_path):
     assert comparison.flips == ()
     page = write_comparison(comparison, tmp_path / "page.html").read_text("utf-8")
     assert "The runs have other scenarios" in page
+    assert "! the runs have other scenarios: what changed may be the plan" in comparison_lines(comparison)
 
 
 def test_other_expectations_of_the_same_callers_leave_their_calls_the_same(runs, tmp_path):

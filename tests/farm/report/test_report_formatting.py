@@ -7,6 +7,7 @@ from engine.farm.report.formatting import (
     bytes_text,
     clipped,
     count_text,
+    counted,
     ms_text,
     share_text,
     time_text,
@@ -51,10 +52,20 @@ def test_a_value_is_told_in_its_unit(value, unit, text):
 
 
 def test_sizes_and_moments():
-    sizes = [bytes_text(size) for size in (840, 12_700, 2 * 2**30, 3 * 2**40)]
-    assert sizes == ["840 bytes", "12.4 KiB", "2.0 GiB", "3.0 TiB"]
+    sizes = [bytes_text(size) for size in (840, 1013, 12_700, 2 * 2**30, 3 * 2**40)]
+    assert sizes == ["840 bytes", "1,013 bytes", "12.4 KiB", "2.0 GiB", "3.0 TiB"]
     assert time_text(1_790_000_000) == "2026-09-21 14:13:20 UTC"
     assert (count_text(7), usd_text(1)) == ("7", "$1.00")
+
+
+def test_one_thing_is_no_crowd():
+    assert [counted(number, "session") for number in (0, 1, 2, 4096)] == [
+        "0 sessions",
+        "1 session",
+        "2 sessions",
+        "4,096 sessions",
+    ]
+    assert bytes_text(1) == "1 byte"
 
 
 def test_a_long_text_says_that_it_was_cut():

@@ -176,6 +176,24 @@ def test_a_run_without_sessions_has_a_page(tmp_path):
     assert "The run is not over" in page
 
 
+def one_session():
+    whole = plan(sessions=12, voices=("alloy",))
+    scenario = attrs.evolve(whole.scenarios[0], rows=whole.scenarios[0].rows[:1], repeat=1)
+    return attrs.evolve(whole, scenarios=(scenario,), thresholds=whole.thresholds[2:3])
+
+
+def test_one_is_no_crowd(tmp_path):
+    def passed(result):
+        return attrs.evolve(result, status="passed", error_kind=None, error="")
+
+    folder = write_run(tmp_path / "run", the_plan=one_session(), sounds=0, finish=False, change=passed)
+    page = write_report(folder).read_text("utf-8")
+    assert "those of 1 session so far" in page
+    assert ">1 session<" in page
+    assert "The threshold holds" in page
+    assert "1 sessions" not in page
+
+
 def test_audio_that_went_away_meanwhile_is_left_out(tmp_path):
     folder = write_run(tmp_path / "run", sessions=12, sounds=1)
     sounds = read_run(folder, lambda result: {}).sounds

@@ -132,7 +132,7 @@ function listen() {
   source.addEventListener("picture", (event) => {
     const picture = JSON.parse(event.data);
     show(picture);
-    keep(picture.point);
+    if (picture.point) keep(picture.point);
     draw();
   });
   source.addEventListener("over", (event) => {

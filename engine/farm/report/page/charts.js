@@ -107,7 +107,7 @@ const resumed = () => run.resumed_at_s.map((at) => rule("x", at, "resumed", colo
 
 function sessionsOverTime() {
   const { at_s: at, active, broken_at_s: brokenAt, broken, broken_width_s: width } = run.running;
-  const traces = [{ type: "scatter", mode: "lines", name: "sessions at a time", x: at, y: active, line: { color: ink(0), width: 1.5, shape: "hv" }, fill: "tozeroy", fillcolor: `${ink(0)}33`, hovertemplate: "%{y} sessions<extra></extra>" }];
+  const traces = [{ type: "scatter", mode: "lines", name: "sessions at a time", x: at, y: active, line: { color: ink(0), width: 1.5, shape: "hv" }, fill: "tozeroy", fillcolor: `${ink(0)}33`, hovertemplate: "%{y} at a time<extra></extra>" }];
   if (broken.length) traces.push({ type: "bar", name: "tries that broke", x: brokenAt, y: broken, width: width * 1.5, marker: { color: colour("bad") }, hovertemplate: "%{y} broke<extra></extra>" });
   const cap = run.cap === null ? [] : [rule("y", run.cap, `cap ${run.cap}`, colour("soft"), "dash", "start")];
   return [traces, layout({ shapes: [...cap, ...resumed()], margin: { l: 50, r: 16, t: 26, b: 38 }, xaxis: runAxis(), yaxis: { range: [0, Math.max(largest(active), largest(broken), run.cap ?? 0) * 1.18 || 1] } })];

@@ -100,8 +100,8 @@ function sorted(rows) {
 function update() {
   shown = sorted(filtered());
   if (!shown.includes(chosen)) chosen = null;
-  byId("count").textContent = shown.length === data.job.length ? `${shown.length.toLocaleString("en")} sessions`
-    : `${shown.length.toLocaleString("en")} of ${data.job.length.toLocaleString("en")} sessions`;
+  const [some, all] = [shown.length, data.job.length].map((number) => number.toLocaleString("en"));
+  byId("count").textContent = `${some === all ? all : `${some} of ${all}`} ${all === "1" ? "session" : "sessions"}`;
   byId("rows").setAttribute("aria-rowcount", shown.length + 1);
   byId("none").classList.toggle("hidden", shown.length > 0);
   for (const head of document.querySelectorAll("#rows th")) {
