@@ -47,6 +47,7 @@ class Up:
         waiting: Of these, those that have not begun.
         roll: Their names, where they were asked for.
         rate_limits: The newest that a session heard since the last exchange.
+        tokens: What sessions under way have taken so far, by attempt: of those that took more since the last exchange.
         figures: Turns that ended since the last exchange, as sketches by metric (`engine.farm.figures`).
         files: Contents of kept files, by path below the run's folder, where the worker does not share it.
         memory_bytes: Resident memory of the worker's process.
@@ -61,6 +62,7 @@ class Up:
     waiting: int = 0
     roll: tuple[str, ...] | None = None
     rate_limits: RateLimit | None = None
+    tokens: Mapping[str, int] = attrs.field(factory=dict)
     figures: Mapping[str, Any] = attrs.field(factory=dict)
     files: Mapping[str, bytes] = attrs.field(factory=dict)
     memory_bytes: int = 0

@@ -1,48 +1,45 @@
 """A run of a plan, from the first worker's start to the last line of the ledger."""
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 import attrs
 import trio
 
 from engine.blocks import block_nursery
-from engine.config.addresses import is_loopback
-from engine.errors import ConfigError, LocalMisuse
+from engine.errors import LocalMisuse
 from engine.farm.backends import LEASE_S, BackendFactory, WorkerSpec
-from engine.farm.backends.local import LocalBackend
 from engine.farm.backends.processes import ProcessesBackend
 from engine.farm.coordinator.coordinator import Coordinator
 from engine.farm.ledger import Ledger
+from engine.farm.link import Backend, Link, OnLink
 from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.load import ready
 from engine.farm.plan.model import Plan
-from engine.farm.plan.settings import ANY_KEY
 from engine.farm.plan.thresholds import Judged, judge
 from engine.farm.processes import open_files
-from engine.farm.processes.target import servers_of, target_of
+from engine.farm.processes.target import target_of
+from engine.farm.run_settings import (
+    BACKENDS,
+    backend_of,
+    check_room,
+    check_settings,
+    key_of,
+    share_of_memory,
+    with_sessions,
+)
 from engine.farm.snapshot import RunSnapshot
-from engine.farm.worker.vitals import machine_cores, machine_memory
+from engine.farm.worker.vitals import machine_cores
 from engine.threads import in_thread
 
 GRACE_S: Final = 30.0
 """How long sessions may go on when a run is told to finish."""
 
-MEMORY_SHARE: Final = 0.8
-"""Of this machine's memory, for all workers together: past it the machine would kill whom it likes."""
-
-PROCESS_BYTES: Final = 96 * 2**20
-"""Least room that a worker or a simulator is of any use with: before its first session one takes 54 MB, the other 39 MB
-(measured)."""
-
-LEASE_MIN_S: Final = 1.0
-"""A shorter lease would end with any pause of the coordinator's."""
-
-BACKENDS: Final[Mapping[str, BackendFactory]] = {"local": LocalBackend, "processes": ProcessesBackend}
+OPENED_S: Final = 3.0
+"""How long a run whose first worker is not there yet waits until it says that it began: what can't be had, as a cluster
+that does not answer, is told before that in most cases."""
 
 
 @attrs.frozen(kw_only=True)
@@ -104,22 +101,23 @@ class Run:
         memory_max_bytes: int | None = None,
     ) -> None:
         self._workers = machine_cores() if workers == "auto" else workers
-        self._backend = _factory(backend, self._workers)
-        _check(plan, workers=self._workers, sessions=sessions, resume=resume, lease_s=lease_s, grace_s=grace_s)
-        _check_room(plan, self._workers, in_processes=self._backend is ProcessesBackend)
+        self._backend = backend_of(backend, self._workers)
+        check_settings(plan, workers=self._workers, sessions=sessions, resume=resume, lease_s=lease_s, grace_s=grace_s)
+        check_room(plan, self._workers, in_processes=self._backend is ProcessesBackend)
         self._plan = plan
         self._folder = Path(out)
         self._sessions = sessions
         self._resume = resume
         self._grace_s = grace_s
         self._lease_s = lease_s
-        self._memory_max_bytes = memory_max_bytes or (None if callable(backend) else _share_of_memory(self._workers))
+        self._memory_max_bytes = memory_max_bytes or (None if callable(backend) else share_of_memory(self._workers))
         self._coordinator: Coordinator | None = None
         self._told: list[tuple[str, str]] = []
         self._last = RunSnapshot(run_id="", name=plan.name if plan is not None else "")
         self._began = False
         self.opened = trio.Event()
-        """Set once it can begin: the folder is its own, and the plan can work."""
+        """Set once it has begun: the folder is its own, the plan can work, what it talks to is there, and a worker is,
+        or is waited for (`OPENED_S`)."""
 
     async def run(self) -> RunSummary:
         """Run it, once.
@@ -144,19 +142,18 @@ class Run:
                 await in_thread(ledger.close, limiter=limiter)
 
     def _open(self) -> Ledger:
-        plan = ready(_with_sessions(self._plan, self._sessions)) if self._plan is not None else None
+        plan = ready(with_sessions(self._plan, self._sessions)) if self._plan is not None else None
         if plan is not None:
-            _key_of(plan)
+            key_of(plan)
         if plan is None or self._resume:
             return Ledger.open(self._folder, plan=plan)
         return Ledger.create(self._folder, plan)
 
     async def _run(self, ledger: Ledger, limiter: trio.CapacityLimiter) -> RunSummary:
-        plan = _with_sessions(ledger.plan, self._sessions)
-        _check_room(plan, self._workers, in_processes=self._backend is ProcessesBackend)
+        plan = with_sessions(ledger.plan, self._sessions)
+        check_room(plan, self._workers, in_processes=self._backend is ProcessesBackend)
         self._check_files(plan)
         spec = self._spec(plan, ledger)
-        self.opened.set()
         async with target_of(plan, self._workers, self._look_no_more, folder=ledger.folder) as urls:
             coordinator = Coordinator(
                 plan,
@@ -169,7 +166,7 @@ class Run:
             )
             self._begin(coordinator)
             try:
-                await coordinator.run(self._backend(spec))
+                await coordinator.run(_Opening(self._backend(spec), self.opened))
             finally:
                 self._look_no_more()
         return await in_thread(partial(self._close, plan, ledger, coordinator), limiter=limiter)
@@ -196,12 +193,12 @@ class Run:
             count=self._workers,
             lease_s=self._lease_s,
             memory_max_bytes=self._memory_max_bytes,
-            key=_key_of(plan),
+            key=key_of(plan),
         )
 
     def _close(self, plan: Plan, ledger: Ledger, coordinator: Coordinator) -> RunSummary:
         judged = tuple(judge(threshold, ledger.figures) for threshold in plan.thresholds)
-        if self._last.retried or coordinator.stopped:
+        if self._last.retried or coordinator.stopped or not coordinator.knows_figures:
             # Live figures hold turns of tries that were not their jobs' last; the last picture is the ledger's.
             self._last = attrs.evolve(self._last, figures=ledger.figures())
         summary = RunSummary(
@@ -238,6 +235,30 @@ class Run:
         return self._last
 
 
+class _Opening:
+    """A backend, and an event that is set when its first worker is there, or takes its time."""
+
+    def __init__(self, backend: Backend, opened: trio.Event) -> None:
+        self._backend = backend
+        self._opened = opened
+
+    async def run(self, on_link: OnLink) -> None:
+        """Run the backend."""
+
+        async def on_first(link: Link) -> None:
+            self._opened.set()
+            await on_link(link)
+
+        async with block_nursery() as nursery:
+            nursery.start_soon(self._open_anyway)
+            await self._backend.run(on_first)
+            nursery.cancel_scope.cancel()
+
+    async def _open_anyway(self) -> None:
+        await trio.sleep(OPENED_S)
+        self._opened.set()
+
+
 async def run_plan(
     plan: Plan | None, *, on_snapshot: Callable[[RunSnapshot], object] | None = None, every_s: float = 0.5, **how: Any
 ) -> RunSummary:
@@ -267,68 +288,3 @@ async def _show(run: Run, on_snapshot: Callable[[RunSnapshot], object], every_s:
     while True:
         await trio.sleep(every_s)
         on_snapshot(run.snapshot())
-
-
-def _share_of_memory(workers: int) -> int | None:
-    return int(machine_memory() * MEMORY_SHARE / workers) or None
-
-
-def _factory(backend: str | BackendFactory | None, workers: int) -> BackendFactory:
-    if callable(backend):
-        return backend
-    name = backend or ("local" if workers == 1 else "processes")
-    if name not in BACKENDS:
-        raise ConfigError("backend", name, " or ".join(BACKENDS))
-    return BACKENDS[name]
-
-
-def _check(
-    plan: Plan | None, *, workers: int, sessions: int | None, resume: bool, lease_s: float, grace_s: float
-) -> None:
-    for name, value, least in (
-        ("workers", workers, 1),
-        ("sessions", sessions, 1),
-        ("lease_s", lease_s, LEASE_MIN_S),
-        ("grace_s", grace_s, 0.0),
-    ):
-        if value is not None and not value >= least:
-            raise ConfigError(name, value, f"{least:g} or more")
-    if plan is None and not resume:
-        raise ConfigError(
-            "plan", None, "a plan", message="there is no plan | give one, or resume=True with a run's folder"
-        )
-
-
-def _check_room(plan: Plan | None, workers: int, *, in_processes: bool) -> None:
-    """Refuse workers that this machine has no memory for: it would kill the run, or somebody else."""
-    simulators = servers_of(plan, workers) if plan is not None else 0
-    processes = workers * in_processes + simulators
-    most = int(machine_memory() * MEMORY_SHARE / PROCESS_BYTES)
-    if processes <= max(most, 2) or not most:
-        return
-    what = f"{workers:,} workers" + (f" and {simulators:,} simulators" if simulators else "")
-    message = f"{what} are more processes than this machine has memory for ({most:,}) | auto takes one a core"
-    raise ConfigError("workers", workers, f"at most {most:,} processes", message=message)
-
-
-def _with_sessions(plan: Plan, sessions: int | None) -> Plan:
-    """Have another number of sessions at a time."""
-    if sessions is None:
-        return plan
-    load = attrs.evolve(plan.load, sessions=sessions) if plan.load.sessions is not None else plan.load
-    return attrs.evolve(plan, load=load, caps=attrs.evolve(plan.caps, sessions=sessions))
-
-
-def _key_of(plan: Plan) -> str:
-    """Take the service's key from the environment; workers on other machines have another one."""
-    if plan.target.kind == "simulator":
-        return ""
-    key = os.environ.get(plan.target.key_env, "")
-    if not key and is_loopback(urlsplit(plan.target.url or "").hostname or ""):
-        return ANY_KEY  # A simulator that somebody else started.
-    if not key:
-        message = (
-            f"the environment has no {plan.target.key_env} | export it, or set target.key_env to the variable's name"
-        )
-        raise ConfigError("target.key_env", plan.target.key_env, "a variable that holds the key", message=message)
-    return key

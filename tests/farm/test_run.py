@@ -11,7 +11,7 @@ import trio
 from real_runs import children_of, send, typed_plan
 
 from engine.blocks import block_nursery
-from engine.errors import ConfigError, LedgerUnusable, LocalMisuse, TargetLost
+from engine.errors import BackendUnavailable, ConfigError, FarmError, LedgerUnusable, LocalMisuse, TargetLost
 from engine.farm.backends.local import LocalBackend
 from engine.farm.ledger import Ledger
 from engine.farm.plan.model import Target
@@ -41,14 +41,14 @@ async def test_a_plan_runs_in_this_loop_and_the_summary_tells_what_came_of_it(tm
 
 @pytest.mark.peers
 async def test_finish_then_resume_runs_every_job_once(tmp_path):
-    plan = typed_plan(tmp_path, 12, sessions=4, wait_s=0.5)
+    plan = typed_plan(tmp_path, 12, sessions=4, wait_s=2.0)
     run = Run(plan, out=tmp_path / "run")
     async with trio.open_nursery() as nursery:
 
         async def finish():
-            while run.snapshot().active < 4:  # noqa: ASYNC110 - snapshots are looked at
+            # All four wait: what is granted and has not begun would be handed back.
+            while run.snapshot().figures.count("response_time") < 4:  # noqa: ASYNC110 - snapshots are looked at
                 await trio.sleep(0.02)
-            await trio.sleep(0.2)  # What is granted and has not begun is handed back.
             run.finish("Ctrl-C")
 
         nursery.start_soon(finish)
@@ -94,7 +94,7 @@ async def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
 
 
 async def test_two_runs_can_not_share_a_folder(tmp_path):
-    run = Run(typed_plan(tmp_path, 4, wait_s=1.0), out=tmp_path / "run")
+    run = Run(typed_plan(tmp_path, 4, wait_s=30.0), out=tmp_path / "run")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run.run)
         while not run.snapshot().active:  # noqa: ASYNC110
@@ -161,7 +161,7 @@ async def test_auto_takes_one_worker_a_core(tmp_path):
 
 
 async def test_the_last_picture_adds_up_with_the_ledger_also_where_sessions_were_stopped(tmp_path):
-    run = Run(typed_plan(tmp_path, 8, sessions=4, wait_s=2.0), out=tmp_path / "run")
+    run = Run(typed_plan(tmp_path, 8, sessions=4, wait_s=30.0), out=tmp_path / "run")
     async with trio.open_nursery() as nursery:
 
         async def stop():
@@ -175,6 +175,58 @@ async def test_the_last_picture_adds_up_with_the_ledger_also_where_sessions_were
     with Ledger.open(tmp_path / "run", write=False) as ledger:
         assert summary.snapshot.figures.count("response_time") == ledger.figures().count("response_time") == 0
         assert summary.snapshot.tokens == ledger.counts().tokens > 0
+
+
+class NoWorkers:
+    def __init__(self, spec, after_s):
+        self.after_s = after_s
+
+    async def run(self, on_link):
+        await trio.sleep(self.after_s)
+        raise BackendUnavailable("no cluster | start one")
+
+
+async def test_what_can_not_be_had_is_told_before_the_run_says_that_it_began(tmp_path, monkeypatch):
+    run = Run(typed_plan(tmp_path, 1), out=tmp_path / "no-simulator")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.executable", str(tmp_path / "no-python"))
+        with pytest.raises(FarmError, match="can't be started"):
+            await run.run()
+    assert not run.opened.is_set()
+    run = Run(typed_plan(tmp_path, 1, url="ws://127.0.0.1:9"), out=tmp_path / "a", backend=lambda s: NoWorkers(s, 0.0))
+    with pytest.raises(BackendUnavailable):
+        await run.run()
+    assert not run.opened.is_set()
+
+
+async def test_a_run_that_waits_long_for_its_first_worker_says_that_it_began(tmp_path, autojump_clock):
+    plan = typed_plan(tmp_path, 1, url="ws://127.0.0.1:9")
+    run = Run(plan, out=tmp_path / "run", backend=lambda spec: NoWorkers(spec, 60.0))
+    with pytest.raises(BackendUnavailable):
+        await run.run()
+    assert run.opened.is_set()
+
+
+async def test_a_resumed_runs_figures_are_of_all_stretches_or_of_none_yet(tmp_path):
+    plan = typed_plan(tmp_path, 10, sessions=2, wait_s=0.2)
+    run = Run(plan, out=tmp_path / "run")
+    async with trio.open_nursery() as nursery:
+
+        async def finish():
+            while sum(run.snapshot().done.values()) < 2:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+            run.finish("enough")
+
+        nursery.start_soon(finish)
+        await run.run()
+    earlier = len(results_of(tmp_path / "run"))
+    assert 2 <= earlier < 10
+    pictures = []
+    summary = await run_plan(plan, out=tmp_path / "run", resume=True, on_snapshot=pictures.append, every_s=0.01)
+    counts = [picture.figures.count("sessions") for picture in pictures]
+    assert all(count == 0 or count >= earlier for count in counts)
+    assert counts[-1] == 10
+    assert summary.snapshot.figures.count("turns") == 10
 
 
 @pytest.mark.parametrize("workers", [1, 2])

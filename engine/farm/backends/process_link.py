@@ -51,11 +51,10 @@ class ProcessLink:
             with trio.fail_after(down.linger_s + down.lease_s):
                 up = await self._exchange(down)
         except trio.TooSlowError:
-            raise await self._end(
-                f"it said nothing for {down.lease_s:g} s{await self._where()}, and was killed"
-            ) from None
+            why = f"it said nothing for {down.lease_s:g} s{await self._where()}, and was killed"
+            raise await self._end(why + self._child.where_more_is) from None
         except Garbled as error:
-            raise await self._end(f"it was killed: {error}") from error
+            raise await self._end(f"it was killed: {error}{self._child.where_more_is}") from error
         except trio.BrokenResourceError:
             up = None
         if up is None:

@@ -13,6 +13,7 @@ from engine.farm.backends.process_worker import Order, Ready
 from engine.farm.link import OnLink
 from engine.farm.processes.children import Child, NotStarted, started
 from engine.farm.processes.frames import Garbled
+from engine.farm.processes.log_file import LogFile
 
 START_S: Final = 60.0
 """How long a worker may take until it is there: its imports take a second on a machine at rest."""
@@ -91,7 +92,7 @@ class ProcessesBackend:
 
     async def _live(self, name: str, on_link: OnLink) -> ProcessLink:
         """Start a worker, and see it through to its end."""
-        async with started(self._module) as child:
+        async with started(self._module, log=LogFile(self._spec.folder, name)) as child:
             await self._welcome(name, child)
             link = ProcessLink(name, self._spec, child)
             async with block_nursery() as nursery:

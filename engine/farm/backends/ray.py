@@ -1,5 +1,6 @@
 """Workers as actors of a Ray cluster: Ray places them, moves their files, and starts them again; the rest is ours."""
 
+from pathlib import Path
 from typing import Final, Literal
 
 import attrs
@@ -15,6 +16,7 @@ from engine.farm.backends.ray_keeper import Crew, Keeper
 from engine.farm.backends.ray_link import RayActor
 from engine.farm.backends.ray_supplies import Supplies, supplies
 from engine.farm.link import OnLink
+from engine.farm.processes.log_file import LOGS
 
 ROOM_S: Final = 60.0
 """How long a run goes on without any worker, while Ray looks for room: a node that an autoscaler adds takes so long."""
@@ -76,7 +78,7 @@ class RayBackend:
                 found room; or workers die as they start.
             FarmError: The plan's files are too large to be sent to nodes.
         """
-        async with cluster(self._place, self._count()) as ray:
+        async with cluster(self._place, self._count(), logs=Path(self._spec.folder) / LOGS) as ray:
             count = await ray.cpus() if self._workers == "auto" else self._count()
             spec = attrs.evolve(self._spec, count=count)
             async with supplies(ray, spec, shared=self._shared) as goods:

@@ -1,8 +1,6 @@
 """A Ray cluster for the time of a run: joined, or started on this machine; and what a run asks of it, in Trio."""
 
-import contextlib
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -10,13 +8,23 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import trio
 
 from engine.errors import BackendUnavailable
 from engine.farm.backends.ray_address import Place, host_and_port, place_of
-from engine.farm.backends.ray_library import installed, library, lock_the_door, nothing_answers, unavailable
+from engine.farm.backends.ray_folder import RayFolder
+from engine.farm.backends.ray_library import (
+    installed,
+    library,
+    lock_the_door,
+    not_started,
+    nothing_answers,
+    unavailable,
+)
+from engine.farm.backends.ray_member import HERE, Member
 
 T = TypeVar("T")
 
@@ -37,9 +45,6 @@ STORE_BYTES: Final = 128 * 2**20
 
 LOG_CHARS: Final = 2000
 """What is read of Ray's own words, which may say more than its error."""
-
-QUIETLY: Final = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
-"""Ray's own words go to its log files."""
 
 NONE_HERE: Final = (
     "no Ray cluster runs on this machine | start one with `ray start --head`, name one with `--on ray:HOST:PORT` or "
@@ -83,12 +88,13 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 @asynccontextmanager
-async def cluster(place: Place, cpus: int) -> AsyncIterator[Cluster]:
+async def cluster(place: Place, cpus: int, *, logs: Path | None = None) -> AsyncIterator[Cluster]:
     """Join a cluster, or start one, for the time of the block. One that the process has joined already is used.
 
     Args:
         place: Where it is.
         cpus: Of one that is started, whatever the machine has: a worker takes one.
+        logs: Folder for what the workers of one that is started wrote to stderr; made where they wrote something.
 
     Raises:
         BackendUnavailable: There is none, or it can't be joined.
@@ -97,16 +103,13 @@ async def cluster(place: Place, cpus: int) -> AsyncIterator[Cluster]:
         yield Cluster(ray)
         return
     installed()
-    how = await _how(place, cpus)
-    if "address" not in how:
-        lock_the_door()
-    member = _Member(library(), how)
-    within_s = JOIN_S if "address" in how else START_S
+    found = None if place.kind == "local" else await _find(place)
+    member, within_s = (_starting(cpus, logs), START_S) if found is None else (_joining(found), JOIN_S)
     try:
         with trio.move_on_after(within_s):
             await member.join()
         if not member.is_in:
-            raise nothing_answers(how.get("address", "this machine"), within_s)
+            raise not_started(f"not there after {within_s:g} s") if found is None else nothing_answers(found, within_s)
         _take_sigterm_back()
         yield Cluster(member.ray)
     finally:
@@ -114,12 +117,23 @@ async def cluster(place: Place, cpus: int) -> AsyncIterator[Cluster]:
             await member.leave()
 
 
-async def _how(place: Place, cpus: int) -> dict[str, Any]:
-    """Find out what to tell `ray.init`."""
-    found = None if place.kind == "local" else await _find(place)
-    if found is not None:
-        return {"address": found}
-    return {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+def _joining(address: str) -> Member:
+    return Member(library(), {"address": address})
+
+
+def _starting(cpus: int, logs: Path | None) -> Member:
+    """Start a cluster, whatever others there are on this machine, and whichever RAY_ADDRESS names."""
+    lock_the_door()
+    ray, folder = library(), RayFolder()
+
+    def ended(was_in: bool) -> None:
+        if logs is not None:
+            folder.save_logs(logs)
+        # Where it did not start, Ray names its own logs there; the next run removes them.
+        folder.remove() if was_in else folder.leave()
+
+    how = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES, "_temp_dir": folder.path}
+    return Member(ray, {"address": HERE, **how}, ended)
 
 
 async def _find(place: Place) -> str | None:
@@ -186,67 +200,9 @@ def _told(done: "subprocess.CompletedProcess[bytes]") -> dict[str, Any]:
     return {**told, "log": log} if isinstance(told, dict) else {"error": log, "log": ""}
 
 
-class _Member:
-    """This process as a member of a cluster, by a thread that lives as long as the membership.
-
-    The nodes that Ray starts die with the *thread* that started them; and away from the main thread it leaves the
-    process's signal handlers alone, where its own would raise in the middle of Trio.
-    """
-
-    def __init__(self, ray: Any, how: dict[str, Any]) -> None:
-        self.ray = ray
-        self.is_in = False
-        self._how = how
-        self._error: BaseException | None = None
-        self._leave = threading.Event()
-        self._changed = trio.Event()
-        self._left = trio.Event()
-        self._token = trio.lowlevel.current_trio_token()
-        self._thread = threading.Thread(target=self._live, name="ray-member", daemon=True)
-
-    async def join(self) -> None:
-        """Wait until we are in.
-
-        Raises:
-            BackendUnavailable: We were not let in.
-        """
-        self._thread.start()
-        await self._changed.wait()
-        if self._error is not None:
-            raise unavailable(self._how.get("address", "this machine"), str(self._error)) from self._error
-        self.is_in = True
-
-    async def leave(self) -> None:
-        """Leave, and end what was started."""
-        self._leave.set()
-        if self._thread.ident is not None:
-            await self._left.wait()
-
-    def _live(self) -> None:
-        try:
-            self.ray.init(**self._how, **QUIETLY)
-            _silence(self.ray)
-        except BaseException as error:  # noqa: BLE001 - told where it is awaited; Ray raises SystemExit too
-            self._error = error
-        self._tell(self._changed)
-        self._leave.wait()
-        self.ray.shutdown()
-        self._tell(self._left)
-
-    def _tell(self, event: trio.Event) -> None:
-        with contextlib.suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(event.set)
-
-
 def _take_sigterm_back() -> None:
     """Undo Ray's handler below Python's: it prints a trace, passes the signal on, and aborts the process 3 s later."""
     if threading.current_thread() is threading.main_thread():
         handler = signal.getsignal(signal.SIGTERM)
         if handler is not None:
             signal.signal(signal.SIGTERM, handler)
-
-
-def _silence(ray: Any) -> None:
-    """Have Ray print nothing: it would tear the live screen. It has no public switch for what its nodes report."""
-    worker = ray._private.worker
-    worker._worker_logs_enabled = False

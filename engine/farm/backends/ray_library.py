@@ -9,6 +9,7 @@ import platform
 import re
 import secrets
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import BackendUnavailable
@@ -63,6 +64,9 @@ def lock_the_door() -> None:
         BackendUnavailable: Ray is loaded already, without one; it reads these settings only as it loads.
     """
     if os.environ.get("RAY_AUTH_MODE") == "token":
+        if not _has_token():
+            # Else Ray would make one up, and write it into the home directory.
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         return
     if "ray" in sys.modules:
         message = (
@@ -74,6 +78,11 @@ def lock_the_door() -> None:
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
+def _has_token() -> bool:
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").exists()
+
+
 def unavailable(address: str, complaint: str) -> BackendUnavailable:
     """Make the error of a cluster that can't be joined, from what Ray says."""
     sides = [(found["ray"], found["python"]) for found in _SIDE.finditer(complaint)]
@@ -82,10 +91,17 @@ def unavailable(address: str, complaint: str) -> BackendUnavailable:
     if "uthenticat" in complaint or "AuthToken" in complaint:
         message = (
             f"the Ray cluster at {address} does not take our token | set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN (or "
-            "RAY_AUTH_TOKEN_PATH) to the cluster's"
+            "RAY_AUTH_TOKEN_PATH) to the cluster's; `--on ray:local` does without it"
         )
         return BackendUnavailable(message)
     return BackendUnavailable(f"the Ray cluster at {address} can't be joined: {_short(complaint)} | {_LOOK}")
+
+
+def not_started(complaint: str) -> BackendUnavailable:
+    """Make the error of a cluster that does not start on this machine."""
+    return BackendUnavailable(
+        f"a Ray cluster can't be started on this machine: {_short(complaint)} | `--workers N` does without Ray"
+    )
 
 
 _LOOK: Final = "`ray status --address ADDRESS` says how it fares; `--on ray:local` does without it"

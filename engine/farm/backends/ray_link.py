@@ -128,6 +128,8 @@ class RayLink:
         Raises:
             LinkLost: It is gone, or silent.
         """
+        if self.lost is not None:
+            raise self.lost
         try:
             up = await self._exchange(down)
         except AnswerLate:
@@ -138,14 +140,18 @@ class RayLink:
             lost = LinkLost(f"{self._name} died: {gone}", confirmed=await self._known_dead(down.lease_s))
         else:
             self.useful = self.useful or bool(up.results)
-            if self._memory_max_bytes is None or up.memory_bytes <= self._memory_max_bytes:
-                return up
-            taken, bound = up.memory_bytes >> 20, self._memory_max_bytes >> 20
-            lost = await self._killed(
-                f"{self._name} took {taken:,} MiB of memory, over its bound of {bound:,}, and was killed"
-            )
+            await self._bound_memory(up)
+            return up
         self.lost = lost
         raise lost
+
+    async def _bound_memory(self, up: Up) -> None:
+        """Kill a worker that has too much. What it just told stands: these sessions have ended."""
+        if self._memory_max_bytes is None or up.memory_bytes <= self._memory_max_bytes:
+            return
+        taken, bound = up.memory_bytes >> 20, self._memory_max_bytes >> 20
+        why = f"{self._name} took {taken:,} MiB of memory, over its bound of {bound:,}, and was killed"
+        self.lost = await self._killed(why)
 
     async def stop(self, grace_s: float) -> None:
         """End the worker, at the latest after the grace."""

@@ -141,7 +141,7 @@ class _Call:
         if self.files is not None:
             await self.files.begin()
         self._began_at, self._began_unix = trio.current_time(), self.unix_time()
-        self._ear, self._tools = Ear(self.files.spool if self.files is not None else None), prepared.tools
+        self._ear, self._tools = self._make_ear(), prepared.tools
         with self.watch.call(self._talks), trio.move_on_after(limit_s) as scope:
             await self._talk(prepared)
         if scope.cancelled_caught:
@@ -164,6 +164,14 @@ class _Call:
                 where = f"step {self._walk.step} of {len(prepared.scenario.turns)}"
                 raise CallBroken(Fault("connection", f"the service ended the session at {where}"))
             self._ear.heard.hung_up(trio.current_time())
+
+    def _make_ear(self) -> Ear:
+        spool = self.files.spool if self.files is not None else None
+        return Ear(spool, self._tell_tokens if self.watch.took is not None else None)
+
+    def _tell_tokens(self) -> None:
+        if self.watch.took is not None and self._session is not None:
+            self.watch.took(self.grant.attempt_id, self._session.statistics().totals.tokens.total)
 
     def _talks(self, now: float) -> bool:
         return (self._mouth is not None and self._mouth.speaking) or self._ear.heard.ends_at > now

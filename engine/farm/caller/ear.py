@@ -44,9 +44,10 @@ class Ear:
 
     Args:
         spool: Takes the agent's audio; None where it is not kept.
+        response_over: Called when a response has ended, and told what it took.
     """
 
-    def __init__(self, spool: Spool | None = None) -> None:
+    def __init__(self, spool: Spool | None = None, response_over: Callable[[], object] | None = None) -> None:
         self.heard = Heard()
         """The agent's speech as it sounds."""
         self.words: dict[str, Utterance] = {}
@@ -64,6 +65,7 @@ class Ear:
         self.connected = True
         """There is a connection; False while a lost one is made anew."""
         self._spool = spool
+        self._response_over = response_over
         self._session: Session | None = None
         self._active: set[str] = set()
         self._stall: DeadlinePassed | None = None
@@ -165,6 +167,8 @@ class Ear:
 
     def _complete(self, event: BidiResponseCompleteEvent, now: float) -> None:
         self._active.discard(event.response_id)
+        if self._response_over is not None:
+            self._response_over()
         self._tell()
         if event.stop_reason == "error" and (event.details or {}).get("status") == "failed":
             if self._stall is not None:

@@ -114,7 +114,7 @@ def _is_awaited(turn: TurnResult) -> bool:
 
 
 def _no_error(_: NoError, findings: Findings) -> Verdict:
-    return _verdict("no error", not findings.errors, "; ".join(findings.errors) or "none")
+    return _verdict("no error", not findings.errors, "; ".join(dict.fromkeys(findings.errors)) or "none")
 
 
 def _json_answer(expected: JsonAnswer, findings: Findings) -> Verdict:

@@ -17,12 +17,14 @@ class Watch:
     Attributes:
         rate_limit: The newest that the service told of tokens; the worker takes it, and puts None.
         turn_ended: Called with each turn as it ends, once; also with those that are in the result later.
+        took: Called with the name of an attempt and the tokens that it has taken so far, as each response ends.
         cut: Called with what a call that is cancelled took until then: tokens, money and sound, without turns and
             files.
     """
 
     rate_limit: RateLimit | None = None
     turn_ended: Callable[[TurnResult], object] | None = None
+    took: Callable[[str, int], object] | None = None
     cut: Callable[[Result], object] | None = None
     _calls: dict[object, Callable[[float], bool]] = attrs.field(factory=dict, init=False)
 

@@ -1,9 +1,9 @@
 """What is granted, and what came of it: policy, ledger and figures in step. The coordinator's bookkeeping."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import cycle
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 import trio
@@ -11,20 +11,23 @@ import trio
 from engine.blocks import block_nursery
 from engine.errors import LedgerUnusable
 from engine.farm.coordinator.crew import Attempt, Crew, Incarnation, Trial
+from engine.farm.coordinator.earlier import read_earlier
 from engine.farm.coordinator.journal import Journal
 from engine.farm.coordinator.keeping import Keeping
+from engine.farm.coordinator.picture import picture, samples
 from engine.farm.coordinator.plan_rules import lasts_s
 from engine.farm.coordinator.standing import Standing, settle, take_up
 from engine.farm.coordinator.tally import Tally
-from engine.farm.figures import Figures
 from engine.farm.job import Grant, Result
-from engine.farm.ledger import Ledger, Resumed, Sample
+from engine.farm.ledger import FiguresReader, Ledger, Resumed
 from engine.farm.link import LinkLost, Up
 from engine.farm.plan.jobs import Jobs
 from engine.farm.plan.model import Plan
 from engine.farm.policy import Policy
 from engine.farm.snapshot import RunSnapshot
 from engine.threads import in_thread
+
+T = TypeVar("T")
 
 SAMPLE_EVERY_S: Final = 5.0
 """How often the workers' memory, lag and sessions are written down, for the report."""
@@ -46,6 +49,7 @@ class Books:
     _policy: Policy
     _tally: Tally
     _keeping: Keeping
+    _earlier: FiguresReader | None
 
     def __init__(
         self,
@@ -81,33 +85,34 @@ class Books:
         Raises:
             LedgerUnusable: As the ledger says.
         """
-        if self._limiter is None:
-            resumed, figures = self._read()
-        else:
-            resumed, figures = await in_thread(self._read, limiter=self._limiter)
+        resumed, self._earlier = await self._in_order(self._read)
         self._stand = take_up(
             self._plan,
             self._jobs,
             self._journal,
             resumed=resumed,
-            figures=figures,
             now=trio.current_time(),
             lease_s=self._lease_s,
         )
         self._policy, self._tally, self._keeping = self._stand.policy, self._stand.tally, self._stand.keeping
         self.orphans = self._stand.orphans
 
-    def _read(self) -> tuple[Resumed, Figures]:
-        return self._ledger.begin_session(), self._ledger.figures()
+    def _read(self) -> tuple[Resumed, FiguresReader | None]:
+        resumed = self._ledger.begin_session()
+        return resumed, self._ledger.figures_reader() if resumed.done else None
 
     async def keep(self) -> None:
         """Write what is asked for, until cancelled."""
         async with block_nursery() as nursery:
             if self._limiter is not None:
                 nursery.start_soon(self._journal.run)
+            if self._earlier is not None:
+                nursery.start_soon(
+                    partial(read_earlier, self._earlier, self._tally, in_a_thread=self._limiter is not None)
+                )
             while True:
                 await trio.sleep(SAMPLE_EVERY_S)
-                self._journal.sample(_samples(self._crew))
+                self._journal.sample(samples(self._crew))
 
     def stop(self, why: str) -> None:
         """Let nothing more start."""
@@ -132,6 +137,17 @@ class Books:
         """Give why nothing more can be written."""
         return self._journal.failure
 
+    async def without_result(self) -> int:
+        """Count the tries that the ledger has as under way; 0 where it can't be read either."""
+        try:
+            return (await self._in_order(self._ledger.counts)).under_way
+        except LedgerUnusable:
+            return 0
+
+    async def _in_order(self, work: Callable[[], T]) -> T:
+        """Do work on the ledger when nothing else is done on it."""
+        return work() if self._limiter is None else await in_thread(work, limiter=self._limiter)
+
     # --- grants --------------------------------------------------------------------------------------------------
 
     async def grant(self, here: Incarnation, room: int, now: float) -> None:
@@ -139,12 +155,12 @@ class Books:
         admitted = self._policy.admit(now, room)
         if not admitted:
             return
-        grants = [self._grant(here, scenario, trial) for scenario, trial in admitted]
+        grants = [self._grant(here, scenario, trial, now) for scenario, trial in admitted]
         self._tally.started(len(grants), now)
         leases = [(grant, here.link.name) for grant in grants]
         await self._journal.lease(leases, partial(here.may_tell, grants)).wait()
 
-    def _grant(self, here: Incarnation, scenario: str, trial: Trial | None) -> Grant:
+    def _grant(self, here: Incarnation, scenario: str, trial: Trial | None, now: float) -> Grant:
         if trial is None:
             index = self._stand.next_index.get(scenario, 0)
             self._stand.next_index[scenario] = index + 1
@@ -157,7 +173,7 @@ class Books:
             keep=self._keeping.room_for(attempt_id, trial.job),
             base_url=next(self._base_urls),
         )
-        here.attempts[attempt_id] = Attempt(grant, trial)
+        here.attempts[attempt_id] = Attempt(grant, trial, began=now)
         here.untold.add(attempt_id)
         self.under_way += 1
         return grant
@@ -174,6 +190,7 @@ class Books:
         if up.rate_limits is not None:
             self._policy.rate_limit(up.rate_limits, now)
         self._adopt(here, up)
+        self._hear_tokens(here, up.tokens, now)
         results = [result for result in up.results if self._is_under_way(here, result)]
         self._take_back(here, up.returned, now)
         await self._record(here, results, up.files, now)
@@ -181,6 +198,14 @@ class Books:
         self._lost.update(missing)
         lost = [_lost(here.attempts[name], "its worker does not have it") for name in missing]
         await self._record(here, lost, {}, now)
+
+    def _hear_tokens(self, here: Incarnation, tokens: Mapping[str, int], now: float) -> None:
+        """Count what sessions under way took, in the minute in which they did."""
+        for attempt_id, total in tokens.items():
+            attempt = here.attempts.get(attempt_id)
+            if attempt is not None and total > attempt.tokens:
+                more, attempt.tokens = total - attempt.tokens, total
+                self._policy.took(attempt.grant.job.scenario, more, now, began=attempt.began)
 
     def _is_under_way(self, here: Incarnation, result: Result) -> bool:
         """Tell whether a result is news; what was told before is acknowledged once it is written."""
@@ -223,7 +248,7 @@ class Books:
         trial.tries += result.status != "stopped"
         self._keeping.ended(result.attempt_id, result)
         self._crew.ended(here, lost=result.status == "lost")
-        wait_s = self._policy.ended(result, trial, now, tries=trial.tries)
+        wait_s = self._policy.ended(result, trial, now, tries=trial.tries, began=attempt.began, told=attempt.tokens)
         return result, wait_s is None and result.status != "stopped"
 
     def _count(self, here: Incarnation, ended: list[tuple[Result, bool]], now: float) -> None:
@@ -242,7 +267,7 @@ class Books:
             here.untold.discard(attempt_id)
             self.under_way -= 1
             self._keeping.ended(attempt_id, None)
-            self._policy.returned(attempt.grant.job.scenario, attempt.trial, now)
+            self._policy.returned(attempt.grant.job.scenario, attempt.trial, now, began=attempt.began)
         if mine:
             self._journal.returned(mine)
 
@@ -287,6 +312,11 @@ class Books:
         return self._policy.over
 
     @property
+    def knows_figures(self) -> bool:
+        """Tell whether the figures of earlier stretches are known."""
+        return self._tally.knows_earlier
+
+    @property
     def open_jobs(self) -> int | None:
         """Count the jobs without a final result; None where the load begins them again."""
         return None if self._jobs.total is None else self._jobs.total - sum(self._tally.done.values())
@@ -301,34 +331,15 @@ class Books:
 
     def snapshot(self, now: float) -> RunSnapshot:
         """Give a picture of it."""
-        tally, policy = self._tally, self._policy.statistics(now)
-        elapsed_s = now - self._stand.began_at + self._stand.elapsed_s
-        whole_s = lasts_s(self._plan.load)
-        left_s = tally.left_s(self.open_jobs or 0, now) if whole_s is None else max(0.0, whole_s - elapsed_s)
-        figures = Figures()
-        figures.merge(tally.figures)
-        return RunSnapshot(
-            run_id=self._ledger.run_id,
-            name=self._plan.name,
-            held_back=policy.held_back,
-            elapsed_s=elapsed_s,
-            left_s=left_s,
+        return picture(
+            self._plan,
+            self._ledger.run_id,
+            self._stand,
+            self._crew,
             jobs=self._jobs.total,
-            done=dict(tally.done),
+            open_jobs=self.open_jobs,
             active=self.under_way,
-            waiting=len(self._policy.waiting_jobs()),
-            retried=tally.retried,
-            dropped=policy.dropped,
-            starts_per_s=tally.starts_per_s(now),
-            pace_per_s=policy.pace_per_s,
-            figures=figures,
-            recent=tally.recent(now),
-            errors=dict(tally.errors),
-            tokens=tally.tokens,
-            cost_usd=tally.cost_usd,
-            unpriced=tally.unpriced,
-            kept_bytes=self._keeping.kept_bytes,
-            workers=self._crew.rows,
+            now=now,
         )
 
 
@@ -343,11 +354,3 @@ def _lost(attempt: Attempt, why: str) -> Result:
         error_kind="worker",
         error=why,
     )
-
-
-def _samples(crew: Crew) -> list[Sample]:
-    return [
-        Sample(name=name, value=float(getattr(row, name)), worker=row.name)
-        for row in crew.rows
-        for name in ("memory_bytes", "lag_ms", "active", "cpu_share")
-    ]

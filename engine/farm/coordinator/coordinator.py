@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from engine.blocks import block_nursery
-from engine.errors import FarmError
+from engine.errors import FarmError, LedgerUnusable
 from engine.farm.backends import LEASE_S
 from engine.farm.coordinator.books import Books
 from engine.farm.coordinator.crew import Crew, Incarnation
@@ -98,7 +98,7 @@ class Coordinator:
             await self._books.flush()
             nursery.cancel_scope.cancel()
         if self._books.failure is not None:
-            raise self._books.failure
+            raise _with_what_it_cost(self._books.failure, await self._books.without_result()) from self._books.failure
         if not self.over:
             raise FarmError("the workers have ended and the run has not | go on with --resume")
 
@@ -235,6 +235,11 @@ class Coordinator:
         return self._began
 
     @property
+    def knows_figures(self) -> bool:
+        """Tell whether pictures have the figures of earlier stretches: they are read while this one goes on."""
+        return self._books.knows_figures
+
+    @property
     def open_jobs(self) -> int | None:
         """Count the jobs without a final result; None where the load begins them again."""
         return self._books.open_jobs
@@ -267,3 +272,12 @@ class Coordinator:
         if not self._crew.rows:
             return "starting"
         return "running" if not self._books.why else "finishing"
+
+
+def _with_what_it_cost(failure: LedgerUnusable, without_result: int) -> LedgerUnusable:
+    """Say how many sessions were had of which a ledger that takes no more has no result."""
+    if not without_result:
+        return failure
+    words, _, way_out = str(failure).removeprefix(f"{failure.path}: ").partition(" | ")
+    which = "1 session has" if without_result == 1 else f"{without_result:,} sessions have"
+    return LedgerUnusable(failure.path, f"{words}; {which} no result there, and will be had again", way_out)

@@ -59,10 +59,14 @@ class Attempt:
     Attributes:
         grant: The leave.
         trial: Of which job.
+        began: Clock time at which it was granted.
+        tokens: That it has told so far.
     """
 
     grant: Grant
     trial: Trial
+    began: float = 0.0
+    tokens: int = 0
 
 
 @attrs.define(eq=False)

@@ -7,7 +7,6 @@ from engine.farm.coordinator.journal import Journal
 from engine.farm.coordinator.keeping import Keeping
 from engine.farm.coordinator.plan_rules import rules_of
 from engine.farm.coordinator.tally import Tally
-from engine.farm.figures import Figures
 from engine.farm.job import Grant, Job, Result
 from engine.farm.ledger import Resumed
 from engine.farm.plan.jobs import Jobs
@@ -38,9 +37,7 @@ class Standing:
     began_at: float
 
 
-def take_up(
-    plan: Plan, jobs: Jobs, journal: Journal, *, resumed: Resumed, figures: Figures, now: float, lease_s: float
-) -> Standing:
+def take_up(plan: Plan, jobs: Jobs, journal: Journal, *, resumed: Resumed, now: float, lease_s: float) -> Standing:
     """Go on from where the ledger stands: jobs that were begun are queued, or have had their last try.
 
     Args:
@@ -48,7 +45,6 @@ def take_up(
         jobs: Its jobs.
         journal: Takes what is to be written of it.
         resumed: What the ledger found.
-        figures: Of the final results so far.
         now: Clock time.
         lease_s: So long lost tries may still be under way, on machines that nobody sees: their jobs wait for it.
     """
@@ -61,7 +57,7 @@ def take_up(
     at_a_time = min(plan.caps.sessions, jobs.total or plan.caps.sessions)
     standing = Standing(
         policy=policy,
-        tally=Tally(counts, figures, now),
+        tally=Tally(counts, now, knows_earlier=not resumed.done),
         keeping=Keeping(plan.keep, kept_bytes=counts.kept_bytes, at_a_time=at_a_time),
         next_index=next_index,
         orphans=len(_lost(resumed)),
@@ -71,8 +67,10 @@ def take_up(
     if resumed.lost:
         journal.note("lost", f"{len(resumed.lost)} sessions were under way when the run was cut off")
         journal.drop_files(map(_leave_of, resumed.lost))
+    for ago_s, tokens in resumed.lately:
+        policy.took_before(tokens, now - ago_s)
     for result in resumed.lost:
-        policy.presume(result.scenario)
+        policy.presume(result.scenario, now)
     _queue_begun(plan, resumed, standing, journal, now=now, lease_s=lease_s)
     return standing
 

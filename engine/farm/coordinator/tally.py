@@ -34,20 +34,33 @@ class Tally:
 
     Args:
         counts: Where the run stood when this stretch began.
-        figures: Of the final results until then.
         now: Any one clock's.
+        knows_earlier: There are no figures of earlier stretches, which `take_earlier` would bring.
     """
 
-    def __init__(self, counts: Counts, figures: Figures, now: float) -> None:
+    def __init__(self, counts: Counts, now: float, *, knows_earlier: bool = True) -> None:
         self.done: dict[str, int] = {str(name): count for name, count in counts.done.items()}
         self.errors: dict[str, int] = {str(name): count for name, count in counts.errors.items()}
         self.tokens, self.cost_usd, self.unpriced = counts.tokens, counts.cost_usd, counts.unpriced
         self.retried = counts.retried
-        self.figures = figures
+        self.figures = Figures()
+        self.knows_earlier = knows_earlier
         self.done_here = 0
         """Jobs done in this stretch."""
         self._began_at = now
         self._slices: deque[_Slice] = deque([_Slice(now)])
+
+    def take_earlier(self, figures: Figures) -> None:
+        """Take in the figures of earlier stretches."""
+        self.figures.merge(figures)
+        self.knows_earlier = True
+
+    def whole(self) -> Figures:
+        """Give the figures of all stretches; none while those of earlier ones are not known: a part would mislead."""
+        figures = Figures()
+        if self.knows_earlier:
+            figures.merge(self.figures)
+        return figures
 
     def started(self, sessions: int, now: float) -> None:
         """Count starts."""

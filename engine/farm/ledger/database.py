@@ -161,12 +161,21 @@ def _check_version(db: sqlite3.Connection, path: Path) -> None:
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise LedgerUnusable(str(path), "is no ledger", "give the folder of a run")
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        why = f"is a ledger of version {version}, and this engine knows version {SCHEMA_VERSION}"
-        raise LedgerUnusable(str(path), why, "use the realtime-engine that wrote it, or a newer one")
-    if version < SCHEMA_VERSION:
-        why = f"is a ledger of version {version}, and this engine writes version {SCHEMA_VERSION}"
-        raise LedgerUnusable(str(path), why, "use the realtime-engine that wrote it")
+    if version == SCHEMA_VERSION:
+        return
+    newer = version > SCHEMA_VERSION
+    why = f"is a ledger of version {version}, and this engine {'knows' if newer else 'writes'} version {SCHEMA_VERSION}"
+    goes_on = f"go on with, report or `farm export` it by {_writer(db)}{', or a newer one' if newer else ''}"
+    raise LedgerUnusable(str(path), why, f"{goes_on}; or begin a new run in another folder")
+
+
+def _writer(db: sqlite3.Connection) -> str:
+    """Name the engine that wrote a ledger of other tables, as far as it tells."""
+    try:
+        (version,) = db.execute("SELECT engine_version FROM run").fetchone()
+    except (sqlite3.Error, TypeError):
+        version = ""
+    return f"realtime-engine {version}, which wrote it" if version else "the realtime-engine that wrote it"
 
 
 def _check_whole(db: sqlite3.Connection, path: Path) -> None:

@@ -73,6 +73,7 @@ def _require_known(format: str, tables: Iterable[str]) -> None:
         if name not in TABLES:
             raise ConfigError("tables", name, ", ".join(TABLES))
     if format == "parquet":
+        load("pyarrow", "parquet")  # first, for this is what people install
         load("pyarrow.parquet", "parquet")
 
 

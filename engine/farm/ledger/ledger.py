@@ -7,12 +7,12 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from engine.errors import LocalMisuse
-from engine.farm.figures import Figures
 from engine.farm.job import Grant, Result
-from engine.farm.ledger import reading, run_row, writing
+from engine.farm.ledger import run_row, writing
+from engine.farm.ledger.asking import LedgerReading
 from engine.farm.ledger.database import (
     FILE,
     close_to_keep,
@@ -23,16 +23,14 @@ from engine.farm.ledger.database import (
     part,
     transaction,
 )
-from engine.farm.ledger.figures import FiguresByScenario
 from engine.farm.ledger.folder import FolderLock, make_folder, released_on_error, require_no_run, require_run
-from engine.farm.ledger.records import Attempt, Counts, Note, Resumed, Sample, Stint
+from engine.farm.ledger.records import Resumed, Sample
 from engine.farm.ledger.resume import begin_stint
 from engine.farm.ledger.rows import made_to_fit
-from engine.farm.ledger.tables import session_rows
 from engine.farm.plan.model import Plan
 
 
-class Ledger:
+class Ledger(LedgerReading):
     """A run's ledger: SQLite in the run's folder. Made by `Ledger.create` or `Ledger.open`.
 
     Its methods block on the disk: call them in a thread, those that write one at a time. Each of these is one
@@ -48,15 +46,12 @@ class Ledger:
         lock: FolderLock | None,
         unix_time: Callable[[], float],
     ) -> None:
-        self._folder = folder
-        self._path = folder / FILE
-        self._run = run
+        super().__init__(folder, run)
         self._db = db
         self._lock = lock
         self._unix_time = unix_time
         self._stint: int | None = None
         self._together = False
-        self._figures = FiguresByScenario()
 
     @classmethod
     def create(
@@ -122,26 +117,6 @@ class Ledger:
                 if plan is not None:
                     run = run_row.go_on_with(db, folder / FILE, run, plan, unix_time())
         return cls(folder, run, db=db, lock=lock, unix_time=unix_time)
-
-    @property
-    def folder(self) -> Path:
-        """Give the run's folder."""
-        return self._folder
-
-    @property
-    def plan(self) -> Plan:
-        """Give the plan."""
-        return self._run.plan
-
-    @property
-    def run_id(self) -> str:
-        """Give the run's id: eight hexadecimal digits."""
-        return self._run.run_id
-
-    @property
-    def created_at(self) -> float:
-        """Give the unix time at which the run began, in s."""
-        return self._run.created_at
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -243,6 +218,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close, and unlock the folder. A ledger that was closed without `finish` looks like a killed run's."""
+        if self._reader is not None:
+            self._reader.close()
         db, self._db = self._db, None
         if db is not None:
             close_to_keep(db)
@@ -272,60 +249,3 @@ class Ledger:
         with part(db, self._path) if self._together else transaction(db, self._path):
             yield db, now
             db.execute("UPDATE stint SET last_at = ? WHERE number = ?", (now, self._stint))
-
-    # --- reading -------------------------------------------------------------------------------------------------
-    # Each on a connection of its own: what is being written, and by which thread, does not matter to it.
-
-    def counts(self) -> Counts:
-        """Tell where the run stands."""
-        with connected_to_read(self._path) as db:
-            return reading.read_counts(db)
-
-    def results(self, *, final_only: bool = True, scenario: str | None = None) -> Iterator[Result]:
-        """Give results one by one, by job and attempt."""
-        conditions = [reading.FINAL] * final_only + [reading.OF_SCENARIO] * (scenario is not None)
-        with connected_to_read(self._path) as db:
-            yield from reading.read_results(db, *conditions, scenario=scenario)
-
-    def of_job(self, number: int) -> tuple[Result, ...]:
-        """Give the results of one job, by attempt; the last one may be final."""
-        with connected_to_read(self._path) as db:
-            return tuple(reading.read_results(db, reading.OF_JOB, job=number))
-
-    def attempts(self) -> Iterator[Attempt]:
-        """Give all attempts, by job and attempt."""
-        with connected_to_read(self._path) as db:
-            yield from reading.read_attempts(db)
-
-    def figures(self, scenario: str | None = None, tag: str | None = None) -> Figures:
-        """Give the metrics of final results: of all, of one scenario, or of scenarios with a tag.
-
-        Each scenario's results are read once, and again when there are more.
-        """
-        names = [
-            each.name
-            for each in self.plan.scenarios
-            if scenario in (None, each.name) and (tag is None or tag in each.tags)
-        ]
-        with connected_to_read(self._path) as db:
-            return self._figures.read(db, names)
-
-    def sessions_table(self) -> Iterator[dict[str, Any]]:
-        """Give final results as flat rows, by job: the columns of table `sessions` of the export."""
-        with connected_to_read(self._path) as db:
-            yield from session_rows(db)
-
-    def notes(self) -> tuple[Note, ...]:
-        """Give the notes, by time."""
-        with connected_to_read(self._path) as db:
-            return reading.read_notes(db)
-
-    def samples(self) -> Iterator[Sample]:
-        """Give the samples, by time."""
-        with connected_to_read(self._path) as db:
-            yield from reading.read_samples(db)
-
-    def stints(self) -> tuple[Stint, ...]:
-        """Give the run's stretches."""
-        with connected_to_read(self._path) as db:
-            return reading.read_stints(db)

@@ -146,6 +146,7 @@ class Resumed:
         next_index: Index of each scenario's next new job; scenarios that never began are not in it.
         done: Final results by scenario.
         counts: Where the run stands.
+        lately: Of results of the last minute, in their order: how many seconds ago each was written, and its tokens.
     """
 
     stint: int = 1
@@ -154,3 +155,4 @@ class Resumed:
     next_index: Mapping[str, int] = attrs.field(factory=dict)
     done: Mapping[str, int] = attrs.field(factory=dict)
     counts: Counts = attrs.field(factory=lambda: Counts(done={}))
+    lately: tuple[tuple[float, int], ...] = ()

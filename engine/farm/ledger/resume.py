@@ -30,6 +30,11 @@ FROM job LEFT JOIN attempt ON attempt.job = job.number
 WHERE final_attempt IS NULL GROUP BY number ORDER BY number
 """
 
+_LATELY: Final = """
+SELECT ended_at, tokens FROM attempt JOIN result USING (job, attempt)
+WHERE ended_at > ? AND tokens > 0 ORDER BY ended_at
+"""
+
 
 def begin_stint(db: sqlite3.Connection, *, run_id: str, now: float) -> Resumed:
     """Begin a stretch, within a transaction."""
@@ -43,6 +48,7 @@ def begin_stint(db: sqlite3.Connection, *, run_id: str, now: float) -> Resumed:
         next_index=read_next_index(db),
         done=read_done(db),
         counts=read_counts(db),
+        lately=tuple((max(now - row["ended_at"], 0.0), row["tokens"]) for row in db.execute(_LATELY, (now - 60.0,))),
     )
 
 

@@ -50,36 +50,43 @@ class Accounts:
         """Tell whether one more session keeps the cap of tokens a minute."""
         return self.minute.fits(scenario, now)
 
-    def start(self, scenario: str) -> None:
+    def start(self, scenario: str, now: float) -> None:
         """Reserve for one more."""
         self.active[scenario] += 1
-        self.minute.start(scenario)
+        self.minute.start(scenario, now)
         self.tokens.start(scenario)
         self.usd.start(scenario)
 
-    def take_back(self, scenario: str) -> None:
+    def take_back(self, scenario: str, began: float, now: float) -> None:
         """Take back a start that never happened."""
         self.active[scenario] -= 1
-        self.minute.take_back(scenario)
+        self.minute.take_back(scenario, began, now)
         self.tokens.take_back(scenario)
         self.usd.take_back(scenario)
 
-    def end(self, result: Result, now: float) -> None:
-        """Count what a session took, and learn from it where it ran its course."""
-        scenario, life_s = result.scenario, result.duration_ms / 1000
-        tokens, usd = _told(result)
+    def took(self, scenario: str, tokens: float, began: float, now: float) -> None:
+        """Count what an active session took just now."""
+        self.minute.take(scenario, tokens, began, now)
+
+    def end(self, result: Result, began: float, now: float, *, told: float) -> None:
+        """Count what a session took, beyond what it has told, and learn from it where it ran its course."""
+        scenario, (tokens, usd) = result.scenario, _told(result)
+        tells = bool(tokens) or result.status in ("passed", "failed")
         self.active[scenario] -= 1
-        expected = self.tokens.averages[scenario].mean
-        self.minute.end(scenario, expected if tokens is None else tokens, life_s, now)
+        if tokens is None:
+            self.minute.add(self.tokens.averages[scenario].mean - told, now)
+        else:
+            self.minute.take(scenario, tokens - told, began, now)
+        self.minute.end(scenario, began, now, tells=tells)
         self.tokens.end(scenario, tokens)
         self.usd.end(scenario, usd)
-        if tokens or result.status in ("passed", "failed"):
+        if tells:
             self.tokens.learn(scenario, result.tokens)
             self.usd.learn(scenario, usd)
-            self.minute.learn(scenario, life_s)
 
-    def presume(self, scenario: str) -> None:
+    def presume(self, scenario: str, now: float) -> None:
         """Count a session of an earlier stretch that could not tell what it took."""
+        self.minute.add(self.tokens.averages[scenario].mean, now)
         self.tokens.presume(scenario)
         self.usd.presume(scenario)
 

@@ -127,7 +127,7 @@ class Policy:
             refusal = self._accounts.refusal(scenario)
             if not refusal:
                 fits = self._accounts.fits_minute(scenario, now)
-                return None if fits else _Hold("tokens a minute", self._accounts.minute.eases_at())
+                return None if fits else _Hold("tokens a minute", self._accounts.minute.eases_at(now))
             aside[self._backlog.set_aside()] = refusal
         return hold or self._held_by_accounts(aside)
 
@@ -158,7 +158,7 @@ class Policy:
 
     def _start(self, now: float) -> tuple[str, Any]:
         scenario, job = self._backlog.take()
-        self._accounts.start(scenario)
+        self._accounts.start(scenario, now)
         self._pace.start(now)
         self._shape.start()
         self._active += 1
@@ -167,7 +167,27 @@ class Policy:
 
     # --- what is told ------------------------------------------------------------------------------------------------
 
-    def ended(self, result: Result, job: Any, now: float, *, tries: int | None = None) -> float | None:
+    def took(self, scenario: str, tokens: float, now: float, *, began: float) -> None:
+        """Take note of what an active session took just now: it counts in the minute in which it was used.
+
+        Args:
+            scenario: Its scenario.
+            tokens: More than it had told before.
+            now: When.
+            began: When `admit` let it go.
+        """
+        self._accounts.took(scenario, tokens, began, now)
+
+    def ended(
+        self,
+        result: Result,
+        job: Any,
+        now: float,
+        *,
+        tries: int | None = None,
+        began: float | None = None,
+        told: float = 0,
+    ) -> float | None:
         """Take note of a try's end. The policy queues the job again by itself where it is to be tried again.
 
         Args:
@@ -175,6 +195,8 @@ class Policy:
             job: Given back by `admit` when its turn has come again.
             now: When.
             tries: As in `retry_wait_s`.
+            began: When `admit` let it go; None where only its length is known.
+            told: Tokens of it that `took` was told of.
 
         Returns:
             After how many seconds it is tried again at the earliest; None where the result is the job's last.
@@ -184,7 +206,8 @@ class Policy:
         """
         self._end_in_time(now)
         self._leave(result.scenario)
-        self._accounts.end(result, now)
+        began = now - result.duration_ms / 1000 if began is None else began
+        self._accounts.end(result, began, now, told=told)
         self._heed(result, now)
         wait_s = retry_wait_s(result, self._rules.retries, tries=tries)
         if wait_s is None or (self._stopped == TIME_OVER and result.status != "stopped"):
@@ -197,19 +220,29 @@ class Policy:
         self._accounts.told_late(result)
         self._asked_at = None
 
-    def presume(self, scenario: str) -> None:
-        """Take note of a session that went away with an earlier stretch of the run: it took something."""
-        self._accounts.presume(scenario)
+    def presume(self, scenario: str, now: float) -> None:
+        """Take note of a session that went away with an earlier stretch of the run: it took something, up to now."""
+        self._accounts.presume(scenario, now)
 
-    def returned(self, scenario: str, job: Any, now: float) -> None:
+    def took_before(self, tokens: float, at: float) -> None:
+        """Take note of what an earlier stretch took within the last minute; in the order of time, before all else."""
+        self._accounts.minute.add(tokens, at)
+
+    def returned(self, scenario: str, job: Any, now: float, *, began: float | None = None) -> None:
         """Take back a start that never happened (its worker had not begun it): it is not active, and not a try.
+
+        Args:
+            scenario: Of which.
+            job: Given back by `admit` when its turn has come again.
+            now: When.
+            began: When `admit` let it go; None where it just did.
 
         Raises:
             LocalMisuse: No session of its scenario is active.
         """
         self._end_in_time(now)
         self._leave(scenario)
-        self._accounts.take_back(scenario)
+        self._accounts.take_back(scenario, now if began is None else began, now)
         self._shape.take_back()
         self._starts -= 1
         self._backlog.put_back(scenario, job)

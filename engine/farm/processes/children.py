@@ -14,10 +14,11 @@ import trio
 from engine.blocks import block_nursery
 from engine.errors import FarmError, LocalMisuse
 from engine.farm.processes.frames import Frames
+from engine.farm.processes.log_file import LogFile
 
 LAST_WORDS_LINES: Final = 20
 LAST_WORDS_CHARS: Final = 400
-"""What is kept of a child's stderr, to say why it died."""
+"""What is kept at hand of a child's stderr, to say why it died. All of it goes to its log."""
 
 STACK_FOLLOWS: Final = "(most recent call first):"
 """So ends the line before a stack that `faulthandler` writes."""
@@ -39,13 +40,20 @@ class NotStarted(FarmError):
 class Child:
     """A running child.
 
+    Args:
+        process: The process.
+        log: Where all goes that it writes to stderr; None keeps its last words alone.
+
     Attributes:
         process: The process.
         frames: To and from it.
     """
 
-    def __init__(self, process: trio.Process) -> None:
+    def __init__(self, process: trio.Process, log: LogFile | None = None) -> None:
         self.process = process
+        self._log = log
+        if log is not None:
+            log.begin(process.pid)
         self._stdin, stdout, self._stderr = _pipes(process)
         self.frames = Frames(stdout, self._stdin)
         self._lines: deque[str] = deque(maxlen=LAST_WORDS_LINES)
@@ -55,16 +63,23 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        """Say how it ended, and the last line that it wrote to stderr."""
+        """Say how it ended, the last line that it wrote to stderr, and where all of them are."""
         code = self.process.returncode
         how = "still runs" if code is None else f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         line = next((line for line in reversed(self._lines) if line.strip()), "")
-        return f"{how}: {line.strip()[:LAST_WORDS_CHARS]}" if line else how
+        return (f"{how}: {line.strip()[:LAST_WORDS_CHARS]}" if line else how) + self.where_more_is
+
+    @property
+    def where_more_is(self) -> str:
+        """Name the file that has all of what it wrote, for the end of a message; empty where it wrote nothing."""
+        return f"; more in {self._log.told_as}" if self._log is not None and self._log.has_words else ""
 
     async def listen(self) -> None:
         """Read its stderr, until its end."""
         rest = b""
         async for chunk in self._stderr:
+            if self._log is not None:
+                self._log.write(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 self._take_line(line.decode("utf-8", "replace"))
@@ -117,15 +132,20 @@ def _pipes(process: trio.Process) -> tuple[trio.abc.SendStream, trio.abc.Receive
 
 
 @asynccontextmanager
-async def started(module: str, arguments: Sequence[str] = ()) -> AsyncIterator[Child]:
+async def started(module: str, arguments: Sequence[str] = (), *, log: LogFile | None = None) -> AsyncIterator[Child]:
     """Run a module of Python in a child, for the time of the block; it is killed at the block's end.
 
     It is in a session of its own: Ctrl-C in a terminal is for us, and we tell it.
 
+    Args:
+        module: Its name.
+        arguments: Of the command.
+        log: Where all goes that it writes to stderr.
+
     Raises:
         NotStarted: The system starts no process.
     """
-    child = Child(await _open([sys.executable, *_flags(), "-m", module, *arguments]))
+    child = Child(await _open([sys.executable, *_flags(), "-m", module, *arguments]), log)
     try:
         async with block_nursery() as nursery:
             nursery.start_soon(child.listen)

@@ -12,6 +12,7 @@ from engine.errors import FarmError, TargetLost
 from engine.farm.plan.model import Plan
 from engine.farm.processes.children import Child, started
 from engine.farm.processes.frames import Garbled
+from engine.farm.processes.log_file import LogFile
 from engine.farm.processes.target_server import Serve, Serving
 from engine.farm.worker.vitals import machine_cores
 
@@ -23,7 +24,7 @@ MODULE: Final = "engine.farm.processes.target_server"
 
 @asynccontextmanager
 async def target_of(
-    plan: Plan, workers: int, lost: Callable[[], object] = lambda: None
+    plan: Plan, workers: int, lost: Callable[[], object] = lambda: None, *, folder: Path | None = None
 ) -> AsyncIterator[tuple[str, ...]]:
     """Start what a plan's sessions talk to, for the time of the block.
 
@@ -31,6 +32,7 @@ async def target_of(
         plan: Whose target.
         workers: How many the run has; see `servers_of`.
         lost: Called when a server died, before sessions are ended.
+        folder: The run's, where servers' logs go; None keeps their last words alone.
 
     Yields:
         Base URLs to be used in turn; none where the target is not ours to start.
@@ -43,7 +45,10 @@ async def target_of(
         yield ()
         return
     async with AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(started(MODULE)) for _ in range(servers_of(plan, workers))]
+        servers = []
+        for number in range(1, servers_of(plan, workers) + 1):
+            log = None if folder is None else LogFile(folder, f"simulator-{number}")
+            servers.append(await stack.enter_async_context(started(MODULE, log=log)))
         urls = await _listening(servers, _order(plan))
         async with block_nursery() as nursery:
             for server in servers:

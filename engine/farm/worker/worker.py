@@ -84,8 +84,9 @@ class Worker:
         self._outcomes = Outcomes()
         self._returned: list[str] = []
         self._figures = Figures()
-        self._watch = Watch(turn_ended=self._turn_ended, cut=self._note_cut)
+        self._watch = Watch(turn_ended=self._turn_ended, took=self._note_tokens, cut=self._note_cut)
         self._had: dict[str, Result] = {}
+        self._tokens: dict[str, int] = {}
         self._vitals = Vitals()
         self._starts_per_s = 1.0
         self._stopping: Stopping | None = None
@@ -183,13 +184,14 @@ class Worker:
             waiting=len(self._waiting),
             roll=names,
             rate_limits=self._watch.rate_limit,
+            tokens=self._tokens,
             figures=self._figures.to_json(),
             memory_bytes=signs.memory_bytes,
             cpu_s=signs.cpu_s,
             lag_ms=signs.lag_ms,
             talking=self._watch.talking,
         )
-        self._returned, self._figures, self._watch.rate_limit = [], Figures(), None
+        self._returned, self._tokens, self._figures, self._watch.rate_limit = [], {}, Figures(), None
         self._told_at, self._asleep_before_s = trio.current_time(), self._asleep_s()
         return up
 
@@ -265,6 +267,7 @@ class Worker:
             result = result or self._cut_off(session)
         finally:
             self._had.pop(grant.attempt_id, None)
+            self._tokens.pop(grant.attempt_id, None)
             del self._sessions[grant.attempt_id]
             self._idle.set()
         if not result.began_at:
@@ -280,6 +283,9 @@ class Worker:
         if had is None:
             return broken
         return attrs.evolve(had, status=broken.status, error_kind=broken.error_kind, error=broken.error, files=())
+
+    def _note_tokens(self, attempt_id: str, tokens: int) -> None:
+        self._tokens[attempt_id] = tokens
 
     def _note_cut(self, result: Result) -> None:
         self._had[result.attempt_id] = result

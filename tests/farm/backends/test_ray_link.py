@@ -7,7 +7,8 @@ from stand_in_ray import Handle, StandIn
 from engine.farm.backends.ray_actor import Look, OtherIncarnation
 from engine.farm.backends.ray_calls import ActorGone, AnswerLate
 from engine.farm.backends.ray_link import KILL_S, RayActor, RayLink
-from engine.farm.link import Down, LinkLost
+from engine.farm.job import Result
+from engine.farm.link import Down, LinkLost, Up
 
 DOWN = Down(lease_s=10.0, linger_s=0.5)
 
@@ -120,6 +121,21 @@ async def test_a_worker_that_takes_too_much_memory_is_killed_and_told(patient_cl
     assert handle.killed == [False]
     assert lost.confirmed
     assert "300 MiB of memory, over its bound of 100" in str(lost)
+
+
+async def test_results_that_a_worker_told_before_it_was_killed_for_its_memory_count(patient_clock, nursery):
+    handle = Handle(nursery)
+    link = await link_to(handle, memory_max_bytes=100 * 2**20)
+    told = Result(attempt_id="run-0-1", job=0, scenario="talk")
+
+    async def answer(incarnation, down):
+        return Up(memory_bytes=300 * 2**20, results=(told,))
+
+    handle.on_exchange = answer
+    assert (await link.exchange(DOWN)).results == (told,)
+    assert handle.killed == [False]
+    with pytest.raises(LinkLost, match="over its bound of 100"):
+        await link.exchange(DOWN)
 
 
 async def test_an_answer_of_the_next_incarnation_says_that_this_one_is_dead(patient_clock, nursery):

@@ -105,7 +105,7 @@ def test_what_ray_says_of_tokens_and_of_all_else():
     assert "gave no reason" in str(unavailable("head:6379", ""))
 
 
-def test_a_cluster_of_ours_is_locked_or_not_started():
+def test_a_cluster_of_ours_is_locked_or_not_started(tmp_path):
     program = (
         "import os, sys\n"
         "from engine.farm.backends.ray_library import lock_the_door\n"
@@ -114,6 +114,7 @@ def test_a_cluster_of_ours_is_locked_or_not_started():
         "print(os.environ['RAY_AUTH_MODE'], len(os.environ['RAY_AUTH_TOKEN']))"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment["HOME"] = str(tmp_path)
 
     def run(first):
         command = [sys.executable, "-c", program.format(first=first)]
@@ -121,7 +122,14 @@ def test_a_cluster_of_ours_is_locked_or_not_started():
 
     assert run("").stdout == "token 64\n"
     assert run("os.environ['RAY_AUTH_TOKEN'] = 'mine'").stdout == "token 4\n"
-    assert run("sys.modules['ray'] = os; os.environ['RAY_AUTH_MODE'] = 'token'").stderr.count("KeyError") >= 1
+    with_token = "sys.modules['ray'] = os; os.environ['RAY_AUTH_MODE'] = 'token'"
+    # Ray would make up a missing token itself, and write it into the home directory.
+    assert run(with_token).stdout == "token 64\n"
+    # One that is there is left for Ray to find.
+    assert "KeyError" in run(f"{with_token}; os.environ['RAY_AUTH_TOKEN_PATH'] = 'file'").stderr
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("theirs")
+    assert "KeyError" in run(with_token).stderr
     assert "Ray was imported before the run" in run("sys.modules['ray'] = os").stderr
 
 

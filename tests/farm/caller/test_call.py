@@ -369,3 +369,13 @@ async def test_a_caller_without_a_worker_needs_nothing_more(autojump_clock):
         result = await run_call(plan, grant_of(), connector=in_memory(simulator), unix_time=lambda: 1_700_000_000.0)
 
     assert (result.status, result.began_at, result.files) == ("passed", 1_700_000_000.0, ())
+
+
+async def test_what_it_has_taken_is_told_as_each_response_ends(autojump_clock):
+    told = []
+    plan = plan_of(Type(type="one"), Type(type="two"))
+
+    result = await one_call(plan, "First.", "Second.", watch=Watch(took=lambda *each: told.append(each)))
+
+    assert [attempt_id for attempt_id, _ in told] == [grant_of().attempt_id] * 2
+    assert 0 < told[0][1] < told[1][1] == result.tokens

@@ -162,3 +162,9 @@ def test_what_only_one_library_takes_for_an_expression_is_told():
     assert verdict.held
     with pytest.raises(ConfigError, match="a regular expression"):
         patterns.is_found("(", ["x"])
+
+
+def test_an_error_that_came_twice_is_told_once():
+    (verdict,) = judge((NoError(),), Findings(turns=(), errors=["server_error: x", "server_error: x", "other"]))
+
+    assert (verdict.held, verdict.found) == (False, "server_error: x; other")

@@ -1,5 +1,6 @@
 """The coordinator: caps over all workers, results counted once, and what becomes of lost ones."""
 
+import re
 from collections import Counter
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from engine.farm.coordinator.crew import EXCHANGES_PER_S, Crew
 from engine.farm.job import KeptFile
 from engine.farm.ledger import Ledger
 from engine.farm.link import Up
+from engine.farm.plan.estimate import expected
 from engine.farm.plan.model import Caps, Keep, Load
 from engine.farm.worker.worker import Worker
 
@@ -38,6 +40,33 @@ async def test_the_pace_holds_over_all_workers(tmp_path, autojump_clock):
     await rig.run()
     assert rig.calls.most_in(5.0) <= 5 * 20 + 20
     assert trio.current_time() - began == pytest.approx(200 / 20, rel=0.3)
+
+
+async def test_no_minute_takes_more_tokens_than_its_cap_in_this_stretch_and_the_one_before(tmp_path, autojump_clock):
+    part = round(expected(plan_of())["talk"].tokens / 3)
+    cap = 30 * part
+    taken = []
+
+    async def call(grant, sink, watch):
+        for number in (1, 2, 3):
+            await trio.sleep(2.0)
+            taken.append((trio.current_time(), part))
+            watch.took(grant.attempt_id, number * part)
+        return passed(grant, tokens=3 * part)
+
+    plan = plan_of(40, caps=Caps(sessions=100, starts_per_s=100.0, tokens_per_min=cap))
+    cut_off = Rig(folder=tmp_path, plan=plan, calls=call)
+    with trio.move_on_after(40.0):
+        await cut_off.run()
+    cut_off.ledger.close()
+    before = len(taken)
+    rig = Rig(folder=tmp_path, plan=plan, calls=call)
+    await rig.run()
+
+    minutes = [sum(tokens for when, tokens in taken if at - 60.0 < when <= at) for at, _ in taken]
+    assert cap / 2 < max(minutes) <= cap
+    assert 0 < before < len(taken)
+    assert counted(rig.results()) == {"passed": 40}
 
 
 async def test_a_killed_workers_sessions_are_lost_and_tried_again_at_once(tmp_path, autojump_clock):
@@ -285,6 +314,26 @@ async def test_a_coordinator_that_was_cut_off_leaves_lost_tries_and_holds_their_
     assert again.coordinator.snapshot().retried == 4
 
 
+async def test_figures_of_earlier_stretches_are_known_when_the_run_goes_on(tmp_path, autojump_clock):
+    plan = plan_of(8, sessions=2)
+    rig = Rig(folder=tmp_path, plan=plan, calls=Calls(length_s=1.0))
+    with trio.move_on_after(2.5):
+        await rig.run()
+    rig.ledger.close()
+    assert rig.coordinator.knows_figures
+    earlier = rig.coordinator.snapshot().figures.count("sessions")
+    assert 0 < earlier < 8
+
+    again = Rig(folder=tmp_path, plan=plan, calls=Calls(length_s=1.0))
+    await again.coordinator.begin()
+    assert not again.coordinator.knows_figures
+    assert again.coordinator.snapshot().figures.metrics == ()
+    again.ledger.close()
+    third = Rig(folder=tmp_path, plan=plan, calls=Calls(length_s=1.0))
+    await third.run()
+    assert third.coordinator.snapshot().figures.count("sessions") == 8
+
+
 async def test_errors_are_retried_by_policy_and_the_last_try_is_final(tmp_path, autojump_clock):
     def outcome(grant):
         if grant.job.number == 0:
@@ -349,12 +398,15 @@ async def test_a_full_disk_ends_the_run_in_one_line_and_what_was_acknowledged_is
         return record(results, final)
 
     rig.ledger.record = full
-    with pytest.raises(LedgerUnusable, match=r"no space left on the disk \| free some") as caught:
+    words = r"no space left on the disk; (\d) sessions have no result there, and will be had again \| free some"
+    with pytest.raises(LedgerUnusable, match=words) as caught:
         await rig.run()
     assert "\n" not in str(caught.value)
     assert not calls.running
     rig.ledger.close()
     assert len(rig.results()) == len(written) <= 20
+    lost = Ledger.open(tmp_path).begin_session().lost
+    assert len(lost) == int(re.search(words, str(caught.value))[1]) > 0
 
 
 async def test_a_backend_that_gives_up_is_told_and_the_ledger_is_whole(tmp_path, autojump_clock):

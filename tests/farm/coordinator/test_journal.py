@@ -27,16 +27,18 @@ def nothing():
 
 
 async def test_all_who_asked_during_a_write_share_the_next_one(ledger):
-    calls = []
+    calls, asked = [], threading.Event()
     lease = ledger.lease
-    ledger.lease = lambda grants: (calls.append(len(grants)), time.sleep(0.05), lease(grants))
+    ledger.lease = lambda grants: (calls.append(len(grants)), asked.wait(30), lease(grants))
     journal = Journal(ledger, trio.CapacityLimiter(1))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)
         journal.lease([(grant_of(0), "worker-1")], nothing)
-        await trio.sleep(0.02)
+        while not calls:  # noqa: ASYNC110 - a thread writes
+            await trio.sleep(0.001)
         for number in range(1, 21):
             journal.lease([(grant_of(number), "worker-1")], nothing)
+        asked.set()
         await journal.flush()
         nursery.cancel_scope.cancel()
     assert calls == [1, 20]

@@ -226,6 +226,16 @@ def test_a_session_that_never_began_adds_nothing_to_one_that_was_given_up(ledger
 # --- resumed -------------------------------------------------------------------------------------------------------
 
 
+def test_what_the_last_minute_took_is_told(ledger, reopened, clock):
+    ledger.lease(leases(0, 1, 2))
+    for number, pause_s in ((0, 50.0), (1, 20.0), (2, 5.0)):
+        ledger.record([result(number, tokens=100 + number)], {attempt_id(number)})
+        clock.now += pause_s
+
+    _, resumed = reopened(ledger)
+    assert resumed.lately == ((25.0, 101), (5.0, 102))
+
+
 def test_what_was_under_way_when_the_run_was_killed_is_lost_and_told(ledger, reopened, clock):
     ledger.lease([*leases(0, 1), *leases(2, worker="w2", scenario="order", index=0)])
     ledger.record([result(0)], finals(result(0)))
@@ -454,6 +464,17 @@ def test_figures_know_what_came_since(ledger, folder):
         assert reader.figures().count("sessions") == ledger.figures("greet").count("sessions") == number + 1
     ledger.figures().merge(ledger.figures())
     assert ledger.figures().count("sessions") == 3, "what was handed out is not what is kept"
+
+
+def test_a_reader_of_figures_has_what_was_final_when_it_was_made_and_gives_up_when_told(ledger):
+    ledger.lease(leases(0, 1, 2))
+    ledger.record(early := [result(0), result(1)], finals(*early))
+    reader, other = ledger.figures_reader(), ledger.figures_reader()
+    ledger.record([result(2)], finals(result(2)))
+    figures = reader.read()
+    assert figures.count("sessions") == 2
+    other.give_up()
+    assert other.read() is None
 
 
 def test_figures_have_what_was_told_late(ledger):

@@ -63,7 +63,13 @@ def entrance(request):
 
 @pytest.mark.parametrize(
     ("version", "words"),
-    [(2, "is a ledger of version 2, and this engine knows version 1 | .* or a newer one"), (0, "of version 0")],
+    [
+        (
+            2,
+            r"version 2, and this engine knows version 1 \| .*export` it by realtime-engine [\d.]+, .* or a newer one;",
+        ),
+        (0, r"of version 0, .* by realtime-engine [\d.]+, which wrote it; or begin a new run"),
+    ],
 )
 def test_a_ledger_of_another_version(finished, entrance, version, words):
     with changed(finished) as db:
@@ -74,6 +80,17 @@ def test_a_ledger_of_another_version(finished, entrance, version, words):
     told(error)
     with changed(finished) as db:
         assert db.execute("SELECT count(*) FROM result").fetchone() == (50,), "and it was left alone"
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE run", "DELETE FROM run", "UPDATE run SET engine_version = ''"])
+def test_a_ledger_of_another_version_that_does_not_tell_who_wrote_it(finished, entrance, change):
+    with changed(finished) as db:
+        db.execute("PRAGMA user_version = 2")
+        db.execute(change)
+
+    with pytest.raises(LedgerUnusable, match="by the realtime-engine that wrote it, or a newer one") as error:
+        entrance(finished)
+    told(error)
 
 
 def test_a_file_that_is_no_database(folder, entrance):

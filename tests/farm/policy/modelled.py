@@ -36,7 +36,7 @@ def policy(open_jobs=None, *, load=None, caps=None, retries=None, weights=None, 
         caps=caps or Caps(sessions=EVER, starts_per_s=EVER),
         retries=retries or Retries(),
         weights=dict.fromkeys(jobs, 1.0) if weights is None else weights,
-        **{name: more.pop(name) for name in ("expected_tokens", "expected_usd") if name in more},
+        **{name: more.pop(name) for name in ("expected_tokens", "expected_usd", "expected_life_s") if name in more},
     )
     return Policy(rules, jobs, now=now, **more)
 
@@ -70,11 +70,13 @@ class Model:
         policy: Under test.
         session: Gives, for a job and its attempt, what will come of it and (as `duration_ms`) when.
         room: Of all workers.
+        responses: In so many equal parts a session takes its tokens, and tells them; with 0 it tells them at its end.
     """
 
     policy: Policy
     session: Callable[[Job], Result]
     room: int = EVER
+    responses: int = 0
     now: float = 0.0
     asked: int = 0
     sessions: list[Session] = attrs.field(factory=list)
@@ -82,14 +84,18 @@ class Model:
     over: str = ""
     _jobs: int = 0
     _running: list[tuple[float, int, Job, Session]] = attrs.field(factory=list)
+    _telling: list[tuple[float, int, Session]] = attrs.field(factory=list)
 
     def run(self, until=float("inf")):
         while not self.policy.over and self.now <= until:
             self._admit()
-            moments = [at for at in (self.policy.look_again_at(self.now), self._next_end) if at is not None]
+            moments = [
+                at for at in (self.policy.look_again_at(self.now), self._next_end, self._next_told) if at is not None
+            ]
             if not moments:
                 break
             self.now = min(moments)
+            self._tell_due()
             self._end_due()
         self.over = self.policy.over
         while self._running and until == float("inf"):
@@ -105,6 +111,10 @@ class Model:
     def _next_end(self):
         return self._running[0][0] if self._running else None
 
+    @property
+    def _next_told(self):
+        return self._telling[0][0] if self._telling else None
+
     def _admit(self):
         self.asked += 1
         for scenario, again in self.policy.admit(self.now, self.room - len(self._running)):
@@ -117,11 +127,21 @@ class Model:
             session = Session(scenario, job.number, job.tries, self.now, ended, outcome)
             self.sessions.append(session)
             heapq.heappush(self._running, (ended, len(self.sessions), job, session))
+            for part in range(1, self.responses + 1):
+                at = self.now + session.life_s * part / (self.responses + 1)
+                heapq.heappush(self._telling, (at, len(self.sessions), session))
+
+    def _tell_due(self):
+        while self._telling and self._telling[0][0] <= self.now:
+            at, _, session = heapq.heappop(self._telling)
+            part = session.result.tokens / self.responses
+            self.policy.took(session.scenario, part, at, began=session.began)
 
     def _end_due(self):
         while self._running and self._running[0][0] <= self.now:
             _, _, job, session = heapq.heappop(self._running)
-            if self.policy.ended(session.result, job, self.now) is None:
+            told = session.result.tokens if self.responses else 0
+            if self.policy.ended(session.result, job, self.now, began=session.began, told=told) is None:
                 assert job.number not in self.final, "a job has two final results"
                 self.final[job.number] = session.result
 
@@ -150,16 +170,22 @@ def most_starts_in(window_s, sessions):
     return most
 
 
-def most_tokens_in_a_minute(sessions, step_s=1.0):
-    """The most tokens in any minute (looked at each step), where a session spreads them evenly over its life."""
-
-    def spent(session, until):
-        lived = min(max(until - session.began, 0.0), session.life_s)
-        return session.result.tokens * lived / session.life_s
-
-    end = max(each.ended for each in sessions)
-    minutes = [step * step_s for step in range(int(end / step_s) + 1)]
-    return max(sum(spent(each, at + 60.0) - spent(each, at) for each in sessions) for at in minutes)
+def most_tokens_in_a_minute(sessions, responses, until=float("inf")):
+    """The most tokens in any minute, where a session takes them in so many equal parts, or (0) at its end."""
+    taken = []
+    for each in sessions:
+        parts = range(1, responses + 1) if responses else (1,)
+        of = responses + 1 if responses else 1
+        taken += [(each.began + each.life_s * part / of, each.result.tokens / len(parts)) for part in parts]
+    taken = sorted(each for each in taken if each[0] <= until)
+    most = total = first = 0
+    for at, tokens in taken:
+        total += tokens
+        while taken[first][0] <= at - 60.0:
+            total -= taken[first][1]
+            first += 1
+        most = max(most, total)
+    return most
 
 
 def by_scenario(started) -> Mapping[str, int]:

@@ -6,100 +6,160 @@ from engine.farm.policy.minute import TokensPerMinute
 from engine.farm.policy.spending import Average
 
 
-def minute(cap=1000.0, *, a=400.0, b=400.0, lives_s=None):
-    return TokensPerMinute(cap, {"a": Average(a), "b": Average(b)}, lives_s or {})
+def minute(cap=1000.0, *, a=400.0, b=400.0, life_s=20.0):
+    return TokensPerMinute(cap, {"a": Average(a), "b": Average(b)}, {"a": life_s, "b": life_s})
 
 
-def test_a_short_session_holds_all_its_tokens_for_a_minute_from_its_start():
+def taught(tokens, *, sessions=300, took=100.0, life_s=10.0, begin=0.0):
+    """Have sessions that are all alike, one by one, and then a minute of silence; give when it is over."""
+    for number in range(sessions):
+        began = begin + number * 20.0
+        tokens.start("a", began)
+        tokens.take("a", took, began, began + life_s)
+        tokens.end("a", began, began + life_s, tells=True)
+    return begin + sessions * 20.0 + 100.0
+
+
+def test_what_was_told_counts_for_a_minute_and_up_to_a_step_more():
     tokens = minute()
-    tokens.start("a")
-    assert tokens.used(0.0) == 400.0
+    tokens.add(300.0, 10.5)
 
-    tokens.end("a", 300.0, 10.0, 10.0)
-
-    assert [tokens.used(at) for at in (10.0, 59.9, 60.0)] == [300.0, 300.0, 0.0]
-    assert tokens.eases_at() is None
+    assert [tokens.used(at) for at in (10.5, 70.9, 71.0)] == [300.0, 300.0, 0.0]
 
 
-def test_it_says_when_an_ended_session_lets_go():
+def test_nothing_told_is_nothing_and_nobody_takes_less_than_nothing():
     tokens = minute()
-    tokens.start("a")
-    assert tokens.eases_at() is None
+    tokens.start("a", 0.0)
+    before = tokens.used(0.0)
+    tokens.take("a", 0.0, 0.0, 0.0)
+    tokens.add(-5.0, 0.0)
 
-    tokens.end("a", 400.0, 10.0, 30.0)
-    assert tokens.eases_at() == 80.0
-
-
-def test_a_long_session_holds_a_minutes_worth_for_as_long_as_it_lives():
-    tokens = minute(a=1000.0, lives_s={"a": 300.0})
-    tokens.start("a")
-    assert tokens.used(299.0) == pytest.approx(200.0)
-
-    tokens.end("a", 5000.0, 300.0, 300.0)
-    assert tokens.used(300.0) == 0.0
+    assert tokens.used(0.0) == before
 
 
-def test_one_that_is_shorter_than_the_others_lets_go_as_they_do():
-    tokens = minute(lives_s={"a": 300.0})
-    tokens.start("a")
-    tokens.end("a", 100.0, 10.0, 10.0)
-
-    assert tokens.used(10.0) == 0.0
-
-
-def test_what_active_sessions_hold_goes_by_what_is_known_by_now():
+def test_an_estimate_is_taken_for_more_than_it_is_until_sessions_have_told():
     tokens = minute()
-    tokens.start("a")
-    tokens.start("a")
-    assert tokens.used(0.0) == 800.0
-
-    tokens.learn("a", 240.0)
-    assert tokens.used(0.0) == 200.0
+    tokens.start("a", 0.0)
+    assert tokens.used(0.0) > 1.4 * 400.0
 
 
-def test_their_scatter_is_held_too():
-    average = Average()
-    for took in (100.0, 300.0) * 10:
-        average.add(took)
-    tokens = TokensPerMinute(1000.0, {"a": average}, {})
-    for _ in range(4):
-        tokens.start("a")
+def test_what_sessions_alike_will_take_is_foreseen_closely():
+    tokens = TokensPerMinute(1000.0, {"a": Average()}, {})
+    now = taught(tokens)
+    tokens.start("a", now)
 
-    assert tokens.used(0.0) == pytest.approx(4 * 200.0 + 100.0 * 2)
+    assert tokens.used(now) == pytest.approx(100.0, rel=0.3)
+    assert tokens.used(now + 9.0) == pytest.approx(100.0, rel=0.3)
 
 
-def test_one_more_fits_up_to_the_cap():
-    tokens = minute(a=600.0, b=400.0)
-    tokens.start("a")
+def test_what_a_session_tells_is_not_foreseen_any_more():
+    tokens = TokensPerMinute(1000.0, {"a": Average()}, {})
+    now = taught(tokens)
+    tokens.start("a", now)
+    tokens.take("a", 100.0, now, now + 10.0)
 
-    assert tokens.fits("b", 0.0)
-    assert not tokens.fits("a", 0.0)
+    assert tokens.used(now + 10.0) == pytest.approx(100.0, rel=0.3)
+
+
+def test_of_a_session_that_ended_nothing_is_foreseen():
+    tokens = minute()
+    tokens.start("a", 0.0)
+    tokens.end("a", 0.0, 5.0, tells=True)
+
+    assert tokens.used(5.0) == 0.0
+
+
+def test_where_others_are_active_it_is_so_a_step_later():
+    tokens = minute(1e6)
+    for _ in range(3):
+        tokens.start("a", 0.0)
+    tokens.end("a", 0.0, 5.0, tells=True)
+    before = tokens.used(5.0)
+
+    assert tokens.used(6.0) < before
+
+
+def test_one_that_broke_and_took_nothing_teaches_nothing():
+    tokens, other = minute(1e6), minute(1e6)
+    for number in range(50):
+        tokens.start("a", float(number))
+        tokens.end("a", float(number), number + 0.5, tells=False)
+    for each in (tokens, other):
+        each.start("a", 60.0)
+
+    assert tokens.used(60.0) == pytest.approx(other.used(60.0))
 
 
 def test_a_session_that_is_larger_than_the_cap_goes_alone():
     tokens = minute(a=5000.0, b=1.0)
     assert tokens.fits("a", 0.0)
-    tokens.start("a")
+    tokens.start("a", 0.0)
     assert not tokens.fits("b", 0.0)
 
-    tokens.end("a", 5000.0, 10.0, 10.0)
-    assert not tokens.fits("b", 59.0)
-    assert tokens.fits("b", 60.0)
+    tokens.take("a", 5000.0, 0.0, 10.0)
+    tokens.end("a", 0.0, 10.0, tells=True)
+    assert not tokens.fits("b", 70.9)
+    assert tokens.fits("b", 71.0)
 
 
 def test_a_start_that_never_happened_holds_nothing():
     tokens = minute()
-    tokens.start("a")
-    tokens.start("a")
-    tokens.take_back("a")
-    assert tokens.used(0.0) == 400.0
+    tokens.start("a", 0.0)
+    tokens.take_back("a", 0.0, 0.0)
 
-    tokens.take_back("a")
     assert tokens.used(0.0) == 0.0
 
 
-def test_without_a_cap_all_fits():
+def test_one_whose_begin_is_told_wrong_still_counts_as_one():
+    tokens = minute()
+    tokens.start("a", 10.0)
+    tokens.start("a", 10.0)
+    tokens.end("a", 3.0, 12.0, tells=True)
+    tokens.end("a", 11.9, 12.0, tells=True)
+
+    assert tokens.used(12.0) == 0.0
+
+
+def test_who_is_older_than_ages_are_told_apart_is_foreseen_on():
+    tokens = minute(1e6, life_s=100.0)
+    tokens.start("a", 0.0)
+
+    assert tokens.used(3600.0) > 0.0
+    tokens.end("a", 0.0, 3600.0, tells=True)
+    assert tokens.used(3601.0) == 0.0
+
+
+def test_where_nothing_is_known_nothing_is_foreseen():
+    tokens = TokensPerMinute(1000.0, {"a": Average()}, {})
+    tokens.start("a", 0.0)
+
+    assert tokens.used(0.0) == 0.0
+
+
+def test_it_is_asked_again_with_the_next_step():
+    tokens = minute()
+    tokens.start("a", 0.0)
+    tokens.add(5.0, 0.0)
+
+    assert [tokens.eases_at(at) for at in (0.0, 0.9, 1.0)] == [1.0, 1.0, 2.0]
+
+
+def test_where_nobody_is_active_it_is_asked_again_when_the_oldest_lets_go():
+    tokens = minute()
+    tokens.add(5.0, 3.0)
+    assert tokens.used(4.0) == 5.0
+
+    assert tokens.eases_at(4.0) == 64.0
+    assert tokens.used(64.0) == 0.0
+
+
+def test_without_a_cap_all_fits_and_nothing_is_counted():
     tokens = minute(None, a=1e12)
-    tokens.start("a")
+    tokens.start("a", 0.0)
+    tokens.take("a", 1e12, 0.0, 1.0)
+    tokens.add(1e12, 1.0)
+    tokens.end("a", 0.0, 1.0, tells=True)
+    tokens.take_back("a", 0.0, 1.0)
 
     assert tokens.fits("a", 0.0)
+    assert tokens.used(0.0) == 0.0

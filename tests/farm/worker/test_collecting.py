@@ -12,6 +12,8 @@ from engine.farm.worker.collecting import FEW_SESSIONS, LOOK_EVERY_S, tuned_coll
 def _thawed():
     yield
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # As tests/conftest.py left it.
 
 
 async def test_what_ended_in_cycles_is_freed_when_most_sessions_have_gone_and_not_before(autojump_clock):

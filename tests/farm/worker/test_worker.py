@@ -43,6 +43,22 @@ async def test_a_result_is_told_at_each_roll_until_it_is_acknowledged(autojump_c
     assert after.results == ()
 
 
+async def test_what_sessions_under_way_have_taken_is_told_with_the_next_exchange_once(autojump_clock):
+    async def call(grant, sink, watch):
+        watch.took(grant.attempt_id, 40)
+        watch.took(grant.attempt_id, 70)
+        await trio.sleep(1.0)
+        watch.took(grant.attempt_id, 90)
+        return passed(grant, tokens=90)
+
+    async with working(call) as worker:
+        await worker.exchange(down(1, linger_s=0.0))
+        told = [(await worker.exchange(down(linger_s=0.1))).tokens for _ in range(2)]
+        last = await worker.exchange(down(linger_s=5.0))
+    assert told == [{"cafe0001-1-1": 70}, {}]
+    assert (last.tokens, [result.tokens for result in last.results]) == ({}, [90])
+
+
 async def test_results_that_are_not_acknowledged_hold_no_others_back(autojump_clock):
     """On a disk that is slow: 8 MiB wait for it, and more sessions end."""
 
