@@ -25,7 +25,7 @@ HOSTS = {
 }
 LOOPS = ("asyncio", "uvloop")
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 """What hangs fails after this, on each host."""
 
 

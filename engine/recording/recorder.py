@@ -243,7 +243,7 @@ class Recorder:
                 yield
             finally:
                 await self._finish()
-            # Cancelled while the file was closed, the block's owner must not go on with a session that has ended meanwhile.
+            # Cancelled while the file was closed, its owner must not go on with a session that has ended meanwhile.
             await trio.lowlevel.checkpoint_if_cancelled()
 
     async def _finish(self) -> None:

@@ -84,7 +84,8 @@ class Connection:
         if self._socket is None or self._closed is not None:
             return
         self._closed = trio.Event()
-        self._ledger.close_code, self._ledger.close_reason = code, reason
+        over = self._socket.closed  # the client's close, if that came first
+        self._ledger.close_code, self._ledger.close_reason = (over.code, over.reason) if over else (code, reason)
         try:
             with trio.move_on_after(self._settings.close_grace_s):
                 await self._socket.aclose(code, reason)

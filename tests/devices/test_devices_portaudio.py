@@ -23,6 +23,8 @@ async def main():
         pieces = []
         async for block in microphone:
             pieces.append(block)
+            while loudspeaker.statistics().waiting_ms > 40:  # after a moment in which the machine did other things
+                await trio.sleep(0.005)
             loudspeaker.write_nowait(b"".join(block[at : at + 2] * 2 for at in range(0, len(block), 2)))
             if len(pieces) == 60:
                 break
@@ -42,11 +44,16 @@ def test_what_the_microphone_hears_comes_out_of_the_loudspeaker(tmp_path):
     assert shapes == "pcm, 44100 Hz, 1 channel | pcm, 44100 Hz, 2 channels"
     assert "heard_ms=1200.0, dropped_ms=0.0, overflows=0" in figures
     assert "dropped_ms=0.0, trimmed_ms=0.0" in figures.partition("|")[2]
-    assert said[1000:-1000] in left(card.played)
+    # On a busy machine it may run empty for a moment: then there is silence in it, and nothing lost or out of order.
+    assert sounds(said[1000:-1000]) in sounds(left(card.played))
 
 
 def left(stereo):
     return b"".join(bytes(stereo[at : at + 2]) for at in range(0, len(stereo) - 3, 4))
+
+
+def sounds(mono):
+    return b"".join(mono[at : at + 2] for at in range(0, len(mono), 2) if any(mono[at : at + 2]))
 
 
 LOST = """
@@ -167,10 +174,11 @@ async def test_the_program_of_the_docs_talks_through_the_devices(tmp_path):
         environment = card.environment | {"OPENAI_API_KEY": "any-text"}
         async with serve(responder_factory=script.responder) as simulator:
             arguments = (str(EXAMPLE), simulator.base_url, "filemic", "filespeaker")
-            with alsa.running(environment, *arguments) as program, trio.fail_after(30):
+            with alsa.running(environment, *arguments) as program, trio.fail_after(90):
                 line = await trio.to_thread.run_sync(program.stdout.readline)
                 assert line == "assistant: One, two.\n"
-                await trio.sleep(1)
+                while not any(card.played):  # noqa: ASYNC110 - a thread drains the loudspeaker
+                    await trio.sleep(0.02)
                 program.send_signal(signal.SIGINT)
                 await trio.to_thread.run_sync(program.wait)
 

@@ -24,7 +24,7 @@ def test_the_example_runs_and_prints_what_its_comment_says(tmp_path: Path):
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
         env=environment,
     )
 

@@ -22,8 +22,10 @@ from engine.transport.network import network
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERVAL_S, DEADLINE_S = 0.2, 0.3
-WITHIN_S = 5.0
+WITHIN_S = 20.0
 """What is allowed on a machine that has other things to do as well."""
+PATIENCE_S = 30.0
+"""Bounds what is not measured."""
 
 
 @pytest.fixture(params=["trio-websocket", "websockets"])
@@ -51,15 +53,16 @@ async def served_elsewhere(carrier):
 class Heard:
     """What liveness tells, and how long that takes."""
 
-    def __init__(self):
+    def __init__(self, deadline_s=DEADLINE_S):
+        self.deadline_s = deadline_s
         self.dead, self.ended = [], trio.Event()
 
-    async def watch(self, transport, deadline_s=DEADLINE_S):
+    async def watch(self, transport):
         lives = True
         while lives and not self.dead:
             await trio.sleep(INTERVAL_S)
             try:
-                lives = await pulse(transport, deadline_s=deadline_s, look_s=INTERVAL_S, reading=lambda: True)
+                lives = await pulse(transport, deadline_s=self.deadline_s, look_s=INTERVAL_S, reading=lambda: True)
             except DeadlinePassed as error:
                 self.dead.append(error)
         self.ended.set()
@@ -71,17 +74,24 @@ async def read(transport):
             await transport.receive()
 
 
+async def answered(transport, pings):
+    """Wait until so many pings are answered, and none is under way; give the figures."""
+    with trio.fail_after(PATIENCE_S):
+        while not pings <= (figures := transport.statistics()).pings_answered == figures.pings_sent:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    return figures
+
+
 async def test_a_server_that_is_stopped_is_found_dead(carrier):
     async with served_elsewhere(carrier) as (transport, process), trio.open_nursery() as nursery:
-        heard = Heard()
+        heard = Heard(deadline_s=PATIENCE_S)
         nursery.start_soon(read, transport)
         nursery.start_soon(heard.watch, transport)
-        await trio.sleep(4 * INTERVAL_S)
+        before = await answered(transport, 2)
         assert not heard.dead
-        before = transport.statistics()
-        assert before.pings_answered >= 1
-        assert 0 < before.round_trip_min_s <= before.round_trip_s < WITHIN_S
+        assert 0 < before.round_trip_min_s <= before.round_trip_s < PATIENCE_S
 
+        heard.deadline_s = DEADLINE_S
         os.kill(process.pid, signal.SIGSTOP)
         with trio.fail_after(WITHIN_S):
             await heard.ended.wait()
@@ -109,16 +119,17 @@ async def test_it_is_found_dead_though_not_even_the_ping_can_be_written(carrier)
 
 async def test_a_server_that_stumbles_and_goes_on_is_not_taken_for_dead(carrier):
     async with served_elsewhere(carrier) as (transport, process), trio.open_nursery() as nursery:
-        heard = Heard()
+        heard = Heard(deadline_s=PATIENCE_S)
         nursery.start_soon(read, transport)
-        nursery.start_soon(heard.watch, transport, 10)
+        nursery.start_soon(heard.watch, transport)
         os.kill(process.pid, signal.SIGSTOP)
         await trio.sleep(3 * INTERVAL_S)
-        waiting = transport.statistics()
-        assert waiting.pings_sent == waiting.pings_answered + 1
-        os.kill(process.pid, signal.SIGCONT)
-        with trio.fail_after(WITHIN_S):
-            while transport.statistics().pings_answered < waiting.pings_sent + 2:  # noqa: ASYNC110 - no event
+        with trio.fail_after(PATIENCE_S):
+            while not transport.statistics().pings_sent:  # noqa: ASYNC110 - no event
                 await trio.sleep(0.01)
+        waiting = transport.statistics()
+        assert (waiting.pings_sent, waiting.pings_answered) == (1, 0)
+        os.kill(process.pid, signal.SIGCONT)
+        await answered(transport, 3)
         assert heard.dead == []
         nursery.cancel_scope.cancel()

@@ -33,7 +33,7 @@ def simulate(*arguments):
             assert lines[-1], "".join(lines)
         yield "".join(lines)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def listening():

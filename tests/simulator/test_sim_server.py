@@ -81,6 +81,17 @@ async def test_serve_forever_tells_when_it_listens():
         nursery.cancel_scope.cancel()
 
 
+async def test_who_has_closed_in_order_as_the_server_ends_is_written_down_with_its_own_close():
+    for _ in range(20):  # Which task the end finds first is left to chance.
+        async with serve(QUICK, host=None) as server, trio.open_nursery() as nursery:
+            stream = server.connect_stream()
+            socket = await wrap_client_stream(nursery, stream, "sim", CONVERSATION, extra_headers=[KEY])
+            await socket.get_message()
+            await socket.aclose(1000, "enough")
+            await server.disconnect_all()
+        assert [(each.close_code, each.close_reason) for each in server.sessions] == [(1000, "enough")]
+
+
 async def test_it_pings_every_20_seconds_with_four_bytes_even_if_nobody_answers(autojump_clock):
     pings = []
     async with serve(host=None) as server:

@@ -58,7 +58,7 @@ async def test_a_conversation_over_tcp(name):
         before = open_sockets()
         async with open_session(config(client=client, engine={"transport": name})) as session:
             await converse(session)
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while open_sockets() > before:  # noqa: ASYNC110 - the server's end goes a moment later
                 await trio.sleep(0.001)
 
@@ -83,7 +83,7 @@ async def test_a_session_whose_server_goes_away_says_so(name):
         settings = config(client=client, engine={"transport": name})
         async with open_session(settings) as session, trio.open_nursery() as nursery:
             nursery.start_soon(simulator.disconnect_all)
-            with trio.fail_after(5), pytest.raises(ConnectionLost) as caught:
+            with trio.fail_after(30), pytest.raises(ConnectionLost) as caught:
                 async for _ in session.receive():
                     pass
         assert caught.value.code == 1001

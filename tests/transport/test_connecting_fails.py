@@ -63,9 +63,9 @@ async def failure(url, **options):
     target = Endpoint(url=url, headers=[("Authorization", f"Bearer {KEY}")], **options)
     before = open_sockets()
     async with trio.open_nursery() as nursery:
-        with trio.fail_after(5), pytest.raises(ConnectionLost) as caught:
+        with trio.fail_after(30), pytest.raises(ConnectionLost) as caught:
             await carrier.connect(nursery, target)
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while open_sockets() > before:  # noqa: ASYNC110 - the kernel has no event for it
             await trio.sleep(0.001)
     shown = f"{caught.value!r} {caught.value} {vars(caught.value)} {caught.value.__cause__!r}"
@@ -346,7 +346,7 @@ async def lost(end):
         await end(stream, server)
 
     async with listening(handle) as port, trio.open_nursery() as nursery:
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             transport = await carrier.connect(nursery, Endpoint(url=f"ws://127.0.0.1:{port}/v1"))
             with pytest.raises(ConnectionLost) as caught:
                 await transport.receive()

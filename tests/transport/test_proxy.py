@@ -70,7 +70,7 @@ async def session_over(proxy, url, **options):
     before = open_sockets()
     target = Endpoint(url=url, headers=[("Authorization", f"Bearer {KEY}")], proxy=proxy, **options)
     async with trio.open_nursery() as nursery:
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             transport = await carrier.connect(nursery, target)
             [message] = await transport.receive()
             await transport.close(2)
@@ -80,7 +80,7 @@ async def session_over(proxy, url, **options):
 
 async def all_closed(before):
     """Wait until no more sockets are open than before: ours, and so the proxy's and the server's ends."""
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while open_sockets() > before:  # noqa: ASYNC110 - the kernel has no event for it
             await trio.sleep(0.001)
 
@@ -89,7 +89,7 @@ async def refused_by(proxy, url="ws://service.example/v1", **options):
     """Connect through a proxy that does not let us; give what is raised."""
     before = open_sockets()
     async with trio.open_nursery() as nursery:
-        with trio.fail_after(5), pytest.raises(ConnectionLost) as caught:
+        with trio.fail_after(30), pytest.raises(ConnectionLost) as caught:
             await carrier.connect(nursery, Endpoint(url=url, proxy=proxy, **options))
     await all_closed(before)
     return caught.value
@@ -297,7 +297,7 @@ async def test_a_proxy_that_is_not_there_is_named():
 async def test_a_proxy_that_never_answers_is_left_at_the_callers_deadline():
     before = open_sockets()
     async with connect_proxy(mute=True) as proxy:
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(carrier.connect, nursery, Endpoint(url="ws://service.example/v1", proxy=proxy.url))
                 while not proxy.requests:  # noqa: ASYNC110 - the proxy has no event for it
