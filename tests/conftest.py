@@ -34,7 +34,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 SWITCHES = {
-    "peers": "needs other programs: a peer library, a browser, a cluster, workers",
+    "peers": "needs other programs (a peer library, a browser, a cluster, workers) or seconds of a core",
     "long": "takes minutes",
     "ray": "starts Ray clusters, one at a time on a machine: run with -n0",
 }

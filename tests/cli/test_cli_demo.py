@@ -11,6 +11,7 @@ import soundfile
 from engine.cli import exits
 
 
+@pytest.mark.peers
 def test_ctrl_c_ends_it_with_the_files_written(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-m", "engine", "demo", "--out", str(tmp_path)],

@@ -26,7 +26,9 @@ async def measured(measure, *sizes):
 
 
 @pytest.mark.parametrize(
-    "sizes", [(6, 4.0, 4.0), pytest.param((200, 20.0, 45.0), marks=pytest.mark.long)], ids=["few", "many"]
+    "sizes",
+    [pytest.param((6, 4.0, 4.0), marks=pytest.mark.peers), pytest.param((200, 20.0, 45.0), marks=pytest.mark.long)],
+    ids=["few", "many"],
 )
 async def test_talks_move_on_before_the_server_ends_them_and_no_sample_is_lost_or_doubled(sizes):
     told = await measured(renewal, *sizes)
@@ -34,7 +36,9 @@ async def test_talks_move_on_before_the_server_ends_them_and_no_sample_is_lost_o
 
 
 @pytest.mark.parametrize(
-    "sizes", [(5, 2, (0.3, 1.0)), pytest.param((50, 20), marks=pytest.mark.long)], ids=["few", "many"]
+    "sizes",
+    [pytest.param((5, 2, (0.3, 1.0)), marks=pytest.mark.peers), pytest.param((50, 20), marks=pytest.mark.long)],
+    ids=["few", "many"],
 )
 async def test_talks_outlive_a_server_that_is_killed_and_each_turn_is_answered_once(sizes):
     await measured(kills, *sizes)

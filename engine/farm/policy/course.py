@@ -10,7 +10,7 @@ from itertools import accumulate
 from operator import add, mul, sub, truediv
 from typing import Final
 
-from engine.farm.policy.spending import PRIOR_WEIGHT, Average
+from engine.farm.policy.spending import PRIOR_WEIGHT, PROBES, Average
 
 STEP_S: Final = 1.0
 """Ages and minutes are told apart by so much."""
@@ -27,6 +27,9 @@ PRIOR_DEVIATION: Final = 0.5
 
 ESTIMATE_DEVIATIONS: Final = 2.0
 """By so many standard errors what is learned is taken for more than it is: a mean of few sessions may be too low."""
+
+TRIED_EACH: Final = 2.0
+"""So many sessions more may be active for each whole life that sessions of the scenario have shown."""
 
 
 class Course:
@@ -57,6 +60,9 @@ class Course:
         self.variances: list[float] = []
         """Its variance."""
         self._has_news = False
+        self._active = 0
+        self._lives = 0.0
+        self._ends = 0
         self._learn()
 
     # --- what is told ------------------------------------------------------------------------------------------------
@@ -65,6 +71,7 @@ class Course:
         """Count one more, of age 0."""
         self.alive[0] += 1
         self._lived[0] += 1
+        self._active += 1
 
     def take_back(self, age: int) -> None:
         """Forget a start that never happened."""
@@ -81,6 +88,7 @@ class Course:
         self._leave(age)
         if tells:
             self._ended[age] += 1
+            self._ends += 1
         else:
             self._forget(age)
 
@@ -88,6 +96,7 @@ class Course:
         """Let time pass: all grow older, and what they told is learned from."""
         if not any(self.alive) and not self._has_news:
             return
+        self._lives += self._active * steps / self._life_steps
         for _ in range(steps):
             self.alive[-1] += self.alive.pop(-2)
             self.alive.insert(0, 0)
@@ -96,6 +105,7 @@ class Course:
 
     def _leave(self, age: int) -> None:
         self._has_news = True
+        self._active -= 1
         # Where nobody has that age (clocks may differ by a step), the next younger one goes, or the next older one.
         ages = (*range(age, -1, -1), *range(age + 1, len(self.alive)))
         self.alive[next((each for each in ages if self.alive[each]), age)] -= 1
@@ -103,6 +113,11 @@ class Course:
     def _forget(self, age: int) -> None:
         for each in range(age + 1):
             self._lived[each] = max(0.0, self._lived[each] - 1)
+
+    @property
+    def is_tried(self) -> bool:
+        """Tell whether enough has been seen for one more: what the plan expects may be far from what sessions take."""
+        return self._active < PROBES + TRIED_EACH * max(self._lives, self._ends)
 
     # --- what is known -----------------------------------------------------------------------------------------------
 

@@ -21,6 +21,12 @@ MINUTE_S: Final = 60.0
 MARGIN_DEVIATIONS: Final = 3.0
 """So many standard deviations of what sessions under way will take are kept free."""
 
+FREE_SHARE: Final = 0.02
+"""This share of the cap is kept free besides: sessions that began together scatter together, and late."""
+
+UNTRIED_FACTOR: Final = 8.0
+"""A scenario that few sessions have shown may take so many times what the plan expects."""
+
 
 class TokensPerMinute:
     """What counts against the cap. Moments are told in order.
@@ -60,9 +66,10 @@ class TokensPerMinute:
         course = self._courses[scenario]
         minutes = list(map(add, self._minutes, course.minutes))
         variances = list(map(add, self._variances, course.variances))
-        return self._most(minutes, variances) <= self._cap or (
-            not self._active and not self._told and not self._told_now
-        )
+        most = self._most(minutes, variances)
+        if most > self._cap * (1 - FREE_SHARE):
+            return not self._active and not self._told and not self._told_now
+        return course.is_tried or most * UNTRIED_FACTOR <= self._cap
 
     def eases_at(self, now: float) -> float:
         """Give when it is worth while to ask again: with the next step, or when the oldest of what was told leaves."""

@@ -102,6 +102,31 @@ def test_a_session_that_is_larger_than_the_cap_goes_alone():
     assert tokens.fits("b", 71.0)
 
 
+def started(tokens, now):
+    """Start all that fit, and count them."""
+    count = 0
+    while tokens.fits("a", now):
+        tokens.start("a", now)
+        count += 1
+    return count
+
+
+def test_few_of_a_scenario_go_at_once_until_some_have_shown_what_they_take():
+    tokens = minute(1_000_000.0, a=400.0)
+    at_once = started(tokens, 0.0)
+    assert 1_000_000 / 400 / 8 / 3 < at_once < 1_000_000 / 400 / 8  # As if each took eight times what the plan expects.
+
+    assert started(tokens, 1.0) < at_once / 5  # 1 s of 20 s is not much.
+    assert started(tokens, 20.0) > at_once  # Each has shown its life.
+
+
+def test_where_a_cap_is_far_away_all_go_at_once():
+    tokens = minute(1e9, a=400.0)
+    for _ in range(1000):
+        assert tokens.fits("a", 0.0)
+        tokens.start("a", 0.0)
+
+
 def test_a_start_that_never_happened_holds_nothing():
     tokens = minute()
     tokens.start("a", 0.0)

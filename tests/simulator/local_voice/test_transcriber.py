@@ -26,6 +26,7 @@ def test_cards_are_written_down_without_a_mistake(line, pad_ms):
     assert transcriber.transcribe(silence(pad_ms) + line.read_pcm24k() + silence(pad_ms)) == line.transcript
 
 
+@pytest.mark.peers
 def test_a_quarter_of_a_novels_words_may_be_wrong():
     wrong = total = 0
     for line in PASSAGES:
@@ -55,6 +56,7 @@ def test_the_same_turn_is_not_decoded_twice():
     assert transcriber.transcribe.cache_info().hits == hits + 1
 
 
+@pytest.mark.peers
 def test_what_was_heard_before_makes_no_difference():
     model = transcriber.Transcriber()
     turns = [line.read_pcm24k() for line in (CARDS[2], PASSAGES[4])]
