@@ -162,6 +162,8 @@ class CallFiles:
         yield self._kept(TRANSCRIPT, "transcript")
 
     def _sound(self, sound: Sound, max_bytes: int) -> list[KeptFile]:
+        if not (sound.caller or sound.agent):
+            return []  # A call that sounded nowhere, as one that never connected.
         name = f"audio.{self._format}"
         if self.spool is not None and self.spool.error:
             self.notes.append(f"the agent's audio ends early: {self.spool.error}")

@@ -21,6 +21,7 @@ from engine.farm.plan.model import (
     Wait,
     WordErrorRate,
 )
+from engine.farm.plan.sounds import is_sound
 
 _WORDS_SHOWN: Final = 60
 
@@ -31,10 +32,11 @@ def settings_words(settings: Mapping[str, Any]) -> str:
 
 
 def short(value: Any) -> str:
-    """Write a value, the beginning of a long one; text in quotes."""
+    """Write a value, the beginning of a long one; text in quotes that it does not hold."""
     text = value if isinstance(value, str) else str(value)
     shown = text if len(text) <= _WORDS_SHOWN else text[: _WORDS_SHOWN - 1] + "…"
-    return f'"{shown}"' if isinstance(value, str) else shown
+    quote = "'" if '"' in shown else '"'
+    return f"{quote}{shown}{quote}" if isinstance(value, str) else shown
 
 
 def number_words(record: Any, name: str) -> str:
@@ -47,7 +49,7 @@ def step_words(step: Step) -> str:
     """Say what the caller does, after "the caller"."""
     match step:
         case Say(say=words):
-            done = f"says {short(words)}"
+            done = f"plays {words}" if is_sound(words) else f"says {short(words)}"
         case Type(type=words):
             done = f"types {short(words)}"
         case Wait():

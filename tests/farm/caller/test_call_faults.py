@@ -52,10 +52,12 @@ async def test_a_refused_handshake(autojump_clock, status, code, kind):
     assert (result.connect_ms, result.links, result.turns, result.spans) == (None, 0, (), ())
 
 
-async def test_no_network(autojump_clock):
-    result = await one_call(plan_of(*ONE_SAY), connector=refusing(ConnectionLost("nobody listens")))
+async def test_no_network(autojump_clock, tmp_path):
+    refused = refusing(ConnectionLost("nobody listens"))
+    result = await one_call(plan_of(*ONE_SAY), connector=refused, sink=FolderSink(tmp_path))
 
     assert (result.status, result.error_kind, result.error) == ("error", "connection", "nobody listens")
+    assert "audio" not in {file.kind for file in result.files}  # Nothing sounded.
 
 
 async def test_a_wrong_key(autojump_clock):

@@ -20,6 +20,7 @@ from engine.farm.plan.model import (
     Plan,
     Push,
     Retries,
+    Say,
     Scenario,
     Silence,
     Stage,
@@ -107,6 +108,13 @@ def test_all_kinds_of_parts_have_words(tmp_path, monkeypatch):
     ):
         assert part in words
     assert "sk-secret" not in words
+
+
+def test_a_sound_is_played_and_words_in_quotes_are_quoted_otherwise(tmp_path):
+    turns = [Say(say="beep.wav"), Say(say='the "big" one')]
+    words = words_of(Plan(name="p", scenarios=[Scenario(name="s", turns=turns)], folder=str(tmp_path)))
+
+    assert """the caller plays beep.wav, then says 'the "big" one'""" in words
 
 
 @pytest.mark.parametrize(
