@@ -4,6 +4,8 @@ import attrs
 import pytest
 from plans_made import load_text
 
+from engine.audio.files import write_wav
+from engine.audio.pcm import tone
 from engine.farm.plan.explain import WIDTH, explain
 from engine.farm.plan.load import ready
 from engine.farm.plan.model import (
@@ -111,6 +113,7 @@ def test_all_kinds_of_parts_have_words(tmp_path, monkeypatch):
 
 
 def test_a_sound_is_played_and_words_in_quotes_are_quoted_otherwise(tmp_path):
+    write_wav(tmp_path / "beep.wav", tone(440, 500))
     turns = [Say(say="beep.wav"), Say(say='the "big" one')]
     words = words_of(Plan(name="p", scenarios=[Scenario(name="s", turns=turns)], folder=str(tmp_path)))
 
