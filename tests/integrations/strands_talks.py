@@ -94,8 +94,14 @@ def shown(event):
 def sockets():
     """Count this process's sockets."""
     open_files = Path("/proc/self/fd")
-    names = (str(path.readlink()) for path in open_files.iterdir() if path.is_symlink()) if open_files.exists() else ()
-    return sum(name.startswith("socket:") for name in names)
+    return sum(map(_is_socket, open_files.iterdir())) if open_files.exists() else 0
+
+
+def _is_socket(file):
+    try:
+        return str(file.readlink()).startswith("socket:")
+    except OSError:  # Closed by another thread since it was listed, as that of the listing itself.
+        return False
 
 
 class Talk:

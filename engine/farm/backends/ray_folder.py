@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -34,8 +35,10 @@ class RayFolder:
 
     def __init__(self) -> None:
         sweep()
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_root()))
-        self._lock = _locked(self._folder)
+        # Until it is locked, it has a name that another run's sweep passes by.
+        unlocked = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=_root()))
+        self._lock = _locked(unlocked)
+        self._folder = unlocked.rename(unlocked.with_name(unlocked.name.removeprefix(".")))
 
     @property
     def path(self) -> str:
@@ -66,6 +69,8 @@ def sweep() -> None:
     """Remove what killed runs left: nobody holds their locks."""
     for folder in _root().glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
+            if not _is_ours(folder):
+                continue
             lock = _locked(folder)
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
@@ -76,13 +81,19 @@ def _root() -> Path:
     return named if named.is_dir() else Path(tempfile.gettempdir())
 
 
+def _is_ours(folder: Path) -> bool:
+    """Tell whether this user made it: in a place for all, others may lay links that lead into our own folders."""
+    there = folder.lstat()
+    return stat.S_ISDIR(there.st_mode) and there.st_uid == os.getuid()
+
+
 def _locked(folder: Path) -> int:
     """Hold a folder's lock, which the system gives back when this process dies.
 
     Raises:
-        OSError: Somebody holds it, or the folder is another user's.
+        OSError: Somebody holds it, or it can't be had.
     """
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -97,7 +108,8 @@ def _copy_end(log: Path, folder: Path) -> None:
     if not size_bytes:
         return
     folder.mkdir(mode=0o700, exist_ok=True)
-    with log.open("rb") as source, (folder / f"ray-{log.stem}.log").open("wb") as copy:
+    place = os.open(folder / f"ray-{log.stem}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(place, "wb") as copy, log.open("rb") as source:
         source.seek(max(0, size_bytes - LOG_MAX_BYTES))
         shutil.copyfileobj(source, copy)
 

@@ -12,7 +12,7 @@ from engine.errors import DeadlinePassed
 from engine.farm.caller.audio_file import Sound
 from engine.farm.caller.call_files import CallFiles
 from engine.farm.caller.ear import Ear
-from engine.farm.caller.faults import CallBroken, Fault, fault_of, tool_fault
+from engine.farm.caller.faults import CallBroken, Fault, fault_of, is_of_a_call, tool_fault
 from engine.farm.caller.files import FileSink
 from engine.farm.caller.judging import Findings, judge
 from engine.farm.caller.measures import measured_result, priced, sound_of
@@ -111,7 +111,9 @@ class _Call:
             prepared = await prepare(self.plan, self.grant, self.key)
             scenario = prepared.scenario
             await self._talk_in_time(prepared)
-        except Exception as error:  # noqa: BLE001 - whatever it is, one call's trouble is told, and others go on
+        except BaseException as error:
+            if not is_of_a_call(error):
+                raise
             fault = fault_of(error, opened=self._opened_at is not None)
         return await self._tell(scenario, fault)
 

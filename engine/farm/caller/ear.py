@@ -158,9 +158,10 @@ class Ear:
 
     def _interrupted(self, event: BidiInterruptionEvent, now: float) -> None:
         assert self._session is not None  # noqa: S101 - events come from it
-        if self.heard.ends_at > now:
-            self.mark(now, "interrupted")
-        self.heard.cut(now, self._session.playback.heard_ms)
+        if not _speaks_on(self._session, event):
+            if self.heard.ends_at > now:
+                self.mark(now, "interrupted")
+            self.heard.cut(now, self._session.playback.heard_ms)
         if event.reason == "error":
             self._active.clear()  # The connection that they ran on is gone.
         self._tell()
@@ -225,6 +226,12 @@ class Ear:
         BidiConnectionRestartEvent: _restarted,
     }
     """Methods by the class of events that they take; see `engine.dispatch`."""
+
+
+def _speaks_on(session: Session, event: BidiInterruptionEvent) -> bool:
+    """Tell whether the agent is heard on: the service heard the caller (its event has an id), and is to cut nothing."""
+    detection = session.config.turn_detection
+    return event.event_id is not None and detection is not None and detection.interrupt_response is False
 
 
 def _as_json(value: Any) -> str:

@@ -98,9 +98,18 @@ def fault_of(error: BaseException, *, opened: bool) -> Fault:
     first = next(_leaves(error))
     if isinstance(first, CallBroken):
         return first.fault
+    if isinstance(first, SystemExit):
+        return Fault(
+            "tool", one_line(f"a tool ended the program: SystemExit({first.code!r}) | raise another exception")
+        )
     kind = _kind(first, opened=opened)
     words = str(first) if isinstance(first, EngineError) else f"{type(first).__name__}: {first}"
     return Fault(kind, one_line(words), getattr(first, "retry_after_s", None))
+
+
+def is_of_a_call(error: BaseException) -> bool:
+    """Tell whether an exception is one call's trouble alone, while others go on; a tool's `sys.exit` is, too."""
+    return all(isinstance(each, Exception | SystemExit) for each in _leaves(error))
 
 
 def failed_response(details: Mapping[str, Any] | None) -> Fault:

@@ -82,11 +82,13 @@ def _word_error_rate(expected: WordErrorRate, findings: Findings) -> Verdict:
     whole = expected.of == "heard" and expected.turn is None  # What the caller said counts, answered or not.
     turns = findings.turns if whole else findings.of_turn(expected.turn)
     words = [(turn.heard or "") if expected.of == "heard" else turn.answer for turn in turns]
+    said = _joined(words)
     rate = word_error_rate(expected.reference, " ".join(words))
     what = f"{'caller as heard' if expected.of == 'heard' else 'agent'}{_in_turn(expected.turn)}"
     told = f"word error rate of the {what} at most {expected.at_most:.0%}"
-    found = "a reference without words" if rate is None else f"{rate:.1%}: {_joined(words)}"
-    return _verdict(told, rate is not None and rate <= expected.at_most, found)
+    found = "a reference without words" if rate is None else f"{rate:.1%}: {said or 'no words'}"
+    # All words left out are a rate of 100 %, which `at_most = 1` would let pass without a word.
+    return _verdict(told, bool(said) and rate is not None and rate <= expected.at_most, found)
 
 
 def _tool_called(expected: ToolCalled, findings: Findings) -> Verdict:

@@ -17,6 +17,7 @@ from engine.farm.caller.threads import in_thread
 from engine.farm.codec import to_json
 from engine.farm.plan.model import CannedTool, FunctionTool, ToolPlan
 from engine.tools import CallReport, ToolHost, ToolRunner, Tools
+from engine.tools.bounds import TOOL_DEADLINE_S
 
 TOOLBOXES_MAX: Final = 64
 """Sets of tools that one process keeps; a matrix over their answers makes many."""
@@ -111,7 +112,8 @@ def _add_canned(tools: Tools, plan: CannedTool) -> None:
         "description": plan.description,
         "parameters": plan.parameters or NO_PARAMETERS,
     }
-    tools.add_spec(spec, answer)
+    # What the plan has it take is no fault of the tool's.
+    tools.add_spec(spec, answer, deadline_s=plan.takes_ms / 1000 + TOOL_DEADLINE_S)
 
 
 def _add_function(tools: Tools, folder: str, plan: FunctionTool) -> None:
@@ -132,7 +134,7 @@ def find_function(folder: str, named: str) -> Callable[..., Any]:
     try:
         module = _of_file(Path(folder) / place) if place.endswith(".py") else importlib.import_module(place)
         function = getattr(module, name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = f"{type(error).__name__}: {error}"
         allowed = "'module:function', or 'file.py:function' beside the plan"
         message = f"the tool {named!r} can't be had: {why} | give {allowed}"

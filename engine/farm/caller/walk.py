@@ -119,8 +119,8 @@ class Walk:
     async def _wait(self, _: int, step: Wait, __: float | None) -> None:
         with trio.move_on_after(step.wait_s):
             while True:
+                self._check()  # Nothing tells of what was over before.
                 await self._ear.news()
-                self._check()
 
     async def _silence(self, _: int, step: Silence, __: float | None) -> None:
         until = trio.current_time() + step.silence_ms / 1000

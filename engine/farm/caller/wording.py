@@ -10,8 +10,8 @@ WORDS_MAX: Final = 5_000
 """Words that are compared; what is longer is cut. The comparison takes time and memory by the product of both sides."""
 
 _APOSTROPHES: Final = re.compile("[\u2018\u2019\u02bc\u0060\u00b4]")
-_BREAKS: Final = re.compile(r"[^\w']+|_+|(?<!\w)'|'(?!\w)")
-"""What parts words: everything but letters, digits, and apostrophes within a word."""
+_QUOTES: Final = re.compile(r"(?<!\S)'+|'+(?!\S)|'{2,}")
+"""Apostrophes that are not within a word."""
 
 
 def whole_text(text: str) -> str:
@@ -22,7 +22,15 @@ def whole_text(text: str) -> str:
 def normalised(text: str) -> list[str]:
     """Split words, in small letters, without punctuation: `It's  "FINE"!` has the words `it's` and `fine`."""
     plain = _APOSTROPHES.sub("'", unicodedata.normalize("NFKC", text)).casefold()
-    return _BREAKS.sub(" ", plain).split()
+    return _QUOTES.sub(" ", "".join(map(_in_words, plain))).split()
+
+
+def _in_words(character: str) -> str:
+    """Keep letters, digits and apostrophes, and the marks above and below letters, as Hindi's vowels are."""
+    if character.isalnum() or character == "'":
+        return character
+    kind = unicodedata.category(character)
+    return character if kind[0] == "M" else "" if kind == "Cf" else " "
 
 
 def word_error_rate(reference: str, said: str) -> float | None:

@@ -107,9 +107,8 @@ class Books:
             if self._limiter is not None:
                 nursery.start_soon(self._journal.run)
             if self._earlier is not None:
-                nursery.start_soon(
-                    partial(read_earlier, self._earlier, self._tally, in_a_thread=self._limiter is not None)
-                )
+                note, threaded = partial(self._journal.note, "figures"), self._limiter is not None
+                nursery.start_soon(partial(read_earlier, self._earlier, self._tally, note, in_a_thread=threaded))
             while True:
                 await trio.sleep(SAMPLE_EVERY_S)
                 self._journal.sample(samples(self._crew))

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from engine.config.checks import plain
 from engine.errors import ConfigError
 from engine.farm.plan.check_scenario import check_scenario, need_voice
 from engine.farm.plan.checks import JOBS_MAX
@@ -50,8 +51,9 @@ def check_load(plan: Plan) -> None:
     asked += [(f"load.stages[{index}].to", stage.to, bound) for index, stage in enumerate(load.stages)]
     for path, value, (cap, most, unit) in asked:
         if value > most:
-            message = f"{path} asks for {value:g} {unit}, and {cap} allows {most:g} | raise {cap}, or lower {path}"
-            raise ConfigError(path, value, f"at most {most:g} {unit}", message=message)
+            why = f"{path} asks for {plain(value)} {unit}, and {cap} allows {plain(most)}"
+            message = f"{why} | raise {cap}, or lower {path}"
+            raise ConfigError(path, value, f"at most {plain(most)} {unit}", message=message)
     total = sum(map(jobs_in_cycle, plan.scenarios))
     if total > JOBS_MAX:
         message = (
@@ -78,8 +80,13 @@ def _check_target(target: Target, folder: Path) -> None:
     if target.script is not None:
         from engine.simulator.script_file import load_script  # noqa: PLC0415 - late: few plans have a script
 
+        file = folder / target.script
+        if not file.is_file():
+            allowed = "a script of answers, its path from the plan's folder on"
+            message = f"target.script: {file} is not there; allowed: {allowed}"
+            raise ConfigError("target.script", target.script, allowed, message=message)
         try:
-            load_script(folder / target.script)
+            load_script(file)
         except ConfigError as error:
             raise ConfigError("target.script", target.script, error.allowed, message=str(error)) from error
     if target.pace:

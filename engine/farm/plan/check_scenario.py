@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,7 @@ def _step_s(plan: Plan, step: Any, path: str) -> float:
         case Say(say=say) if sounds.is_sound(say):
             return _sound_s(Path(plan.folder) / say, f"{path}.say")
         case Say(say=say):
-            need_voice(f"{path}.say")
-            return sounds.words_s(say)
+            return _words_s(say, f"{path}.say")
         case Wait(wait_s=wait_s):
             return wait_s
         case Silence(silence_ms=silence_ms):
@@ -131,12 +131,25 @@ def _step_s(plan: Plan, step: Any, path: str) -> float:
 
 
 def _sound_s(file: Path, path: str) -> float:
-    try:
+    with _placed(path):
         length_s = sounds.sound_s(file)
         sounds.check_length(file, length_s)
-    except ConfigError as error:
-        raise ConfigError(path, str(file), error.allowed, message=f"{path}: {error}") from error
     return length_s
+
+
+def _words_s(words: str, path: str) -> float:
+    with _placed(path):
+        length_s = sounds.words_s(words)
+    need_voice(path)
+    return length_s
+
+
+@contextmanager
+def _placed(path: str) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(path, error.value, error.allowed, message=f"{path}: {error}") from error
 
 
 def _check_tools(plan: Plan, scenario: Scenario, path: str) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,7 +72,7 @@ def _sounds(given: Path, folder: Path) -> Iterator[Values]:
     for sound in sorted(given.rglob("*")):
         if sound.suffix.lower() not in SOUND_SUFFIXES or not sound.is_file() or sound.name.startswith("."):
             continue
-        row = {"file": _from(sound, folder), "name": sound.stem}
+        row = {"file": _writable(_from(sound, folder)), "name": sound.stem}
         spoken = sound.with_suffix(".txt")
         if spoken.is_file():
             row["text"] = " ".join(_text(spoken).split())
@@ -82,10 +83,18 @@ def _from(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
+def _writable(name: str) -> str:
+    """Refuse a name of bytes that are no text: nothing that is told of it could be written."""
+    shown = name.encode("utf-8", "replace").decode()
+    if shown != name:
+        raise _wrong(Path(shown), None, "the name is no UTF-8 (? stands for what is none)", "a name in UTF-8")
+    return name
+
+
 def _comma_separated(path: Path) -> Iterator[Values]:
     text = _text(path)
     try:
-        reader = csv.reader(text.splitlines(keepends=True), strict=True)
+        reader = csv.reader(StringIO(text), strict=True)  # `splitlines` parts at U+2028 and others too.
         names = next((row for row in reader if any(cell.strip() for cell in row)), [])
         _check_names(path, reader.line_num, names)
         for cells in reader:

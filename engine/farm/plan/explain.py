@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from engine.config.checks import plain
 from engine.farm.plan.estimate import Estimate, estimate
 from engine.farm.plan.jobs import begins_again, choices
 from engine.farm.plan.model import Load, Plan, Scenario
@@ -116,7 +117,7 @@ def _count(scenario: Scenario) -> str:
 def _how(plan: Plan) -> Iterator[tuple[str, str]]:
     caps = plan.caps
     yield "load", _load(plan.load)
-    most = [f"{plural(caps.sessions, 'session')} at a time", f"{caps.starts_per_s:g} starts a second"]
+    most = [f"{plural(caps.sessions, 'session')} at a time", f"{plain(caps.starts_per_s)} starts a second"]
     most += [f"{caps.tokens_per_min:,.0f} tokens a minute"] if caps.tokens_per_min else []
     most += [f"{caps.budget_tokens:,} tokens in all"] if caps.budget_tokens else []
     most += [f"{caps.budget_usd:,.2f} USD in all"] if caps.budget_usd else []
@@ -129,13 +130,13 @@ def _how(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _load(load: Load) -> str:
-    stages = ", ".join(f"to {stage.to:g} in {duration(stage.duration_s)}" for stage in load.stages)
+    stages = ", ".join(f"to {plain(stage.to)} in {duration(stage.duration_s)}" for stage in load.stages)
     unit = "starts a second" if load.shape == "arrival" else "sessions at a time"
     if load.shape == "once":
         return "each session once"
     if load.stages:
         return f"{unit}: {stages}; jobs begin again until then"
-    how_many = f"{load.sessions or load.rate_per_s:g} {unit}"
+    how_many = f"{plain(load.sessions or load.rate_per_s or 0.0)} {unit}"
     return f"{how_many} for {duration(load.duration_s)}" if load.duration_s else f"{how_many} until all are done"
 
 

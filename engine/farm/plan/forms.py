@@ -10,6 +10,8 @@ VARIABLE: Final = "the name of an environment variable: letters, digits and _"
 TELEPHONE_KEYS: Final = "telephone keys: 0 to 9, *, #, A to D"
 TOOL_NAME: Final = "1 to 64 letters, digits, _ and -"
 FUNCTION: Final = "'module:name' or 'file.py:name'"
+SPOKEN: Final = "text with words, as they are said"
+VISIBLE: Final = "text that is not empty"
 
 
 def _fits(pattern: str, value: str) -> None:
@@ -52,6 +54,26 @@ def function(value: str) -> None:
     """
     place, _, name = value.rpartition(":")
     if not place or not name.isidentifier():
+        raise ValueError
+
+
+def spoken(value: str) -> None:
+    """Accept text in which there is a word.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if re.search(r"[^\W_]", value) is None:
+        raise ValueError
+
+
+def visible(value: str) -> None:
+    """Accept text that is not all spaces.
+
+    Raises:
+        ValueError: It is.
+    """
+    if not value.strip():
         raise ValueError
 
 

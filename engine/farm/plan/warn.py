@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from engine.config.checks import plain
 from engine.farm.metrics import METRICS
 from engine.farm.plan.estimate import Estimate, load_s
 from engine.farm.plan.jobs import begins_again
@@ -48,7 +49,7 @@ def _of_budget(plan: Plan, reckoned: Estimate) -> Iterator[str]:
 def _ends_early(name: str, budget: float, needed: float, sessions: float, unit: str) -> str:
     reached = sessions * budget / needed
     return (
-        f"caps.{name} = {budget:g} ends the run after about {reached:,.0f} of {sessions:,.0f} sessions:"
+        f"caps.{name} = {plain(budget)} ends the run after about {reached:,.0f} of {sessions:,.0f} sessions:"
         f" all of them take about {needed:,.2f} {unit}"
     )
 

@@ -77,7 +77,8 @@ class Accounts:
             self.minute.add(self.tokens.averages[scenario].mean - told, now)
         else:
             self.minute.take(scenario, tokens - told, began, now)
-        self.minute.end(scenario, began, now, tells=tells)
+        # What was told of one that was lost stays known of its ages, so these count as lived.
+        self.minute.end(scenario, began, now, tells=tells or told > 0)
         self.tokens.end(scenario, tokens)
         self.usd.end(scenario, usd)
         if tells:

@@ -30,25 +30,25 @@ class Average:
     """Mean and variance of one quantity (Welford's way), begun with an estimate or with nothing."""
 
     def __init__(self, estimate: float | None = None) -> None:
-        self.weight = 0.0 if estimate is None else PRIOR_WEIGHT
+        self._weight = 0.0 if estimate is None else PRIOR_WEIGHT
         self.mean = estimate or 0.0
         self._squares = 0.0
 
     @property
     def is_known(self) -> bool:
         """Tell whether there is anything to go by."""
-        return self.weight > 0
+        return self._weight > 0
 
     @property
     def variance(self) -> float:
         """Give the variance; 0 before there are two."""
-        return self._squares / self.weight if self.weight else 0.0
+        return self._squares / self._weight if self._weight else 0.0
 
     def add(self, value: float) -> None:
         """Learn from one more."""
-        self.weight += 1.0
+        self._weight += 1.0
         before = self.mean
-        self.mean += (value - before) / self.weight
+        self.mean += (value - before) / self._weight
         self._squares += (value - before) * (value - self.mean)
 
 

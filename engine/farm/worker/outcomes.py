@@ -81,7 +81,13 @@ class Outcomes:
 
 
 def _fitting(result: Result) -> tuple[Result, int]:
-    size_bytes = len(to_json(result))
+    try:
+        size_bytes = len(to_json(result))
+    except (TypeError, ValueError):  # What a service tells may be no text, and numbers that nobody holds.
+        from engine.farm.ledger.rows import made_to_fit  # noqa: PLC0415 - SQLite, which workers have no other use for
+
+        result = made_to_fit(result)
+        size_bytes = len(to_json(result))
     if size_bytes <= RESULT_MAX_BYTES:
         return result, size_bytes
     note = f"its turns and its timeline are not kept: {size_bytes:,} bytes are over the bound of {RESULT_MAX_BYTES:,}"

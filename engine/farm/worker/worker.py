@@ -28,6 +28,9 @@ SLEPT_EVERY_S: Final = 1.0
 SLEPT_MIN_S: Final = 0.1
 """Less than this is what reading two clocks comes to."""
 
+TOKENS_MAX: Final = 2**63 - 1
+"""Most that is told of a session's tokens: JSON's numbers end here, whatever a service says."""
+
 LIVE_METRICS: Final = (
     "time_to_first_audio",
     "time_to_first_text",
@@ -49,6 +52,7 @@ class _Session:
     grant: Grant
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     cut: tuple[Status, str] = ("stopped", "")
+    tokens: int = 0
 
 
 class Worker:
@@ -151,6 +155,7 @@ class Worker:
         self._outcomes.acknowledge(down.acknowledged)
         if down.roll:
             self._outcomes.tell_again()
+            self._tokens = {name: session.tokens for name, session in self._sessions.items() if session.tokens}
         self._starts_per_s = max(down.starts_per_s, 1e-3)
         for grant in down.grants:
             self._waiting[grant.attempt_id] = grant
@@ -262,9 +267,9 @@ class Worker:
         except BaseException as error:
             if not _is_a_sessions_own(error):
                 raise
-            result = _broken(grant, "error", f"{type(error).__name__}: {error}")
+            result = self._with_what_it_took(_broken(grant, "error", f"{type(error).__name__}: {error}"))
         else:
-            result = result or self._cut_off(session)
+            result = result or self._with_what_it_took(_broken(grant, *session.cut))
         finally:
             self._had.pop(grant.attempt_id, None)
             self._tokens.pop(grant.attempt_id, None)
@@ -276,16 +281,15 @@ class Worker:
         self._outcomes.add(result, self._files_of(grant))
         self._tell_soon()
 
-    def _cut_off(self, session: _Session) -> Result:
-        """Tell of a session that was cancelled, with what it took until then: that was spent."""
-        broken = _broken(session.grant, *session.cut)
-        had = self._had.get(session.grant.attempt_id)
+    def _with_what_it_took(self, broken: Result) -> Result:
+        """Tell of a session that was cancelled, or crashed, with what it took until then: that was spent."""
+        had = self._had.get(broken.attempt_id)
         if had is None:
             return broken
         return attrs.evolve(had, status=broken.status, error_kind=broken.error_kind, error=broken.error, files=())
 
     def _note_tokens(self, attempt_id: str, tokens: int) -> None:
-        self._tokens[attempt_id] = tokens
+        self._tokens[attempt_id] = self._sessions[attempt_id].tokens = min(tokens, TOKENS_MAX)
 
     def _note_cut(self, result: Result) -> None:
         self._had[result.attempt_id] = result

@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,32 @@ def test_what_a_killed_run_left_is_swept_and_what_a_living_one_has_is_not(root):
     living.remove()
 
 
+def test_links_that_others_laid_lead_nowhere(root, tmp_path):
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    (root / "rt-ray-link").symlink_to(ours)
+    (root / "rt-ray-lock").mkdir()
+    (root / "rt-ray-lock" / "lock").symlink_to(ours / "made")
+    sweep()
+    assert list(ours.iterdir()) == []
+
+
+def test_until_it_is_locked_no_sweep_of_another_run_finds_it(root, monkeypatch):
+    make = tempfile.mkdtemp
+
+    def made_and_swept(**where):
+        made = make(**where)
+        sweep()
+        return made
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made_and_swept)
+    folder = RayFolder()
+    sweep()
+    assert Path(folder.path).parent.is_dir()
+    folder.remove()
+    assert list(root.iterdir()) == []
+
+
 def test_workers_words_are_saved_and_of_long_ones_the_end(root, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_folder, "LOG_MAX_BYTES", 100)
     folder = RayFolder()
@@ -65,6 +92,7 @@ def test_workers_words_are_saved_and_of_long_ones_the_end(root, tmp_path, monkey
     assert saved.name == "ray-worker-a.log"
     assert saved.stat().st_size == 100
     assert saved.read_text().endswith("the end")
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     folder.remove()
 
 

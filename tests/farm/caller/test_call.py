@@ -76,6 +76,33 @@ async def test_the_next_step_waits_for_the_answers_end(autojump_clock):
     assert second.text == "Bye."
 
 
+NOT_CUT = {"turn_detection": {"type": "server_vad", "interrupt_response": False}}
+
+
+async def test_an_agent_that_nothing_cuts_is_heard_to_its_end(autojump_clock):
+    plan = plan_of(Say(say=CARD), Say(say=CARD, interrupt_after_ms=1000), session=NOT_CUT)
+    result = await one_call(plan, LONG_ANSWER, "All right.")
+    first, second = result.turns
+
+    assert [turn.interrupted for turn in result.turns] == [False, False]
+    assert first.heard_ms == first.audio_ms > 1300
+    assert second.heard_ms == second.audio_ms > 0
+    assert lanes(result, "mark") == []
+    assert lanes(result, "heard")[1].at_ms >= lanes(result, "heard")[0].until_ms
+    assert second.asked_at_ms + second.time_to_first_audio_heard_ms == pytest.approx(
+        lanes(result, "heard")[1].at_ms, abs=30
+    )
+
+
+async def test_an_agent_that_speech_does_not_cut_is_cut_by_words(autojump_clock):
+    plan = plan_of(Type(type="Tell me all."), Type(type="Stop.", interrupt_after_ms=500), session=NOT_CUT)
+    result = await one_call(plan, LONG_ANSWER, "All right.")
+
+    assert [turn.interrupted for turn in result.turns] == [True, False]
+    assert result.turns[0].heard_ms == pytest.approx(500, abs=5)
+    assert [mark.text for mark in lanes(result, "mark")] == ["interrupted"]
+
+
 async def test_a_caller_cuts_in_and_the_service_hears_it(autojump_clock):
     plan = plan_of(Say(say=CARD), Say(say=CARD, interrupt_after_ms=1000))
     result = await one_call(plan, LONG_ANSWER, "All right.")
@@ -226,6 +253,11 @@ def shout(word: str) -> str:
 async def fail() -> str:
     """Fail."""
     raise OSError("no such card")
+
+
+async def leave() -> str:
+    """End the program."""
+    raise SystemExit(4)
 '''
 
 
@@ -234,6 +266,16 @@ def tool_file(tmp_path):
     (tmp_path / "my_tools.py").write_text(TOOLS)
     (tmp_path / CARD).write_bytes((SPEECH / CARD).read_bytes())
     return tmp_path
+
+
+@pytest.mark.parametrize("takes_ms", [45_000, 90_000])
+async def test_a_canned_tool_takes_as_long_as_the_plan_says(autojump_clock, takes_ms):
+    tools = (CannedTool(name="slow", answer="done at last", takes_ms=takes_ms),)
+    plan = plan_of(Type(type="Look."), tools=tools, expect=(NoError(), Contains(contains="that was long")))
+    result = await one_call(plan, Call("slow"), "That was long.")
+
+    assert (result.status, result.error) == ("passed", "")
+    assert result.turns[0].tools[0].result == "done at last"
 
 
 async def test_a_python_function_beside_the_plan_is_a_tool(autojump_clock, tool_file):
@@ -258,6 +300,23 @@ async def test_a_tool_that_raises_is_told_and_the_talk_goes_on(autojump_clock, t
     assert "no such card" in result.error
     assert result.turns[0].tools[0].failed
     assert result.turns[1].answer == "No."
+    assert [verdict.held for verdict in result.verdicts] == [False]
+
+
+async def test_a_tool_that_ends_the_program_breaks_its_call_alone_which_tells_what_it_took(autojump_clock, tool_file):
+    plan = plan_of(
+        Type(type="Hello."),
+        Type(type="Leave."),
+        folder=tool_file,
+        tools=(FunctionTool(function="my_tools.py:leave"),),
+        expect=(NoError(),),
+    )
+    result = await one_call(plan, "Hello.", Call("leave"))
+
+    assert (result.status, result.error_kind) == ("error", "tool")
+    assert result.error == "a tool ended the program: SystemExit(4) | raise another exception"
+    assert result.turns[0].answer == "Hello."
+    assert result.tokens
     assert [verdict.held for verdict in result.verdicts] == [False]
 
 

@@ -8,11 +8,16 @@ from calls import CARD, LONG_ANSWER, RATE_HZ, SPEECH, called, lanes, one_call, p
 
 from engine.audio.files import read_pcm16, write_wav
 from engine.audio.pcm import silence, tone
+from engine.config import ClientSettings, SessionConfig
 from engine.errors import ConnectionLost
 from engine.farm.caller import Watch
+from engine.farm.caller.ear import Ear
 from engine.farm.caller.meaning import Uttered, is_forgotten, turns_of
+from engine.farm.caller.mouth import Mouth
+from engine.farm.caller.walk import Walk
 from engine.farm.plan.model import CannedTool, FirstAudioWithin, NoError, Say, Type, Wait
 from engine.metering.records import ResponseRecord, TurnRecord
+from engine.session import open_session
 from engine.simulator import Call
 from engine.testing import in_memory
 
@@ -232,6 +237,17 @@ async def test_a_service_that_hangs_up_before_the_last_step_broke_the_call(autoj
     assert (result.status, result.error_kind) == ("error", "connection")
     assert result.error == "the service ended the session at step 2 of 3"
     assert told(result) == [("A", "Yes.", "completed")]
+
+
+async def test_a_caller_waits_for_nobody_when_the_session_is_over(autojump_clock):
+    async with simulated() as simulator:
+        config = SessionConfig(client=ClientSettings(api_key="any"))
+        async with open_session(config, connector=in_memory(simulator)) as session:
+            ear = Ear()
+            ear.over = True
+            walk = Walk(session, ear, Mouth(session, 20), {}, lambda: None)
+
+            assert not await walk.go([Wait(wait_s=10)])
 
 
 async def test_the_accounts_limits_are_told_once(autojump_clock):

@@ -44,6 +44,9 @@ from engine.wire.server import RateLimit as WireLimit
         ("'quoted' rock'n'roll dogs'", ["quoted", "rock'n'roll", "dogs"]),
         ("well-known_name 17.5 %", ["well", "known", "name", "17", "5"]),
         ("Straße \ufb01ne", ["strasse", "fine"]),
+        ("हिन्दी में।", ["हिन्दी", "में"]),
+        ("co\u00adop क\u200dष", ["coop", "कष"]),
+        ("'tis rock 'n' roll, a''b", ["tis", "rock", "n", "roll", "a", "b"]),
         (" … ", []),
     ],
 )
@@ -205,6 +208,12 @@ def test_a_module_that_raises_can_be_mended(tmp_path):
         find_function(str(tmp_path), "bad.py:f")
     (tmp_path / "bad.py").write_text("def f(): return 2  # another size, so that it is compiled anew")
     assert find_function(str(tmp_path), "bad.py:f")() == 2
+
+
+def test_a_module_that_ends_the_program_is_told_as_one_that_raises(tmp_path):
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)")
+    with pytest.raises(ConfigError, match=r"leaves\.py:f.*SystemExit: 3"):
+        find_function(str(tmp_path), "leaves.py:f")
 
 
 async def test_a_function_that_can_not_be_described(tmp_path):

@@ -25,6 +25,7 @@ from engine.farm.plan.model import (
     ToolCalled,
     Type,
     Wait,
+    WordErrorRate,
 )
 
 SCENARIO = Scenario(name="s", turns=[Type(type="x")])
@@ -246,3 +247,37 @@ def test_files_of_a_plan_are_named_once(tmp_path):
     more = Plan(name="p", scenarios=[Scenario(name="s", turns=[Say(say="{f}"), Say(say="words")], rows=rows)])
     assert files_of(more) == ("a.wav", "b.wav")
     assert files_of(of_scenario(tools=[FunctionTool(function="json:dumps")], expect=[Contains(contains="x")])) == ()
+
+
+@pytest.mark.parametrize("text", ["  ", "\n"])
+def test_an_expectation_that_every_answer_fulfils_is_refused(text):
+    with pytest.raises(ConfigError, match=r"expect\.contains=.*allowed: text that is not empty"):
+        Contains(contains=text)
+
+
+def test_an_expectation_that_every_answer_fulfils_with_a_rows_value_is_refused():
+    plan = of_scenario(rows=({"want": " "},), expect=[Contains(contains="{want}")])
+    assert "expect[0].contains = ' ' is not possible with the values want = ' '" in str(refused(plan))
+
+
+def test_a_reference_without_words_is_refused():
+    with pytest.raises(ConfigError, match=r"expect\.reference=.*allowed: text with words, as they are said"):
+        WordErrorRate(reference="... _", at_most=0.1)
+
+
+def test_a_script_that_is_not_there_is_told_with_its_key(tmp_path):
+    error = refused(attrs.evolve(of_scenario(tmp_path), target=Target(script="nix.toml")))
+    assert str(error).startswith(f"target.script: {tmp_path / 'nix.toml'} is not there; allowed: ")
+
+
+@pytest.mark.parametrize("say", ["calls/one.M4A", "one.wave", "one.opus"])
+def test_a_sound_file_of_another_kind_is_not_read_out_as_words(say):
+    error = refused(of_scenario(turns=[Say(say=say)]))
+    assert str(error) == (
+        f"scenarios[0].turns[0].say: {say} is a sound file of a kind that is not read;"
+        " allowed: a file of .wav, .flac, .ogg, .mp3"
+    )
+
+
+def test_words_that_end_in_the_name_of_a_file_are_words():
+    assert ready(of_scenario(turns=[Say(say="Open my song.m4a")]))

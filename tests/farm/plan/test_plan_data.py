@@ -1,5 +1,7 @@
 """Data sets become rows: folders of sounds, CSV files and JSON lines; what is wrong is told with file and line."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,20 @@ def test_a_folder_elsewhere_is_named_by_its_absolute_path(tmp_path):
 def test_a_csv_gives_texts_by_column(tmp_path):
     (tmp_path / "a.csv").write_text('\ufeffcity , age\n"Oslo, ""N""",3\n\n"two\nlines",\n', "utf-8")
     assert read_rows("a.csv", tmp_path) == ({"city": 'Oslo, "N"', "age": "3"}, {"city": "two\nlines", "age": ""})
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x0b", "\x0c", "\x1e", "\x85"])
+def test_a_csvs_rows_end_where_its_lines_do(tmp_path, mark):
+    (tmp_path / "a.csv").write_text(f"say,n\nHello{mark}there.,1\r\nBye.,2\n", "utf-8")
+    assert read_rows("a.csv", tmp_path) == ({"say": f"Hello{mark}there.", "n": "1"}, {"say": "Bye.", "n": "2"})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there")
+def test_a_sound_whose_name_is_no_text_is_refused(tmp_path):
+    write_sound(tmp_path / "set/a.wav", 0.1)
+    (tmp_path / "set/a.wav").rename(tmp_path / os.fsdecode(b"set/\xff.wav"))
+    with pytest.raises(ConfigError, match=r"set/\?\.wav: the name is no UTF-8 .*; allowed: a name in UTF-8"):
+        read_rows("set", tmp_path)
 
 
 def test_json_lines_give_values_of_all_kinds(tmp_path):

@@ -136,6 +136,14 @@ def test_loads_have_words(load, words):
     assert words in words_of(Plan(name="p", scenarios=[Scenario(name="s", turns=[Type(type="x")])], load=load))
 
 
+def test_many_are_written_as_people_write_them():
+    caps, load = Caps(sessions=1_000_000, starts_per_s=1_000_000), Load(shape="constant", sessions=1_000_000)
+    words = words_of(Plan(name="p", scenarios=[Scenario(name="s", turns=[Type(type="x")])], load=load, caps=caps))
+
+    assert "load 1,000,000 sessions at a time until" in words
+    assert "at a time, 1,000,000 starts a second" in words
+
+
 def test_a_target_is_told_with_what_it_is_given(tmp_path):
     (tmp_path / "s.toml").write_text('echo = "{text}"')
     target = Target(script="s.toml", servers=2, pace={"think_ms": 5})

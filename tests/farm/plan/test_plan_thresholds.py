@@ -32,6 +32,7 @@ READ = [
     ("avg(session_cost) < 0.05 USD", "avg", "session_cost", True, False, 0.05, None, None),
     ("count(interruption_latency) >= 10", "count", "interruption_latency", False, True, 10, None, None),
     ("p50(word_error_rate) < 20%", "p50", "word_error_rate", True, False, 0.2, None, None),
+    ("max(word_error_rate) < 150%", "max", "word_error_rate", True, False, 1.5, None, None),
 ]
 
 
@@ -57,6 +58,7 @@ WRONG = [
     ("p95(error_rate) < 1%", "error_rate alone, or rate(error_rate)"),
     ("avg(errors) < 1", "errors alone, or total(errors)"),
     ("error_rate < 150%", "more than all"),
+    ("p50(word_error_rate) < 20", "more than all"),
     ("error_rate < 1ms", "a share, as 1% or 0.01"),
     ("errors < 1%", "a number"),
     ("cost < 5 EUR", "US dollars"),

@@ -492,3 +492,20 @@ def test_sessions_that_an_earlier_stretch_lost_are_presumed_to_have_cost_somethi
     made.presume("s", 0.0)
 
     assert len(made.admit(0.0, 10)) == 1
+
+
+def test_what_sessions_told_that_were_lost_with_their_worker_makes_no_other_look_larger():
+    foreseen = []
+    for lost_of_ten in (0, 7):
+        made = policy(caps=Caps(sessions=EVER, starts_per_s=EVER, tokens_per_min=1e9), expected_tokens={"s": 100.0})
+        for number in range(200):
+            began = number * 100.0
+            assert made.admit(began, 1)
+            made.took("s", 100.0, began + 5.0, began=began)
+            is_lost = number % 10 < lost_of_ten
+            end = result(status="lost", error_kind="worker") if is_lost else result(tokens=100)
+            made.ended(end, None, began + 10.0, began=began, told=100.0, tries=1)
+        made.admit(20_100.0, 1)
+        foreseen.append(made.statistics(20_100.0).tokens_in_minute)
+
+    assert foreseen[1] == pytest.approx(foreseen[0], rel=0.2)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.farm.policy import course
 from engine.farm.policy.minute import TokensPerMinute
 from engine.farm.policy.spending import Average
 
@@ -188,3 +189,16 @@ def test_without_a_cap_all_fits_and_nothing_is_counted():
 
     assert tokens.fits("a", 0.0)
     assert tokens.used(0.0) == 0.0
+
+
+def test_one_by_one_or_by_age_sessions_are_foreseen_alike(monkeypatch):
+    foreseen = []
+    for few in (0, 1000):
+        monkeypatch.setattr(course, "FEW_AGES", few)
+        tokens = minute(1e6, life_s=100.0)
+        for second in range(150):
+            tokens.start("a", float(second))
+            tokens.take("a", 7.0, second / 2, float(second))
+        foreseen.append(tokens.used(150.0))
+
+    assert foreseen[0] == pytest.approx(foreseen[1])

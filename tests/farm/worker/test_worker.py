@@ -9,8 +9,9 @@ from crewed import Calls, grant_of, passed, plan_of
 
 from engine.farm.backends import WorkerSpec
 from engine.farm.backends.local import LocalBackend
+from engine.farm.codec import from_json, to_json
 from engine.farm.job import KeptFile, TurnResult
-from engine.farm.link import Down
+from engine.farm.link import Down, Up
 from engine.farm.metrics import METRICS
 from engine.farm.worker.outcomes import RESULT_MAX_BYTES, UP_MAX_BYTES
 from engine.farm.worker.worker import LIVE_METRICS, Worker
@@ -57,6 +58,22 @@ async def test_what_sessions_under_way_have_taken_is_told_with_the_next_exchange
         last = await worker.exchange(down(linger_s=5.0))
     assert told == [{"cafe0001-1-1": 70}, {}]
     assert (last.tokens, [result.tokens for result in last.results]) == ({}, [90])
+
+
+async def test_what_they_have_taken_is_told_again_at_a_roll_for_it_may_never_have_come(autojump_clock):
+    async def call(grant, sink, watch):
+        if grant.job.number == 1:
+            watch.took(grant.attempt_id, 40)
+        await trio.sleep(10.0)
+        return passed(grant, tokens=40)
+
+    async with working(call) as worker:
+        await worker.exchange(down(1, 2, linger_s=0.0))
+        await trio.sleep(1.0)
+        told = [(await worker.exchange(down(linger_s=0.0, roll=roll))).tokens for roll in (False, True, False)]
+        await trio.sleep(10.0)
+        told.append((await worker.exchange(down(linger_s=0.0, roll=True))).tokens)
+    assert told == [{"cafe0001-1-1": 40}, {"cafe0001-1-1": 40}, {}, {}]
 
 
 async def test_results_that_are_not_acknowledged_hold_no_others_back(autojump_clock):
@@ -220,6 +237,22 @@ async def test_a_result_over_the_bound_goes_without_its_turns_and_says_so(autoju
     assert "over the bound" in result.notes[0]
 
 
+async def test_what_no_json_holds_is_made_to_fit_and_ends_no_worker(autojump_clock):
+    async def call(grant, sink, watch):
+        if grant.job.number == 1:
+            watch.took(grant.attempt_id, 2**64)
+        await trio.sleep(1.0)
+        return passed(grant, tokens=2**64, error="half a character: \ud83d")
+
+    async with working(call) as worker:
+        await worker.exchange(down(1, linger_s=0.0))
+        ups = [await worker.exchange(down(linger_s=linger_s)) for linger_s in (0.1, 5.0)]
+    told = [from_json(to_json(up), Up) for up in ups]
+    assert told[0].tokens == {"cafe0001-1-1": 2**63 - 1}
+    ((result,),) = [up.results for up in told if up.results]
+    assert (result.tokens, result.error) == (2**63 - 1, "half a character: ?")
+
+
 async def test_files_travel_with_their_result_where_the_folder_is_not_shared(autojump_clock):
     async def call(grant, sink, watch):
         place = sink.begin(grant)
@@ -273,6 +306,7 @@ async def test_a_tool_that_ends_the_program_ends_its_session_alone(autojump_cloc
     async def call(grant, sink, watch):
         await trio.sleep(1.0)
         if grant.job.number == 1:
+            watch.cut(passed(grant, tokens=9, cost_usd=0.5))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.sleep_forever)
                 raise SystemExit(3)
@@ -282,8 +316,8 @@ async def test_a_tool_that_ends_the_program_ends_its_session_alone(autojump_cloc
         await worker.exchange(down(1, 2, linger_s=0.0))
         await trio.sleep(2.0)
         up = await worker.exchange(down(linger_s=0.0))
-    told = {result.job: (result.status, result.error_kind) for result in up.results}
-    assert told == {1: ("error", "crash"), 2: ("passed", None)}
+    told = {result.job: (result.status, result.error_kind, result.tokens) for result in up.results}
+    assert told == {1: ("error", "crash", 9), 2: ("passed", None, 0)}
 
 
 async def test_the_time_that_its_machine_slept_counts_against_its_lease(autojump_clock):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import attrs
 
 from engine.errors import ConfigError
+from engine.farm.plan import forms
 from engine.farm.plan.checks import mapping, number, one_of, text, which_turn, written_as
 from engine.farm.plan.model.steps import STEP_MAX_S
 from engine.farm.plan.model.values import Json, of_numbers
@@ -16,7 +17,7 @@ from engine.farm.plan.model.values import Json, of_numbers
 class Contains:
     """The agent's words contain a text, upper and lower case alike. Without `turn`, those of any turn."""
 
-    contains: str = attrs.field(validator=text("expect.", empty=False))
+    contains: str = attrs.field(validator=written_as("expect.", forms.visible, forms.VISIBLE))
     turn: int | None = attrs.field(default=None, validator=which_turn("expect."))
 
 
@@ -39,7 +40,7 @@ class WordErrorRate:
         turn: Which; all turns together without.
     """
 
-    reference: str = attrs.field(validator=text("expect.", empty=False))
+    reference: str = attrs.field(validator=written_as("expect.", forms.spoken, forms.SPOKEN))
     at_most: float = attrs.field(validator=number("expect.", 0, 1, "(a share, as 0.2)"))
     of: Literal["heard", "agent"] = attrs.field(default="heard", validator=one_of("expect.", "heard", "agent"))
     turn: int | None = attrs.field(default=None, validator=which_turn("expect."))
