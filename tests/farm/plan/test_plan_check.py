@@ -281,3 +281,12 @@ def test_a_sound_file_of_another_kind_is_not_read_out_as_words(say):
 
 def test_words_that_end_in_the_name_of_a_file_are_words():
     assert ready(of_scenario(turns=[Say(say="Open my song.m4a")]))
+
+
+def test_a_script_with_a_mistake_is_told_with_its_file(tmp_path):
+    (tmp_path / "script.toml").write_text('ehco = "{text}"')
+    error = refused(attrs.evolve(of_scenario(tmp_path), target=Target(script="script.toml")))
+
+    assert error.field == "target.script"
+    assert "script.toml" in str(error)
+    assert "ehco" in str(error)
