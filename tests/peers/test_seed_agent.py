@@ -77,8 +77,11 @@ def heard_s(seen):
 
 async def test_seed_s_model_asks_after_each_result(seed_agent):
     _, ledgers = await hold(seed_agent, "two_tools", "theirs")
-    assert kinds(received(ledgers)[0]).count("response.create") == 3
-    assert errors(ledgers) == ["conversation_already_has_active_response"]
+    told = kinds(received(ledgers)[0])
+    results = told.count("function_call_output")
+    assert told.count("response.create") == 1 + results
+    # Of two results that it tells at once; on a machine that is busy the talk may be over before the second.
+    assert errors(ledgers) == ["conversation_already_has_active_response"] * (results - 1)
 
 
 @pytest.mark.parametrize("agent", ["seed_agent", "newest_agent"])
