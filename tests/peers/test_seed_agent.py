@@ -80,8 +80,8 @@ async def test_seed_s_model_asks_after_each_result(seed_agent):
     told = kinds(received(ledgers)[0])
     results = told.count("function_call_output")
     assert told.count("response.create") == 1 + results
-    # Of two results that it tells at once; on a machine that is busy the talk may be over before the second.
-    assert errors(ledgers) == ["conversation_already_has_active_response"] * (results - 1)
+    # It tells two results at once; on a machine that is busy the first answer may be over before the second.
+    assert set(errors(ledgers)) <= {"conversation_already_has_active_response"}
 
 
 @pytest.mark.parametrize("agent", ["seed_agent", "newest_agent"])

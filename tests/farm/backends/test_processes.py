@@ -136,7 +136,9 @@ async def test_what_a_tool_prints_or_reads_is_no_frame(tmp_path, monkeypatch):
     assert len(tools) == 2
     assert all("heard '' b''" in told for told in tools)
     log = (tmp_path / "run" / "workers" / "worker-1.log").read_text()
-    assert (log.count("x" * 100_000), log.count("y" * 1000)) == (2, 2)
+    # Two threads print at once, so that one's words may stand amid the other's.
+    assert log.count("x") >= 200_000
+    assert log.count("y") >= 2000
 
 
 async def test_a_tool_that_blocks_the_event_loop_is_named_and_does_not_come_again_for_ever(tmp_path):
