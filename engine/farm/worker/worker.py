@@ -12,6 +12,7 @@ import trio
 
 from engine.farm.backends import WorkerSpec
 from engine.farm.caller import CollectingSink, FileSink, FolderSink, Watch, run_call
+from engine.farm.caller.faults import is_of_a_call
 from engine.farm.figures import Figures
 from engine.farm.job import Grant, Result, Status, TurnResult
 from engine.farm.link import Down, Stopping, Up
@@ -265,7 +266,7 @@ class Worker:
             with session.scope:
                 result = await self._call(grant, self._sink, self._watch)
         except BaseException as error:
-            if not _is_a_sessions_own(error):
+            if not is_of_a_call(error):  # One session's crash must not end the others.
                 raise
             result = self._with_what_it_took(_broken(grant, "error", f"{type(error).__name__}: {error}"))
         else:
@@ -302,13 +303,6 @@ class Worker:
         for name in LIVE_METRICS:
             for value in METRICS[name].read(alone):
                 self._figures.add(name, value)
-
-
-def _is_a_sessions_own(error: BaseException) -> bool:
-    """Tell whether one session's crash is all that an exception is: it must not end the others, nor does `sys.exit`."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(_is_a_sessions_own, error.exceptions))
-    return isinstance(error, Exception | SystemExit)
 
 
 def _broken(grant: Grant, status: Status, error: str) -> Result:
